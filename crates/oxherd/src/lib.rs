@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Background jobs for backends, on Redis or Valkey, in BullMQ's wire format.
+mod clock;
+mod error;
+mod job;
+mod queue;
+mod store;
+
+pub use clock::{Clock, ManualClock, Timestamp};
+pub use error::{Cause, Error, OpenProblem, Result};
+pub use job::{
+    Backoff, FieldProblem, Job, JobId, JobOptions, JobRecord, JobState, NewJob, Retention, UnknownState,
+};
+pub use queue::{Add, Added, Counts, JobPage, JobView, Queue, QueueEvent, QueueEvents, QueueName};
+#[cfg(feature = "testing")]
+pub use store::InProcess;
+pub use store::{Health, ServerVersion, Store, StoreUrl};

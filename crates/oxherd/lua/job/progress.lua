@@ -1,0 +1,14 @@
+-- job/progress: record how far a job is and tell the listeners.
+-- KEYS   queue prefix
+-- ARGV   id string, progress JSON
+-- CLOCK  none
+-- RETURN 0, or -1 job missing
+-- RESEND safe; listeners hear it twice
+-- @include settings
+local prefix, id, progress = KEYS[1], ARGV[1], ARGV[2]
+if redis.call('EXISTS', prefix .. id) == 0 then return -1 end
+local settings = read_settings(prefix)
+redis.call('HSET', prefix .. id, 'progress', progress)
+redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'progress', 'jobId', id,
+  'data', progress)
+return 0

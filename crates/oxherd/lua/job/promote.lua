@@ -1,0 +1,18 @@
+-- job/promote: make a delayed job available now.
+-- KEYS   queue prefix
+-- ARGV   id string
+-- CLOCK  none
+-- RETURN 0, -1 job missing, -3 not delayed
+-- RESEND safe: answers -3
+-- @include push
+local prefix, id = KEYS[1], ARGV[1]
+local key = prefix .. id
+local attributes = redis.call('HMGET', key, 'priority', 'name')
+if not attributes[1] and not attributes[2] then return -1 end
+redis.call('LLEN', prefix .. 'wait')
+redis.call('ZCARD', prefix .. 'prioritized')
+if redis.call('ZREM', prefix .. 'delayed', id) == 0 then return -3 end
+push(prefix, read_settings(prefix), id, tonumber(attributes[1]) or 0, false)
+redis.call('HSET', key, 'delay', 0)
+redis.call('XADD', prefix .. 'events', '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
+return 0

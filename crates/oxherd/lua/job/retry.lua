@@ -1,0 +1,38 @@
+-- job/retry: run a finished job again.
+-- KEYS   queue prefix
+-- ARGV   id string, lifo 0|1, reset_attempts 0|1
+-- CLOCK  none
+-- RETURN 0, -1 job missing, -3 neither failed nor completed
+-- RESEND safe: answers -3
+-- @include parent
+local prefix, id = KEYS[1], ARGV[1]
+local key = prefix .. id
+local fields = redis.call('HMGET', key, 'name', 'timestamp', 'priority', 'parent', 'parentKey', 'opts')
+if not fields[1] and not fields[2] then return -1 end
+redis.call('LLEN', prefix .. 'wait')
+redis.call('ZCARD', prefix .. 'prioritized')
+
+local state, result
+if redis.call('ZREM', prefix .. 'failed', id) == 1 then
+  state, result = 'failed', 'failedReason'
+elseif redis.call('ZREM', prefix .. 'completed', id) == 1 then
+  state, result = 'completed', 'returnvalue'
+else
+  return -3
+end
+redis.call('HDEL', key, 'finishedOn', 'processedOn', result)
+if ARGV[3] == '1' then redis.call('HDEL', key, 'atm', 'ats', 'attemptsMade') end
+
+-- A child that runs again holds its parent back again.
+local parent = parent_of(fields[4], fields[5])
+if parent and redis.call('EXISTS', parent.key) == 1 then
+  local was_recorded = redis.call('ZREM', parent.key .. ':unsuccessful', key)
+    + redis.call('HDEL', parent.key .. ':failed', key) + redis.call('HDEL', parent.key .. ':processed', key)
+  if was_recorded > 0 then redis.call('SADD', parent.key .. ':dependencies', key) end
+end
+
+local settings = read_settings(prefix)
+push(prefix, settings, id, tonumber(fields[3]) or 0, ARGV[2] == '1')
+redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'waiting', 'jobId', id,
+  'prev', state)
+return 0

@@ -1,0 +1,227 @@
+//! The one error of this crate.
+//!
+//! Every variant says what was attempted on what, and names the remedy where there is one. Causes are kept as
+//! [`std::error::Error::source`]. The outcome of a job is not an error: see [`crate::Stop`].
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::job::JobState;
+
+/// A cause, whatever it was.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why opening a store failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenProblem {
+    /// Nothing listens there, or the network does not reach it.
+    Unreachable,
+    /// Something accepted the connection and did not answer in time.
+    Silent,
+    /// The server wants other credentials.
+    Authentication,
+    /// The TLS handshake failed.
+    Tls,
+    /// What answered does not speak Redis.
+    NotRedis,
+    /// The server is too old.
+    Unsupported,
+}
+
+impl fmt::Display for OpenProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "nothing answers there; is the server running and the address right?",
+            Self::Silent => "the connection was accepted but nothing answered in time",
+            Self::Authentication => "user name or password refused; put them in the URL: redis://user:password@host",
+            Self::Tls => "the TLS handshake failed; check the certificate (?tls_ca=FILE names an own CA), or use redis:// for a server without TLS",
+            Self::NotRedis => "what answered is not a Redis or Valkey server (or wants TLS: rediss://)",
+            Self::Unsupported => "the server is older than Redis 6.2; upgrade it",
+        })
+    }
+}
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store URL cannot be used.
+    #[error("invalid store URL: {reason}")]
+    StoreUrl {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The store could not be opened. Answered within 5 s.
+    #[error("cannot open store {store}: {problem}")]
+    Open {
+        /// The store's URL without secrets.
+        store: String,
+        /// The kind of failure.
+        problem: OpenProblem,
+        /// What the network or the server said.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The store did not answer; nothing was changed, or changing it again does no harm.
+    #[error("cannot {operation}: the store does not answer")]
+    StoreUnavailable {
+        /// What was attempted.
+        operation: String,
+        /// What the network or the server said.
+        #[source]
+        source: Cause,
+    },
+    /// The reply was lost: the change may or may not have been made.
+    #[error(
+        "outcome unknown: {operation} was sent, but its reply was lost; give jobs an id to make adding safe to repeat"
+    )]
+    OutcomeUnknown {
+        /// What was attempted.
+        operation: String,
+        /// What the network or the server said.
+        #[source]
+        source: Cause,
+    },
+    /// The store refused or failed the operation.
+    #[error("cannot {operation}: {source}")]
+    Store {
+        /// What was attempted.
+        operation: String,
+        /// What the server said.
+        source: Cause,
+    },
+    /// The store answered with something this version does not understand.
+    #[error("cannot {operation}: unexpected reply from the store: {reason}")]
+    Reply {
+        /// What was attempted.
+        operation: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// A key of the queue holds something of another type: another program uses our prefix.
+    #[error(
+        "cannot {operation}: key {key:?} holds a {found} where a {expected} belongs; another program uses this prefix, choose another with ?prefix= or remove the key"
+    )]
+    WrongKeyType {
+        /// What was attempted.
+        operation: String,
+        /// The key.
+        key: String,
+        /// The type that belongs there.
+        expected: &'static str,
+        /// The type found.
+        found: String,
+    },
+    /// A queue name that cannot be used.
+    #[error("invalid queue name {name:?}: {reason}")]
+    QueueName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A job id that cannot be used.
+    #[error("invalid job id {id:?}: {reason}")]
+    JobId {
+        /// The id.
+        id: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A job option out of its range.
+    #[error("invalid option `{option}`: {reason}")]
+    JobOption {
+        /// The option by its public name.
+        option: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// Data that cannot become JSON, or is no JSON.
+    #[error("invalid data of job {name:?}: {source}")]
+    Data {
+        /// The job's name.
+        name: String,
+        /// The serialiser's words.
+        source: Cause,
+    },
+    /// Data larger than the job's own limit.
+    #[error(
+        "data of job {name:?} is {size} bytes, more than its limit of {limit}; store it elsewhere and pass a reference"
+    )]
+    DataTooLarge {
+        /// The job's name.
+        name: String,
+        /// Bytes of JSON.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The queue holds as many waiting jobs as it may.
+    #[error("queue {queue:?} is full: {limit} jobs wait already; try again in {} s", retry_after.as_secs().max(1))]
+    QueueFull {
+        /// The queue.
+        queue: String,
+        /// How many jobs may wait.
+        limit: u64,
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
+    /// There is no such job.
+    #[error("cannot {operation} job {id} in queue {queue:?}: there is no such job")]
+    JobNotFound {
+        /// What was attempted.
+        operation: &'static str,
+        /// The queue.
+        queue: String,
+        /// The job's id.
+        id: String,
+    },
+    /// The job is in a state that does not allow this.
+    #[error("cannot {operation} job {id} in queue {queue:?}: job is {state}")]
+    JobState {
+        /// What was attempted.
+        operation: &'static str,
+        /// The queue.
+        queue: String,
+        /// The job's id.
+        id: String,
+        /// The state it is in.
+        state: JobState,
+    },
+    /// The job cannot be touched for another reason.
+    #[error("cannot {operation} job {id} in queue {queue:?}: {reason}")]
+    JobRefused {
+        /// What was attempted.
+        operation: &'static str,
+        /// The queue.
+        queue: String,
+        /// The job's id.
+        id: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A worker was set up in a way that cannot work.
+    #[error("invalid worker for queue {queue:?}: {reason}")]
+    WorkerSetup {
+        /// The queue.
+        queue: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether the store is away and the same call may succeed later.
+    #[must_use]
+    pub fn is_store_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Self::StoreUnavailable { .. } | Self::OutcomeUnknown { .. } | Self::Open { .. }
+        )
+    }
+}
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

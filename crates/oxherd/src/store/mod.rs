@@ -1,0 +1,311 @@
+//! Where the data lives, and how to reach it.
+//!
+//! A [`Store`] is opened once a process from a URL and cloned freely. It owns what redis-rs's `ConnectionLike` does
+//! not cover: the shared command connection, a connection of its own for each blocking reader, scanning, health, and
+//! the script calls. Nothing outside this module asks which store it talks to.
+//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `script.rs` (scripts).
+
+mod connection;
+mod keys;
+mod link;
+mod open;
+mod script;
+mod url;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, FromRedisValue, Value};
+
+pub(crate) use connection::Connection;
+#[cfg(feature = "testing")]
+pub use connection::InProcess;
+pub(crate) use keys::QueueKeys;
+pub use open::ServerVersion;
+pub(crate) use script::Script;
+pub(crate) use script::*;
+pub use url::StoreUrl;
+
+use crate::error::{Error, Result};
+use crate::queue::QueueName;
+
+/// How long one call may take unless told otherwise.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A Redis or Valkey server and a key prefix on it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    prefix: String,
+    server: ServerVersion,
+    backend: Backend,
+}
+
+enum Backend {
+    Redis {
+        client: redis::Client,
+        link: link::Link,
+    },
+    #[cfg(feature = "testing")]
+    InProcess(Box<dyn InProcess>),
+}
+
+/// Whether the store answers.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The store's URL without secrets.
+    pub store: String,
+    /// The server's product and version.
+    pub server: ServerVersion,
+    /// How long a round trip took; `None` when nothing answered.
+    pub round_trip: Option<Duration>,
+    /// For how long requests have failed.
+    pub trouble_for: Option<Duration>,
+    /// What the last failure said.
+    pub problem: Option<String>,
+}
+
+impl Store {
+    /// Opens the store of a URL: `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix:`.
+    ///
+    /// # Errors
+    /// [`Error::StoreUrl`] for a URL that cannot be used, [`Error::Open`] within 5 s when the server is away, silent,
+    /// refuses the credentials, fails the TLS handshake, is no Redis, or is too old.
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::connect(url.parse()?).await
+    }
+
+    /// Opens the store of a parsed URL.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn connect(url: StoreUrl) -> Result<Self> {
+        let client = open::client(&url)?;
+        let server = open::probe(&client, &url).await?;
+        open::warn_of_settings(&server);
+        let link = link::Link::new(client.clone(), DEADLINE).map_err(|error| Error::StoreUrl {
+            reason: error.to_string(),
+        })?;
+        let (name, prefix) = (url.to_string(), url.prefix().to_owned());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                name,
+                prefix,
+                server,
+                backend: Backend::Redis { client, link },
+            }),
+        })
+    }
+
+    /// A store on a server inside this process.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when it does not answer `INFO`.
+    #[cfg(feature = "testing")]
+    pub async fn in_process(server: impl InProcess + 'static, prefix: &str) -> Result<Self> {
+        let mut first = server.duplicate();
+        let version = open::version_of(&mut Connection::InProcess {
+            server: first.duplicate(),
+            deadline: DEADLINE,
+        })
+        .await?;
+        let _ = first.get_db();
+        first = server.duplicate();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                name: "in-process".to_owned(),
+                prefix: prefix.to_owned(),
+                server: version,
+                backend: Backend::InProcess(first),
+            }),
+        })
+    }
+
+    /// The store's URL without secrets.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The first part of every key.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.inner.prefix
+    }
+
+    /// What the server said of itself on opening.
+    #[must_use]
+    pub fn server(&self) -> &ServerVersion {
+        &self.inner.server
+    }
+
+    /// The connection that the whole process shares for commands that do not block.
+    pub(crate) fn shared(&self) -> Connection {
+        match &self.inner.backend {
+            Backend::Redis { link, .. } => Connection::Shared(link.clone()),
+            #[cfg(feature = "testing")]
+            Backend::InProcess(server) => Connection::InProcess {
+                server: server.clone(),
+                deadline: DEADLINE,
+            },
+        }
+    }
+
+    /// A connection of its own for one blocking reader of `_key`, which on a cluster decides the node.
+    /// Each request on it ends after `watchdog` at the latest.
+    pub(crate) async fn dedicated(&self, _key: &str, watchdog: Duration) -> Result<Connection> {
+        match &self.inner.backend {
+            Backend::Redis { client, .. } => {
+                let connection = open::connect(client, Duration::from_secs(1)).await;
+                let connection = connection.map_err(|error| unavailable("open a connection", error))?;
+                Ok(Connection::Dedicated { connection, watchdog })
+            }
+            #[cfg(feature = "testing")]
+            Backend::InProcess(server) => Ok(Connection::InProcess {
+                server: server.clone(),
+                deadline: watchdog,
+            }),
+        }
+    }
+
+    /// Asks the server for a sign of life.
+    pub async fn health(&self) -> Health {
+        let started = Instant::now();
+        let mut connection = self.shared().with_deadline(Duration::from_secs(2));
+        let answer = redis::cmd("PING").exec_async(&mut connection).await;
+        let trouble = match &self.inner.backend {
+            Backend::Redis { link, .. } => link.state().trouble,
+            #[cfg(feature = "testing")]
+            Backend::InProcess(_) => None,
+        };
+        Health {
+            store: self.inner.name.clone(),
+            server: self.inner.server.clone(),
+            round_trip: answer.is_ok().then(|| started.elapsed()),
+            trouble_for: trouble.as_ref().map(|(since, _)| since.elapsed()),
+            problem: answer
+                .err()
+                .map(|error| error.to_string())
+                .or(trouble.map(|(_, error)| error.to_string())),
+        }
+    }
+
+    /// The queues under this store's prefix, by name. Walks the keyspace: callers keep the answer for a while.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`] when the store is away.
+    pub async fn queues(&self) -> Result<Vec<QueueName>> {
+        let mut connection = self.shared();
+        let pattern = keys::queue_pattern(self.prefix());
+        let (mut cursor, mut found) = (0_u64, Vec::new());
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(1000)
+                .arg("TYPE")
+                .arg("hash");
+            let reply = scan.query_async::<(u64, Vec<Vec<u8>>)>(&mut connection).await;
+            let (next, page) = reply.map_err(|error| refused("list the queues", error))?;
+            for key in page {
+                let Ok(key) = String::from_utf8(key) else { continue };
+                if let Some(Ok(name)) = keys::queue_in(self.prefix(), &key).map(str::parse) {
+                    found.push(name);
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    pub(crate) fn keys(&self, queue: &QueueName) -> QueueKeys {
+        QueueKeys::new(self.prefix(), queue)
+    }
+
+    /// Runs a script that only reads, or whose resend does no harm: a reply that was lost is asked for once more.
+    pub(crate) async fn run_safe<T: FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T> {
+        let mut connection = self.shared();
+        let mut reply = script.run(&mut connection, call).await;
+        if matches!(&reply, Err(error) if error.is_io_error() && !error.is_timeout()) {
+            reply = script.run(&mut connection, call).await;
+        }
+        let reply = reply.map_err(|error| refused(script.name(), error))?;
+        decode(script.name(), reply)
+    }
+
+    /// Names the key that another program holds in a wrong type, for an error that says so.
+    pub(crate) async fn explain(&self, error: Error, keys: &QueueKeys) -> Error {
+        let Error::Store { operation, source } = error else {
+            return error;
+        };
+        if !source.to_string().contains("WRONGTYPE") {
+            return Error::Store { operation, source };
+        }
+        let (names, expected): (Vec<_>, Vec<_>) = keys.typed().unzip();
+        let mut pipeline = redis::pipe();
+        for name in &names {
+            pipeline.cmd("TYPE").arg(name);
+        }
+        let found: Vec<String> = match pipeline.query_async(&mut self.shared()).await {
+            Ok(found) => found,
+            Err(_still_unknown) => return Error::Store { operation, source },
+        };
+        for ((key, expected), found) in names.into_iter().zip(expected).zip(found) {
+            if found != "none" && found != expected {
+                return Error::WrongKeyType {
+                    operation,
+                    key,
+                    expected,
+                    found,
+                };
+            }
+        }
+        Error::Store { operation, source }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("name", &self.inner.name)
+            .field("prefix", &self.inner.prefix)
+            .finish()
+    }
+}
+
+/// A reply as the type the caller wants.
+pub(crate) fn decode<T: FromRedisValue>(operation: &str, reply: Value) -> Result<T> {
+    T::from_redis_value(reply).map_err(|error| Error::Reply {
+        operation: operation.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// The error of a call whose repetition does no harm.
+pub(crate) fn refused(operation: &str, error: redis::RedisError) -> Error {
+    if error.is_io_error() {
+        return unavailable(operation, error);
+    }
+    Error::Store {
+        operation: operation.to_owned(),
+        source: error.into(),
+    }
+}
+
+pub(crate) fn unavailable(operation: &str, error: redis::RedisError) -> Error {
+    Error::StoreUnavailable {
+        operation: operation.to_owned(),
+        source: error.into(),
+    }
+}

@@ -1,0 +1,189 @@
+//! Opening a store: connect once by hand, so that every way to fail has its own words, then check the server.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, TlsCertificates};
+
+use super::url::StoreUrl;
+use crate::error::{Error, OpenProblem};
+
+/// Connecting may take this long in all; the caller has its answer within 5 s.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What the server said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerVersion {
+    /// `redis`, `valkey` or `dragonfly`.
+    pub product: String,
+    /// The version as the server writes it.
+    pub version: String,
+    /// What happens when memory runs out: anything but `noeviction` loses jobs.
+    pub eviction_policy: String,
+}
+
+/// A client for this URL. Nothing is connected yet.
+pub(super) fn client(url: &StoreUrl) -> Result<Client, Error> {
+    // rustls asks for a provider to be chosen; a choice the program made earlier stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let info = url.connection_info()?;
+    let client = match url.tls_ca() {
+        Some(path) => {
+            let pem = std::fs::read(path).map_err(|error| Error::StoreUrl {
+                reason: format!("cannot read tls_ca {}: {error}", path.display()),
+            })?;
+            Client::build_with_tls(
+                info,
+                TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(pem),
+                },
+            )
+        }
+        None => Client::open(info),
+    };
+    client.map_err(|error| Error::StoreUrl {
+        reason: error.to_string(),
+    })
+}
+
+/// Connects, authenticates and reads the server's version.
+pub(super) async fn probe(client: &Client, url: &StoreUrl) -> Result<ServerVersion, Error> {
+    let failed = |problem, source: Option<RedisError>| Error::Open {
+        store: url.to_string(),
+        problem,
+        source: source.map(Into::into),
+    };
+    let attempt = async {
+        let mut connection = connect(client, OPEN_TIMEOUT).await?;
+        redis::cmd("INFO").query_async::<String>(&mut connection).await
+    };
+    let info = match tokio::time::timeout(OPEN_TIMEOUT, attempt).await {
+        Ok(Ok(info)) => info,
+        Ok(Err(error)) => return Err(failed(problem_of(&error), Some(error))),
+        Err(_elapsed) => return Err(failed(OpenProblem::Silent, None)),
+    };
+    let server = parse_info(&info).ok_or_else(|| failed(OpenProblem::NotRedis, None))?;
+    if is_too_old(&server) {
+        return Err(failed(OpenProblem::Unsupported, None));
+    }
+    Ok(server)
+}
+
+/// One connection without any of redis-rs's own deadlines: ours are outside.
+pub(super) async fn connect(client: &Client, timeout: Duration) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(None);
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// Reads the version through any connection, for servers in this process.
+#[cfg(feature = "testing")]
+pub(super) async fn version_of(connection: &mut impl ConnectionLike) -> Result<ServerVersion, Error> {
+    let info: String = redis::cmd("INFO")
+        .query_async(connection)
+        .await
+        .map_err(|error| Error::Open {
+            store: "in-process server".to_owned(),
+            problem: problem_of(&error),
+            source: Some(error.into()),
+        })?;
+    Ok(parse_info(&info).unwrap_or_default())
+}
+
+/// Tells the operator what on the server endangers jobs.
+pub(super) fn warn_of_settings(server: &ServerVersion) {
+    if !server.eviction_policy.is_empty() && server.eviction_policy != "noeviction" {
+        tracing::warn!(
+            policy = %server.eviction_policy,
+            "the server may evict jobs when its memory is full; set `maxmemory-policy noeviction`"
+        );
+    }
+}
+
+fn problem_of(error: &RedisError) -> OpenProblem {
+    let text = error.to_string();
+    let lower = text.to_lowercase();
+    if matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
+        || error.kind() == ErrorKind::AuthenticationFailed
+    {
+        OpenProblem::Authentication
+    } else if lower.contains("certificate")
+        || lower.contains("tls")
+        || lower.contains("corrupt message")
+        || lower.contains("handshake")
+    {
+        OpenProblem::Tls
+    } else if error.is_timeout() {
+        OpenProblem::Silent
+    } else if error.is_connection_refusal() {
+        OpenProblem::Unreachable
+    } else if error.kind() == ErrorKind::Parse || error.is_connection_dropped() {
+        OpenProblem::NotRedis
+    } else {
+        OpenProblem::Unreachable
+    }
+}
+
+fn parse_info(info: &str) -> Option<ServerVersion> {
+    let field = |name: &str| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(|value| value.trim().to_owned())
+    };
+    let (product, version) = [
+        ("valkey", "valkey_version"),
+        ("dragonfly", "dragonfly_version"),
+        ("redis", "redis_version"),
+    ]
+    .into_iter()
+    .find_map(|(product, name)| Some((product, field(name)?)))?;
+    Some(ServerVersion {
+        product: product.to_owned(),
+        version,
+        eviction_policy: field("maxmemory_policy").unwrap_or_default(),
+    })
+}
+
+/// `LPOS` came with 6.0.6 and popping several list items at once with 6.2.
+fn is_too_old(server: &ServerVersion) -> bool {
+    let mut parts = server
+        .version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    server.product == "redis" && version < (6, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_too_old, parse_info};
+
+    #[test]
+    fn the_server_is_known_by_its_own_name() {
+        let server =
+            parse_info("redis_version:7.2.4\r\nvalkey_version:9.1.2\r\nmaxmemory_policy:allkeys-lru\r\n")
+                .unwrap();
+        assert_eq!(
+            (server.product.as_str(), server.version.as_str()),
+            ("valkey", "9.1.2")
+        );
+        assert_eq!(server.eviction_policy, "allkeys-lru");
+        assert!(parse_info("hello: world").is_none());
+    }
+
+    #[test]
+    fn redis_before_6_2_is_too_old() {
+        for (version, too_old) in [
+            ("6.0.16", true),
+            ("5.0.0", true),
+            ("6.2.0", false),
+            ("7.0.15", false),
+            ("10.1", false),
+        ] {
+            let server = parse_info(&format!("redis_version:{version}\r\n")).unwrap();
+            assert_eq!(is_too_old(&server), too_old, "{version}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The scripts of this crate and how they reach the server.
+//!
+//! A script is called by its SHA-1; a server that does not know it (restarted, flushed, failed over) gets the text
+//! and the same call again, also in the middle of a pipeline. Constants are written by `build.rs` from `lua/`.
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+
+/// One Lua script: `lua/<noun>/<operation>.lua` with its includes.
+#[derive(Debug)]
+pub(crate) struct Script {
+    name: &'static str,
+    source: &'static str,
+    sha: &'static str,
+}
+
+impl Script {
+    const fn new(name: &'static str, source: &'static str, sha: &'static str) -> Self {
+        Self { name, source, sha }
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// A call on the queue whose keys start with `prefix`; arguments follow.
+    pub(crate) fn call(&self, prefix: &str) -> Cmd {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(self.sha).arg(1).arg(prefix);
+        cmd
+    }
+
+    async fn load(&self, connection: &mut impl ConnectionLike) -> RedisResult<()> {
+        redis::cmd("SCRIPT")
+            .arg("LOAD")
+            .arg(self.source)
+            .exec_async(connection)
+            .await
+    }
+
+    /// Sends one call.
+    pub(crate) async fn run(&self, connection: &mut impl ConnectionLike, call: &Cmd) -> RedisResult<Value> {
+        match connection
+            .req_packed_command(call)
+            .await
+            .and_then(Value::extract_error)
+        {
+            Err(error) if is_missing(&error) => {
+                self.load(connection).await?;
+                connection
+                    .req_packed_command(call)
+                    .await
+                    .and_then(Value::extract_error)
+            }
+            reply => reply,
+        }
+    }
+
+    /// Sends several calls of this script in one go. Each has its own reply, and only those that the server did not
+    /// know are sent again.
+    pub(crate) async fn run_all(
+        &self,
+        connection: &mut impl ConnectionLike,
+        calls: &[Cmd],
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
+        let mut replies = send_all(connection, calls.iter()).await?;
+        let missing: Vec<usize> = replies
+            .iter()
+            .enumerate()
+            .filter(|(_, reply)| matches!(reply, Err(error) if is_missing(error)))
+            .map(|(at, _)| at)
+            .collect();
+        if missing.is_empty() {
+            return Ok(replies);
+        }
+        self.load(connection).await?;
+        let again = send_all(connection, missing.iter().filter_map(|at| calls.get(*at))).await?;
+        for (at, reply) in missing.into_iter().zip(again) {
+            if let Some(slot) = replies.get_mut(at) {
+                *slot = reply;
+            }
+        }
+        Ok(replies)
+    }
+}
+
+async fn send_all<'a>(
+    connection: &mut impl ConnectionLike,
+    calls: impl Iterator<Item = &'a Cmd>,
+) -> RedisResult<Vec<RedisResult<Value>>> {
+    let mut pipeline = Pipeline::new();
+    for call in calls {
+        pipeline.add_command(call.clone());
+    }
+    let count = pipeline.len();
+    let replies = connection.req_packed_commands(&pipeline, 0, count).await?;
+    Ok(replies.into_iter().map(Value::extract_error).collect())
+}
+
+fn is_missing(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+include!(concat!(env!("OUT_DIR"), "/scripts.rs"));

@@ -1,0 +1,196 @@
+//! Store URLs: which server, and which key prefix on it.
+//!
+//! `redis://`, `rediss://`, `valkey://`, `valkeys://` and `unix:` take `?prefix=` (default `bull`) and, with TLS,
+//! `?tls_ca=FILE` for a certificate authority of one's own. Secrets never leave through `Display` or `Debug`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use url::Url;
+
+use crate::error::Error;
+
+/// The prefix every BullMQ client uses unless told otherwise.
+const DEFAULT_PREFIX: &str = "bull";
+
+/// Parameters that belong to the server's address, not to us.
+const SERVER_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
+
+/// A parsed store URL.
+#[derive(Clone)]
+pub struct StoreUrl {
+    server: Url,
+    prefix: String,
+    tls_ca: Option<PathBuf>,
+}
+
+impl StoreUrl {
+    /// The first part of every key, without its colon.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The same store under another key prefix.
+    ///
+    /// # Errors
+    /// [`Error::StoreUrl`] when the prefix is empty or ends with a colon.
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Result<Self, Error> {
+        let prefix = prefix.into();
+        if prefix.is_empty() || prefix.ends_with(':') {
+            return Err(invalid(format!(
+                "prefix {prefix:?} must not be empty or end with `:`"
+            )));
+        }
+        self.prefix = prefix;
+        Ok(self)
+    }
+
+    pub(crate) fn tls_ca(&self) -> Option<&PathBuf> {
+        self.tls_ca.as_ref()
+    }
+
+    pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, Error> {
+        let info = self.server.clone().into_connection_info();
+        let info = info.map_err(|error| invalid(error.detail().unwrap_or(error.category()).to_owned()))?;
+        let settings = info.redis_settings().clone();
+        let settings = settings
+            .set_protocol(ProtocolVersion::RESP2)
+            .set_lib_name("oxherd", env!("CARGO_PKG_VERSION"));
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        Ok(info.set_redis_settings(settings).set_tcp_settings(tcp))
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme).ok_or_else(|| {
+            invalid(format!(
+                "{:?} has no scheme; use for example redis://127.0.0.1:6379",
+                redact(text)
+            ))
+        })?;
+        match scheme {
+            "redis" | "rediss" | "valkey" | "valkeys" | "unix" => {}
+            "embedded" | "memory" | "redis+sentinel" | "redis+cluster" => {
+                return Err(invalid(format!(
+                    "{scheme}: stores are not part of this version; use redis://, rediss://, valkey:// or unix:"
+                )));
+            }
+            other => {
+                return Err(invalid(format!(
+                    "unknown scheme {other:?}; use redis://, rediss://, valkey://, valkeys:// or unix:"
+                )));
+            }
+        }
+        let parsed = Url::parse(text).map_err(|error| invalid(format!("{error} in {}", redact(text))))?;
+        let mut server = parsed.clone();
+        server.set_query(None);
+        let mut url = Self {
+            server,
+            prefix: DEFAULT_PREFIX.to_owned(),
+            tls_ca: None,
+        };
+        for (name, value) in parsed.query_pairs() {
+            match name.as_ref() {
+                "prefix" => url = url.with_prefix(value)?,
+                "tls_ca" => url.tls_ca = Some(PathBuf::from(value.as_ref())),
+                known if SERVER_PARAMETERS.contains(&known) => {
+                    url.server.query_pairs_mut().append_pair(known, &value);
+                }
+                unknown => {
+                    return Err(invalid(format!(
+                        "unknown parameter `{unknown}`; known are prefix, tls_ca, db, user, pass"
+                    )));
+                }
+            }
+        }
+        url.connection_info()?;
+        Ok(url)
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.server.clone();
+        let has_secret = shown.password().is_some() || shown.query_pairs().any(|(name, _)| name == "pass");
+        shown.set_query(None);
+        if shown.password().is_some() && shown.set_password(Some("***")).is_err() {
+            return f.write_str(shown.scheme());
+        }
+        write!(f, "{shown}")?;
+        if has_secret && self.server.password().is_none() {
+            f.write_str("?pass=***")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreUrl({self}, prefix {:?})", self.prefix)
+    }
+}
+
+fn invalid(reason: String) -> Error {
+    Error::StoreUrl { reason }
+}
+
+/// A text that did not parse may still hold a password: show only what cannot.
+fn redact(text: &str) -> String {
+    text.rsplit_once('@').map_or_else(
+        || text.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        |(_, host)| format!("***@{}", host.split(['?', '#']).next().unwrap_or_default()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StoreUrl;
+
+    #[test]
+    fn a_password_never_shows() {
+        for text in [
+            "redis://:geheim@localhost:6379/2?prefix=app",
+            "unix:/tmp/redis.sock?pass=geheim",
+        ] {
+            let url: StoreUrl = text.parse().unwrap();
+            assert!(!format!("{url} {url:?}").contains("geheim"), "{url}");
+        }
+        for text in [
+            "redis//:geheim@localhost",
+            "redis://:geheim@[bad",
+            "redis://:geheim@0.0.0.0",
+        ] {
+            let error = text.parse::<StoreUrl>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_ours_and_the_rest_the_servers() {
+        let url: StoreUrl = "valkey://localhost/3?prefix=app".parse().unwrap();
+        assert_eq!(url.prefix(), "app");
+        assert_eq!(url.connection_info().unwrap().redis_settings().db(), 3);
+        assert_eq!("redis://localhost".parse::<StoreUrl>().unwrap().prefix(), "bull");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, named) in [
+            ("localhost", "no scheme"),
+            ("http://localhost", "unknown scheme"),
+            ("redis://localhost?prefx=a", "unknown parameter `prefx`"),
+            ("redis://localhost?prefix=", "must not be empty"),
+            ("redis://localhost/eight", "database number"),
+            ("embedded:./data", "not part of this version"),
+        ] {
+            let error = text.parse::<StoreUrl>().unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}
