@@ -134,27 +134,27 @@ impl Queue {
     /// # }
     /// ```
     #[must_use = "nothing is added until it is awaited"]
-    pub fn add(&self, name: impl Into<String>, data: impl Serialize) -> Add<'_> {
+    pub fn add(&self, name: impl Into<String>, data: impl Serialize) -> Add {
         Add {
-            queue: self,
+            queue: self.clone(),
             job: NewJob::new(name, &data),
         }
     }
 
     /// Adds a job that was put together elsewhere.
     #[must_use = "nothing is added until it is awaited"]
-    pub fn add_job(&self, job: NewJob) -> Add<'_> {
+    pub fn add_job(&self, job: NewJob) -> Add {
         Add {
-            queue: self,
+            queue: self.clone(),
             job: Ok(job),
         }
     }
 
     /// Adds a job of a Rust type with that type's options. The job goes to this queue, whatever `J::QUEUE` says.
     #[must_use = "nothing is added until it is awaited"]
-    pub fn enqueue<J: Job>(&self, job: &J) -> Add<'_> {
+    pub fn enqueue<J: Job>(&self, job: &J) -> Add {
         Add {
-            queue: self,
+            queue: self.clone(),
             job: NewJob::of(job),
         }
     }
@@ -204,12 +204,12 @@ impl Queue {
 /// A job about to be added: set options, then `.await`.
 #[derive(Debug)]
 #[must_use = "nothing is added until it is awaited"]
-pub struct Add<'a> {
-    queue: &'a Queue,
+pub struct Add {
+    queue: Queue,
     job: Result<NewJob>,
 }
 
-impl Add<'_> {
+impl Add {
     fn set(mut self, set: impl FnOnce(&mut JobOptions)) -> Self {
         if let Ok(job) = &mut self.job {
             set(&mut job.options);
@@ -289,9 +289,9 @@ impl Add<'_> {
     }
 }
 
-impl<'a> IntoFuture for Add<'a> {
+impl IntoFuture for Add {
     type Output = Result<Added>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Added>> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Added>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { self.queue.gather(self.job?).await })

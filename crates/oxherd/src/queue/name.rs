@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use crate::error::Error;
 /// The name of a queue: not empty, without `:` and without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct QueueName(String);
+pub struct QueueName(Arc<str>);
 
 impl QueueName {
     /// The name as text.
@@ -39,7 +40,7 @@ impl FromStr for QueueName {
         if name.chars().any(char::is_control) {
             return refuse("must not contain control characters");
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 }
 
@@ -53,7 +54,7 @@ impl TryFrom<String> for QueueName {
 
 impl From<QueueName> for String {
     fn from(name: QueueName) -> Self {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 

@@ -1,17 +1,19 @@
 //! The names of keys. Nothing else in Rust spells one; scripts build theirs from the same prefix.
 
+use std::sync::Arc;
+
 use crate::queue::QueueName;
 
 /// The keys of one queue.
 #[derive(Clone, Debug)]
 pub(crate) struct QueueKeys {
-    prefix: String,
+    prefix: Arc<str>,
 }
 
 impl QueueKeys {
     pub(crate) fn new(store_prefix: &str, queue: &QueueName) -> Self {
         Self {
-            prefix: format!("{store_prefix}:{queue}:"),
+            prefix: format!("{store_prefix}:{queue}:").into(),
         }
     }
 

@@ -244,6 +244,20 @@ impl Store {
         decode(script.name(), reply)
     }
 
+    /// Runs a script whose resend would do its work twice: a lost reply is said to be one.
+    pub(crate) async fn run_once<T: FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T> {
+        match script.run(&mut self.shared(), call).await {
+            Ok(reply) => decode(script.name(), reply),
+            Err(error) if error.is_io_error() && !error.is_connection_refusal() => {
+                Err(Error::OutcomeUnknown {
+                    operation: script.name().to_owned(),
+                    source: error.into(),
+                })
+            }
+            Err(error) => Err(refused(script.name(), error)),
+        }
+    }
+
     /// Names the key that another program holds in a wrong type, for an error that says so.
     pub(crate) async fn explain(&self, error: Error, keys: &QueueKeys) -> Error {
         let Error::Store { operation, source } = error else {

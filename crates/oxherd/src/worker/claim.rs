@@ -1,0 +1,76 @@
+//! What a worker holds: jobs, by id and by the token of its lock.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+/// One attempt's hold on one job. The same job taken again has another token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Claim {
+    pub(super) id: Arc<str>,
+    pub(super) token: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Held {
+    renewed: Instant,
+    cancel: CancellationToken,
+}
+
+/// The claims whose handlers run, shared with the thread that renews their locks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claims(Arc<Mutex<HashMap<Claim, Held>>>);
+
+impl Claims {
+    pub(super) fn hold(&self, claim: Claim) -> CancellationToken {
+        let cancel = CancellationToken::new();
+        self.locked().insert(
+            claim,
+            Held {
+                renewed: Instant::now(),
+                cancel: cancel.clone(),
+            },
+        );
+        cancel
+    }
+
+    pub(super) fn drop_claim(&self, claim: &Claim) {
+        self.locked().remove(claim);
+    }
+
+    /// Tells the handler that what it does no longer counts.
+    pub(super) fn cancel(&self, claim: &Claim) -> bool {
+        self.locked()
+            .get(claim)
+            .map(|held| held.cancel.cancel())
+            .is_some()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.locked().len()
+    }
+
+    /// Claims that were last renewed longer ago than this.
+    pub(super) fn older_than(&self, age: Duration) -> Vec<Claim> {
+        self.locked()
+            .iter()
+            .filter(|(_, held)| held.renewed.elapsed() >= age)
+            .map(|(claim, _)| claim.clone())
+            .collect()
+    }
+
+    pub(super) fn renewed(&self, claims: &[Claim], at: Instant) {
+        let mut held = self.locked();
+        for claim in claims {
+            if let Some(held) = held.get_mut(claim) {
+                held.renewed = at;
+            }
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<Claim, Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

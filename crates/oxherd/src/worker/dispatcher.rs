@@ -1,0 +1,579 @@
+//! The loop at the heart of a worker.
+//!
+//! It alone decides when the queue is asked. While one call is under way, jobs that end and slots that become free
+//! gather; the next call carries them all (natural batching). Idle, it waits for the listener and asks at once.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+
+use super::claim::{Claim, Claims};
+use super::context::JobContext;
+use super::event::WorkerEvent;
+use super::exchange::{Exchanger, JOBS_A_CALL, Reply, Request};
+use super::handler::Handlers;
+use super::listener::Heard;
+use super::outcome::Failure;
+use super::verdict::{HandIn, Verdict};
+use crate::clock::{Clock, Timestamp};
+use crate::job::{JobId, JobRecord};
+
+/// After the handlers' time is over, how long the store may take to hear of it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The longest rest between two looks at a rate-limited queue.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// When to look for jobs that a lost call took after all.
+const SUSPICION: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(6),
+    Duration::from_secs(15),
+];
+
+/// What the worker is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Work,
+    /// Take nothing more, and give back what still runs at that moment.
+    Stop {
+        at: Instant,
+    },
+}
+
+/// What a worker did about its jobs while stopping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StopReport {
+    /// Jobs that ended in time.
+    pub finished: u64,
+    /// Jobs put back in line untouched, for other workers.
+    pub given_back: u64,
+    /// Jobs whose outcome the store could not be told: they stall and run again elsewhere.
+    pub unreported: u64,
+}
+
+/// The end of one attempt.
+struct Ended {
+    claim: Claim,
+    verdict: Verdict,
+    ran: Duration,
+}
+
+/// What is remembered of a job until the store knows its outcome.
+struct Attempt {
+    id: JobId,
+    name: String,
+    waited: Option<Duration>,
+    ran: Duration,
+}
+
+pub(super) struct Dispatcher {
+    pub(super) exchanger: Exchanger,
+    pub(super) handlers: Arc<Handlers>,
+    pub(super) claims: Claims,
+    pub(super) concurrency: Arc<AtomicUsize>,
+    pub(super) nudged: watch::Receiver<()>,
+    pub(super) mode: watch::Receiver<Mode>,
+    pub(super) ask_listener: mpsc::Sender<()>,
+    pub(super) heard: mpsc::Receiver<Heard>,
+    pub(super) worker_id: String,
+}
+
+/// How far a stop is.
+#[derive(Clone, Copy, Debug)]
+enum Stopping {
+    /// Handlers may end until then.
+    Grace { until: Instant },
+    /// Nothing runs any more; the store may hear of it until then.
+    LastWords { until: Instant },
+}
+
+/// The dispatcher's memory between two turns of its loop.
+struct State {
+    running: HashMap<Claim, AbortHandle>,
+    attempts: HashMap<Claim, Attempt>,
+    handed_in: VecDeque<HandIn>,
+    in_flight: Option<Pin<Box<dyn Future<Output = Reply> + Send>>>,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    report_end: mpsc::UnboundedSender<Ended>,
+    /// The queue may hold something for us.
+    may_have_work: bool,
+    is_listening: bool,
+    next_due: Option<Timestamp>,
+    rest_until: Option<Instant>,
+    suspects: Vec<(Arc<str>, Instant)>,
+    tokens: u64,
+    stopping: Option<Stopping>,
+    report: StopReport,
+}
+
+impl Dispatcher {
+    /// Works until it is told to stop and everything is handed in.
+    pub(super) async fn run(mut self) -> StopReport {
+        let (report_end, ended) = mpsc::unbounded_channel();
+        let mut state = State {
+            running: HashMap::new(),
+            attempts: HashMap::new(),
+            handed_in: VecDeque::new(),
+            in_flight: None,
+            ended,
+            report_end,
+            may_have_work: true,
+            is_listening: false,
+            next_due: None,
+            rest_until: None,
+            suspects: Vec::new(),
+            tokens: 0,
+            stopping: None,
+            report: StopReport::default(),
+        };
+        loop {
+            self.ask(&mut state);
+            if state.stopping.is_some() && state.is_done() {
+                break;
+            }
+            let clock = self.exchanger.core.clock.clone();
+            tokio::select! {
+                biased;
+                reply = answer(&mut state.in_flight) => {
+                    state.in_flight = None;
+                    self.on_reply(&mut state, reply);
+                }
+                Some(ended) = state.ended.recv() => {
+                    self.on_end(&mut state, ended);
+                    while let Ok(ended) = state.ended.try_recv() {
+                        self.on_end(&mut state, ended);
+                    }
+                }
+                changed = self.mode.changed(), if state.stopping.is_none() => self.on_mode(&mut state, changed.is_err()),
+                Some(heard) = self.heard.recv() => self.on_heard(&mut state, heard),
+                Ok(()) = self.nudged.changed() => {}
+                () = due(&clock, state.next_due), if state.stopping.is_none() => {
+                    state.next_due = None;
+                    state.may_have_work = true;
+                }
+                () = at(state.rest_until) => {
+                    state.rest_until = None;
+                    state.may_have_work = true;
+                }
+                () = at(state.suspects.iter().map(|(_, due)| *due).min()) => self.look_for_suspects(&mut state).await,
+                () = at(state.stopping.map(Stopping::until)) => match state.stopping {
+                    Some(Stopping::LastWords { .. }) => {
+                        state.report.unreported = u64::try_from(state.attempts.len()).unwrap_or(u64::MAX);
+                        tracing::warn!(
+                            queue = %self.exchanger.core.name,
+                            jobs = state.report.unreported,
+                            "stopped without the store's word for these jobs; they will stall and run again"
+                        );
+                        break;
+                    }
+                    _ => self.give_back_running(&mut state),
+                },
+            }
+        }
+        state.report
+    }
+
+    /// Sends what gathered, or asks for work, or listens for it.
+    fn ask(&self, state: &mut State) {
+        if state.in_flight.is_some() {
+            return;
+        }
+        let slots = if state.stopping.is_some() || state.rest_until.is_some() {
+            0
+        } else {
+            self.concurrency
+                .load(Ordering::Relaxed)
+                .saturating_sub(state.running.len())
+                .min(JOBS_A_CALL)
+        };
+        if state.handed_in.is_empty() && !(slots > 0 && state.may_have_work) {
+            if slots > 0 && !state.is_listening {
+                state.is_listening = self.ask_listener.try_send(()).is_ok();
+            }
+            return;
+        }
+        state.tokens += 1;
+        let count = state.handed_in.len().min(JOBS_A_CALL);
+        let request = Request {
+            token: format!("{}:{}", self.worker_id, state.tokens).into(),
+            slots,
+            handed_in: state.handed_in.drain(..count).collect(),
+        };
+        state.in_flight = Some(Box::pin(self.exchanger.clone().exchange(request)));
+    }
+
+    fn on_reply(&self, state: &mut State, reply: Reply) {
+        let Request {
+            token,
+            slots,
+            handed_in,
+        } = reply.request;
+        for (job, code) in handed_in.into_iter().zip(reply.codes) {
+            self.on_code(state, job, code, reply.was_resent);
+        }
+        for id in reply.dropped {
+            tracing::warn!(queue = %self.exchanger.core.name, job = %id, "an id in line named no job and was dropped; another program removed the job's key");
+            self.exchanger.announcer.tell(|| WorkerEvent::Dropped {
+                id: JobId::existing(id),
+            });
+        }
+        if reply.was_resent {
+            let now = Instant::now();
+            state
+                .suspects
+                .extend(SUSPICION.iter().map(|later| (Arc::clone(&token), now + *later)));
+        }
+        if slots > 0 {
+            // Fewer than asked for means there is no more at the moment.
+            state.may_have_work = reply.taken.len() >= slots;
+            if let Some(due) = reply.next_due {
+                state.next_due = Some(due);
+            }
+            if !reply.rate_limit.is_zero() {
+                state.rest_until = Some(Instant::now() + reply.rate_limit.min(LONGEST_REST));
+            }
+            if reply.taken.is_empty() && state.running.is_empty() {
+                self.exchanger.announcer.tell(|| WorkerEvent::Idle);
+            }
+        }
+        for job in reply.taken {
+            let claim = Claim {
+                id: job.id.as_str().into(),
+                token: Arc::clone(&token),
+            };
+            if !state.running.contains_key(&claim) {
+                self.start(state, job, claim);
+            }
+        }
+    }
+
+    /// One table from exchange codes to what the process hears.
+    fn on_code(&self, state: &mut State, job: HandIn, code: i64, was_resent: bool) {
+        let queue = &self.exchanger.core.name;
+        let attempt = state.attempts.remove(&job.claim);
+        // Only a resend can find its own work done: the lock went with the first copy.
+        let is_done = code == 0 || (was_resent && matches!(code, -1 | -2 | -3 | -6));
+        if is_done {
+            if let Some(attempt) = attempt {
+                self.announce(attempt, job.verdict);
+            }
+            return;
+        }
+        let id = &job.claim.id;
+        match code {
+            -4 | -9 if !matches!(job.verdict, Verdict::Failed { .. }) => {
+                // It cannot complete, and holding it for ever helps nobody.
+                let reason = if code == -4 {
+                    "the job has children that have not finished"
+                } else {
+                    "a child of the job failed"
+                };
+                let failure = Failure::new(reason);
+                let record = JobRecord::from_fields(id.to_string(), Vec::new());
+                let verdict = Verdict::failed(failure, &record, &self.exchanger.settings);
+                tracing::warn!(%queue, job = %id, reason, "job cannot complete; failing it");
+                if let Some(attempt) = attempt {
+                    state.attempts.insert(job.claim.clone(), attempt);
+                }
+                state.handed_in.push_back(HandIn {
+                    claim: job.claim,
+                    verdict,
+                });
+            }
+            -1 => tracing::warn!(%queue, job = %id, "the job was removed while it ran; its outcome is lost"),
+            -2 | -6 => {
+                tracing::warn!(%queue, job = %id, "the lock was lost before the outcome arrived; another worker has or had the job");
+                self.exchanger.announcer.tell(|| WorkerEvent::LockLost {
+                    id: JobId::existing(&**id),
+                });
+            }
+            -3 => tracing::warn!(%queue, job = %id, "the job was no longer active; its outcome is ignored"),
+            -20 => {
+                tracing::error!(%queue, job = %id, "the job's key is no hash any more; another program overwrote it")
+            }
+            other => tracing::error!(%queue, job = %id, code = other, "unknown answer for a job"),
+        }
+    }
+
+    fn announce(&self, attempt: Attempt, verdict: Verdict) {
+        let Attempt {
+            id,
+            name,
+            waited,
+            ran,
+        } = attempt;
+        let queue = &self.exchanger.core.name;
+        match &verdict {
+            Verdict::Completed { .. } => tracing::debug!(%queue, job = %id, %name, ?ran, "completed"),
+            Verdict::Failed { failure, .. } => {
+                tracing::warn!(%queue, job = %id, %name, cause = %failure.reason, "failed for good")
+            }
+            Verdict::Retry { failure, .. }
+            | Verdict::Delay {
+                failure: Some(failure),
+                ..
+            } => {
+                tracing::info!(%queue, job = %id, %name, cause = %failure.reason, "attempt failed; trying again");
+            }
+            _ => {}
+        }
+        self.exchanger.announcer.tell(|| match verdict {
+            Verdict::Completed { .. } => WorkerEvent::Completed {
+                id,
+                name,
+                waited,
+                ran,
+            },
+            Verdict::Failed { failure, .. } => WorkerEvent::Failed {
+                id,
+                name,
+                reason: failure.reason,
+                waited,
+                ran,
+                is_final: true,
+            },
+            Verdict::Retry { failure, .. }
+            | Verdict::Delay {
+                failure: Some(failure),
+                ..
+            } => WorkerEvent::Failed {
+                id,
+                name,
+                reason: failure.reason,
+                waited,
+                ran,
+                is_final: false,
+            },
+            Verdict::Delay { failure: None, .. } | Verdict::Release | Verdict::RateLimit(_) => {
+                WorkerEvent::Returned { id, name }
+            }
+        });
+    }
+
+    /// Starts a job's handler, unless its fate is decided already.
+    fn start(&self, state: &mut State, job: JobRecord, claim: Claim) {
+        let attempt = Attempt {
+            id: job.id.clone(),
+            name: job.name.clone(),
+            waited: waited(&job),
+            ran: Duration::ZERO,
+        };
+        state.attempts.insert(claim.clone(), attempt);
+        if state.stopping.is_some() {
+            state.report.given_back += 1;
+            state.handed_in.push_back(HandIn {
+                claim,
+                verdict: Verdict::Release,
+            });
+            return;
+        }
+        if let Some(failure) = decided_failure(&job) {
+            let verdict = Verdict::failed(failure, &job, &self.exchanger.settings);
+            state.handed_in.push_back(HandIn { claim, verdict });
+            return;
+        }
+        if let Some(scheduler) = &job.scheduler_id {
+            tracing::warn!(queue = %self.exchanger.core.name, %scheduler, "this job belongs to a job scheduler, which only a BullMQ worker continues");
+        }
+        self.exchanger.announcer.tell(|| WorkerEvent::Active {
+            id: job.id.clone(),
+            name: job.name.clone(),
+            attempt: job.attempts_made.saturating_add(1),
+        });
+        let cancelled = self.claims.hold(claim.clone());
+        let handlers = Arc::clone(&self.handlers);
+        let settings = Arc::clone(&self.exchanger.settings);
+        let core = self.exchanger.core.clone();
+        let report_end = state.report_end.clone();
+        let running = tokio::spawn({
+            let claim = claim.clone();
+            async move {
+                let started = Instant::now();
+                let context = JobContext::new(core.clone(), job.clone(), claim.clone(), cancelled);
+                let ended = handlers.run(context).await;
+                let verdict = Verdict::of(ended, &job, &settings, core.clock.now());
+                // Nobody listens only when the worker gave this job back.
+                let _ = report_end.send(Ended {
+                    claim,
+                    verdict,
+                    ran: started.elapsed(),
+                });
+            }
+        });
+        state.running.insert(claim, running.abort_handle());
+    }
+
+    fn on_end(&self, state: &mut State, ended: Ended) {
+        if state.running.remove(&ended.claim).is_none() {
+            return;
+        }
+        self.claims.drop_claim(&ended.claim);
+        if let Some(attempt) = state.attempts.get_mut(&ended.claim) {
+            attempt.ran = ended.ran;
+        }
+        if state.stopping.is_some() {
+            state.report.finished += 1;
+        }
+        state.handed_in.push_back(HandIn {
+            claim: ended.claim,
+            verdict: ended.verdict,
+        });
+    }
+
+    fn on_heard(&self, state: &mut State, heard: Heard) {
+        state.is_listening = false;
+        match heard {
+            Heard::Due(due) => state.next_due = Some(state.next_due.map_or(due, |known| known.min(due))),
+            Heard::Work | Heard::Silence => state.may_have_work = true,
+        }
+        let is_full = self.concurrency.load(Ordering::Relaxed) <= state.running.len();
+        if (is_full || state.stopping.is_some()) && heard != Heard::Silence {
+            self.pass_on(heard);
+        }
+    }
+
+    /// Puts a marker back that this worker has no use for, so that another worker wakes.
+    fn pass_on(&self, heard: Heard) {
+        let core = self.exchanger.core.clone();
+        let (member, score) = match heard {
+            Heard::Due(due) => ("1", due.as_millis()),
+            Heard::Work | Heard::Silence => ("0", 0),
+        };
+        tokio::spawn(async move {
+            let mut command = redis::cmd("ZADD");
+            command.arg(core.keys.marker()).arg(score).arg(member);
+            if let Err(error) = command.exec_async(&mut core.store.shared()).await {
+                // Other workers look for themselves after their drain delay.
+                tracing::debug!(queue = %core.name, %error, "cannot pass a marker on");
+            }
+        });
+    }
+
+    fn on_mode(&mut self, state: &mut State, is_abandoned: bool) {
+        let at = if is_abandoned {
+            Instant::now()
+        } else {
+            match *self.mode.borrow_and_update() {
+                Mode::Work => return,
+                Mode::Stop { at } => at,
+            }
+        };
+        self.exchanger.signs.stopping();
+        state.stopping = Some(Stopping::Grace { until: at });
+        if let Some(due) = state.next_due.take() {
+            self.pass_on(Heard::Due(due));
+        }
+    }
+
+    /// The time for handlers is over.
+    fn give_back_running(&self, state: &mut State) {
+        let running: Vec<_> = state.running.drain().collect();
+        for (claim, handler) in running {
+            self.claims.cancel(&claim);
+            self.claims.drop_claim(&claim);
+            handler.abort();
+            state.report.given_back += 1;
+            state.handed_in.push_back(HandIn {
+                claim,
+                verdict: Verdict::Release,
+            });
+        }
+        state.stopping = Some(Stopping::LastWords {
+            until: Instant::now() + LAST_WORDS,
+        });
+    }
+
+    /// Gives back jobs that a call, given up and sent again, took after all.
+    async fn look_for_suspects(&self, state: &mut State) {
+        let now = Instant::now();
+        let tokens: Vec<_> = state
+            .suspects
+            .iter()
+            .filter(|(_, due)| *due <= now)
+            .map(|(token, _)| Arc::clone(token))
+            .collect();
+        state.suspects.retain(|(_, due)| *due > now);
+        for token in tokens {
+            let Ok(held) = self.exchanger.held_with(&token).await else {
+                // The store is away again; its next answer brings new suspicion.
+                continue;
+            };
+            for id in held {
+                let claim = Claim {
+                    id: id.into(),
+                    token: Arc::clone(&token),
+                };
+                let is_known = state.running.contains_key(&claim) || state.attempts.contains_key(&claim);
+                if !is_known {
+                    tracing::info!(queue = %self.exchanger.core.name, job = %claim.id, "giving back a job that a lost call took");
+                    state.handed_in.push_back(HandIn {
+                        claim,
+                        verdict: Verdict::Release,
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Stopping {
+    const fn until(self) -> Instant {
+        match self {
+            Self::Grace { until } | Self::LastWords { until } => until,
+        }
+    }
+}
+
+impl State {
+    fn is_done(&self) -> bool {
+        self.running.is_empty() && self.handed_in.is_empty() && self.in_flight.is_none()
+    }
+}
+
+/// A failure that is certain before the handler runs.
+fn decided_failure(job: &JobRecord) -> Option<Failure> {
+    if let Some(reason) = &job.deferred_failure {
+        return Some(Failure::new(reason));
+    }
+    let problem = job.unreadable()?;
+    Some(Failure::new(format_args!(
+        "cannot read the job: field `{}` {}",
+        problem.field, problem.reason
+    )))
+}
+
+/// How long a job was in line, which its timestamps tell only for the first attempt.
+fn waited(job: &JobRecord) -> Option<Duration> {
+    if job.attempts_made > 0 || job.attempts_started > 1 {
+        return None;
+    }
+    let available = job.timestamp.after(job.options.delay.unwrap_or_default());
+    Some(job.processed_on?.since(available))
+}
+
+async fn answer(in_flight: &mut Option<Pin<Box<dyn Future<Output = Reply> + Send>>>) -> Reply {
+    match in_flight {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn due(clock: &Clock, due: Option<Timestamp>) {
+    match due {
+        Some(due) => clock.sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,149 @@
+//! How an idle worker hears of work: a blocking read of the queue's marker on a connection of its own.
+//!
+//! The read is asked for once for each time the worker is idle and is never dropped half way, since the server would
+//! pop the marker all the same. It blocks in slices, so that a connection that died in silence is noticed within two
+//! seconds.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use tokio::sync::mpsc;
+
+use super::health::Signs;
+use crate::clock::Timestamp;
+use crate::queue::QueueCore;
+use crate::store::Connection;
+
+const SLICE: Duration = Duration::from_secs(1);
+const WATCHDOG_MARGIN: Duration = Duration::from_millis(750);
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What the listener heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// There may be work.
+    Work,
+    /// A job becomes due then; the marker that said so is popped.
+    Due(Timestamp),
+    /// Nothing for the whole drain delay, or the connection was lost: look for yourself.
+    Silence,
+}
+
+pub(super) struct Listener {
+    pub(super) core: QueueCore,
+    pub(super) signs: Signs,
+    pub(super) worker_name: Option<String>,
+    pub(super) drain_delay: Duration,
+}
+
+impl Listener {
+    /// Answers each request with one [`Heard`], until the worker is gone.
+    pub(super) async fn run(self, mut requests: mpsc::Receiver<()>, heard: mpsc::Sender<Heard>) {
+        let mut connection = None;
+        while requests.recv().await.is_some() {
+            let news = self.listen(&mut connection, &heard).await;
+            if heard.send(news).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn listen(&self, connection: &mut Option<Connection>, heard: &mpsc::Sender<Heard>) -> Heard {
+        let started = Instant::now();
+        while !heard.is_closed() {
+            let remaining = self.drain_delay.saturating_sub(started.elapsed());
+            if remaining.is_zero() {
+                break;
+            }
+            let open = match connection.take() {
+                Some(open) => open,
+                None => match self.connect().await {
+                    Ok(open) => open,
+                    Err(error) => {
+                        self.deaf(&error);
+                        tokio::time::sleep(RETRY).await;
+                        continue;
+                    }
+                },
+            };
+            let (open, result) = self.read(open, remaining.min(SLICE)).await;
+            match result {
+                Ok(popped) => {
+                    if self.signs.hears(None) {
+                        tracing::debug!(queue = %self.core.name, "listening again");
+                    }
+                    *connection = Some(open);
+                    if let Some(due_ms) = popped {
+                        let due = Timestamp::from_millis(due_ms);
+                        return if due > self.core.clock.now() {
+                            Heard::Due(due)
+                        } else {
+                            Heard::Work
+                        };
+                    }
+                }
+                Err(error) => {
+                    self.deaf(&error);
+                    tokio::time::sleep(RETRY).await;
+                    // A marker may have been popped for us and lost with the connection.
+                    return Heard::Silence;
+                }
+            }
+        }
+        Heard::Silence
+    }
+
+    async fn connect(&self) -> crate::Result<Connection> {
+        let mut connection = self
+            .core
+            .store
+            .dedicated(&self.core.keys.marker(), SLICE + WATCHDOG_MARGIN)
+            .await?;
+        // Dashboards list workers by the names of these connections.
+        let queue = base64::engine::general_purpose::STANDARD.encode(self.core.name.as_str());
+        let mut name = format!("{}:{queue}", self.core.store.prefix());
+        if let Some(worker) = &self.worker_name {
+            name.push_str(":w:");
+            name.push_str(&worker.replace([' ', '\n'], "-"));
+        }
+        let named = redis::cmd("CLIENT")
+            .arg("SETNAME")
+            .arg(name)
+            .exec_async(&mut connection)
+            .await;
+        named.map_err(|error| crate::store::refused("name the worker's connection", error))?;
+        Ok(connection)
+    }
+
+    /// Score of the marker popped within this time, in ms.
+    async fn read(
+        &self,
+        mut connection: Connection,
+        slice: Duration,
+    ) -> (Connection, redis::RedisResult<Option<u64>>) {
+        let mut command = redis::cmd("BZPOPMIN");
+        // At least the shortest block that no server version takes for "for ever".
+        command
+            .arg(self.core.keys.marker())
+            .arg(format!("{:.3}", slice.as_secs_f64().max(0.01)));
+        let popped = command
+            .query_async::<Option<(String, String, f64)>>(&mut connection)
+            .await;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates, and a score is ms"
+        )]
+        let score = popped.map(|popped| popped.map(|(_, _, score)| score as u64));
+        (connection, score)
+    }
+
+    fn deaf(&self, problem: &dyn std::error::Error) {
+        if self
+            .signs
+            .hears(Some(format!("cannot listen for work: {problem}")))
+        {
+            tracing::debug!(queue = %self.core.name, %problem, "cannot listen for work; reconnecting");
+        }
+    }
+}

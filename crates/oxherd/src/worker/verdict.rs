@@ -1,0 +1,190 @@
+//! From the end of an attempt to what the store is told.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use super::claim::Claim;
+use super::outcome::{Failure, Outcome, Reason, When};
+use super::settings::Settings;
+use crate::clock::{Timestamp, millis};
+use crate::job::{Backoff, JobRecord, Retention};
+
+/// What becomes of a job that this worker held.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    Completed {
+        value: String,
+        keep: Retention,
+    },
+    Failed {
+        failure: Recorded,
+        keep: Retention,
+        attempts: u32,
+    },
+    Retry {
+        failure: Recorded,
+        lifo: bool,
+    },
+    Delay {
+        until: Timestamp,
+        failure: Option<Recorded>,
+    },
+    Release,
+    RateLimit(Duration),
+}
+
+/// A failure as it is written down: the message, and the chains of all attempts as a JSON array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Recorded {
+    pub(super) reason: String,
+    chains: String,
+}
+
+/// One job handed in.
+#[derive(Clone, Debug)]
+pub(super) struct HandIn {
+    pub(super) claim: Claim,
+    pub(super) verdict: Verdict,
+}
+
+impl Verdict {
+    /// Decides from the handler's outcome, the job's options and the worker's settings.
+    pub(super) fn of(ended: Outcome<String>, job: &JobRecord, settings: &Settings, now: Timestamp) -> Self {
+        let (failure, after) = match ended.map_err(|stop| stop.0) {
+            Ok(value) => {
+                let keep = job
+                    .options
+                    .remove_on_complete
+                    .unwrap_or(settings.remove_on_complete);
+                return Self::Completed { value, keep };
+            }
+            Err(Reason::Fail(failure)) => return Self::failed(failure, job, settings),
+            Err(Reason::DelayUntil(When::At(until))) => return Self::Delay { until, failure: None },
+            Err(Reason::DelayUntil(When::In(wait))) => {
+                return Self::Delay {
+                    until: now.after(wait),
+                    failure: None,
+                };
+            }
+            Err(Reason::RateLimited(wait)) => return Self::RateLimit(wait),
+            Err(Reason::Retry { failure, after }) => (failure, after),
+        };
+        let attempt = job.attempts_made.saturating_add(1);
+        if attempt >= job.options.attempts {
+            return Self::failed(failure, job, settings);
+        }
+        let wait = match (after, &job.options.backoff) {
+            (Some(after), _) => after,
+            (None, None) => Duration::ZERO,
+            (None, Some(Backoff::Custom { strategy, .. })) => match settings.backoff_strategies.get(strategy)
+            {
+                Some(wait) => match wait(attempt, &failure.reason) {
+                    Some(wait) => wait,
+                    None => return Self::failed(failure, job, settings),
+                },
+                None => {
+                    let mut failure = failure;
+                    failure.chain.push_str(&format!(
+                        "\n    not tried again: this worker knows no back-off strategy {strategy:?}"
+                    ));
+                    return Self::failed(failure, job, settings);
+                }
+            },
+            (None, Some(backoff)) => backoff.wait(attempt, rand::random()).unwrap_or_default(),
+        };
+        let failure = Recorded::new(failure, job);
+        if wait.is_zero() {
+            Self::Retry {
+                failure,
+                lifo: job.options.lifo == Some(true),
+            }
+        } else {
+            Self::Delay {
+                until: now.after(wait),
+                failure: Some(failure),
+            }
+        }
+    }
+
+    /// Failed for good.
+    pub(super) fn failed(failure: Failure, job: &JobRecord, settings: &Settings) -> Self {
+        let keep = job.options.remove_on_fail.unwrap_or(settings.remove_on_fail);
+        Self::Failed {
+            failure: Recorded::new(failure, job),
+            keep,
+            attempts: job.options.attempts,
+        }
+    }
+}
+
+impl Recorded {
+    fn new(failure: Failure, job: &JobRecord) -> Self {
+        let limit = job
+            .options
+            .stack_trace_limit
+            .map_or(usize::MAX, |limit| limit as usize);
+        let earlier = job.stack_trace.iter().map(String::as_str);
+        let chains: Vec<&str> = earlier.chain([failure.chain.as_str()]).collect();
+        let kept = chains
+            .get(chains.len().saturating_sub(limit)..)
+            .unwrap_or_default();
+        let chains = serde_json::Value::from(kept).to_string();
+        Self {
+            reason: failure.reason,
+            chains,
+        }
+    }
+}
+
+impl HandIn {
+    /// The ten arguments of one job, as `worker/exchange` takes them.
+    pub(super) fn write(&self, call: &mut Cmd) {
+        call.arg(&*self.claim.id).arg(&*self.claim.token);
+        let all = Retention::KeepAll;
+        let (outcome, value, chains, keep, number, counts) = match &self.verdict {
+            Verdict::Completed { value, keep } => ("completed", value.as_str(), "", *keep, 0, true),
+            Verdict::Failed {
+                failure,
+                keep,
+                attempts,
+            } => (
+                "failed",
+                failure.reason.as_str(),
+                failure.chains.as_str(),
+                *keep,
+                u64::from(*attempts),
+                true,
+            ),
+            Verdict::Retry { failure, lifo } => (
+                "retry",
+                failure.reason.as_str(),
+                failure.chains.as_str(),
+                all,
+                u64::from(*lifo),
+                true,
+            ),
+            Verdict::Delay {
+                until,
+                failure: Some(failure),
+            } => (
+                "delay",
+                failure.reason.as_str(),
+                failure.chains.as_str(),
+                all,
+                until.as_millis(),
+                true,
+            ),
+            Verdict::Delay { until, failure: None } => ("delay", "", "", all, until.as_millis(), false),
+            Verdict::Release => ("release", "", "", all, 0, false),
+            Verdict::RateLimit(wait) => ("limit", "", "", all, millis(*wait).max(1), false),
+        };
+        let (count, age, limit) = keep.script_arguments();
+        call.arg(outcome).arg(value).arg(chains).arg(count);
+        match age {
+            Some(age) => call.arg(age),
+            None => call.arg(""),
+        };
+        call.arg(limit).arg(number).arg(u8::from(counts));
+    }
+}
