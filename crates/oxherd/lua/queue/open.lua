@@ -6,5 +6,5 @@
 -- RESEND safe
 local meta = KEYS[1] .. 'meta'
 redis.call('HSET', meta, 'version', ARGV[1], 'library', ARGV[2])
-redis.call('HSETNX', meta, 'opts.maxLenEvents', ARGV[3])
+if redis.call('HEXISTS', meta, 'opts.maxLenEvents') == 0 then redis.call('HSET', meta, 'opts.maxLenEvents', ARGV[3]) end
 return 0

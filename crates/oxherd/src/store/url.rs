@@ -54,7 +54,7 @@ impl StoreUrl {
 
     pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, Error> {
         let info = self.server.clone().into_connection_info();
-        let info = info.map_err(|error| invalid(error.detail().unwrap_or(error.category()).to_owned()))?;
+        let info = info.map_err(|error| invalid(error.to_string()))?;
         let settings = info.redis_settings().clone();
         let settings = settings
             .set_protocol(ProtocolVersion::RESP2)
