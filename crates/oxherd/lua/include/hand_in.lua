@@ -11,15 +11,16 @@ end
 local function hand_in(prefix, settings, now, job, lock)
   local key = prefix .. job.id
   local fields = redis.pcall('HMGET', key, 'processedOn', 'parent', 'parentKey', 'deid', 'priority', 'atm',
-    'attemptsMade', 'defa')
+    'attemptsMade', 'defa', 'ats')
   if fields.err then return -20 end
   if not fields[1] then return -1 end
   if job.outcome == 'completed' and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0 then
     if redis.call('SCARD', key .. ':dependencies') > 0 then return -4 end
     if redis.call('ZCARD', key .. ':unsuccessful') > 0 then return -9 end
   end
-  if not lock then return -2 end
-  if lock ~= job.token then return -6 end
+  -- A lock that expired while the store was away does no harm as long as nobody else has started the job since.
+  if not lock and fields[9] ~= job.starts then return -2 end
+  if lock and lock ~= job.token then return -6 end
   if redis.call('LREM', prefix .. 'active', -1, job.id) == 0 then return -3 end
 
   local record = {

@@ -5,7 +5,7 @@
 --        id string, token string, outcome completed|failed|retry|delay|release|limit, value string,
 --        stack JSON, keep_count int (-1 all), keep_age int s ("" any), keep_limit int,
 --        number int (completed, failed: attempts allowed; retry: lifo 0|1; delay: due ms; limit: ms),
---        counts 0|1 (retry, delay: whether it was an attempt)
+--        counts 0|1 (retry, delay: whether it was an attempt), starts int (of the attempt; fences an expired lock)
 -- CLOCK  argument
 -- RETURN {codes, taken {{id, hash}…}, rate_limit ms, next_due ms (0 none), dropped ids}
 -- RESEND safe: a job handed in before answers -1, -2, -3 or -6; jobs taken before with this token come back first
@@ -19,7 +19,7 @@ local now = tonumber(ARGV[1])
 local token, slots = ARGV[2], tonumber(ARGV[4])
 local limiter_max, limiter_ms = tonumber(ARGV[6]), tonumber(ARGV[7])
 local metrics_points, resend = tonumber(ARGV[8]), ARGV[9] == '1'
-local fields_a_job, first_job = 10, 10
+local fields_a_job, first_job = 11, 10
 
 -- Reads before writes: a foreign key of a wrong type stops the script while nothing is half done.
 local settings = read_settings(prefix)
@@ -50,7 +50,7 @@ if #ARGV >= first_job then
       keep = {
         count = tonumber(ARGV[first + 5]), age = tonumber(ARGV[first + 6]), limit = tonumber(ARGV[first + 7]),
       },
-      number = tonumber(ARGV[first + 8]), counts = ARGV[first + 9] == '1',
+      number = tonumber(ARGV[first + 8]), counts = ARGV[first + 9] == '1', starts = ARGV[first + 10],
     }
     local code = hand_in(prefix, settings, now, job, locks[index])
     codes[index] = code

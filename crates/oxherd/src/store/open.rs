@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+#[cfg(feature = "testing")]
+use redis::aio::ConnectionLike;
+use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, TlsCertificates};
 
 use super::url::StoreUrl;

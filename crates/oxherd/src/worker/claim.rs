@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Claim {
     pub(super) id: Arc<str>,
     pub(super) token: Arc<str>,
+    /// How often the job had been started, this attempt included: proves that nobody else has it after its lock
+    /// expired.
+    pub(super) starts: u32,
 }
 
 #[derive(Debug)]

@@ -246,6 +246,7 @@ impl Dispatcher {
             let claim = Claim {
                 id: job.id.as_str().into(),
                 token: Arc::clone(&token),
+                starts: job.attempts_started,
             };
             if !state.running.contains_key(&claim) {
                 self.start(state, job, claim);
@@ -508,8 +509,13 @@ impl Dispatcher {
                 let claim = Claim {
                     id: id.into(),
                     token: Arc::clone(&token),
+                    // Unknown, and not needed while the lock is there.
+                    starts: 0,
                 };
-                let is_known = state.running.contains_key(&claim) || state.attempts.contains_key(&claim);
+                let is_known = state
+                    .attempts
+                    .keys()
+                    .any(|known| known.id == claim.id && known.token == claim.token);
                 if !is_known {
                     tracing::info!(queue = %self.exchanger.core.name, job = %claim.id, "giving back a job that a lost call took");
                     state.handed_in.push_back(HandIn {

@@ -122,7 +122,7 @@ impl Keeper {
             let mut call = WORKER_EXTEND_LOCKS.call(self.core.keys.prefix());
             call.arg(millis(self.lock_duration));
             for claim in claims {
-                call.arg(&*claim.id).arg(&*claim.token);
+                call.arg(&*claim.id).arg(&*claim.token).arg(claim.starts);
             }
             let at = Instant::now();
             let reply = WORKER_EXTEND_LOCKS.run(connection, &call).await;

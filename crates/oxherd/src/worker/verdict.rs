@@ -138,7 +138,7 @@ impl Recorded {
 }
 
 impl HandIn {
-    /// The ten arguments of one job, as `worker/exchange` takes them.
+    /// The eleven arguments of one job, as `worker/exchange` takes them.
     pub(super) fn write(&self, call: &mut Cmd) {
         call.arg(&*self.claim.id).arg(&*self.claim.token);
         let all = Retention::KeepAll;
@@ -185,6 +185,9 @@ impl HandIn {
             Some(age) => call.arg(age),
             None => call.arg(""),
         };
-        call.arg(limit).arg(number).arg(u8::from(counts));
+        call.arg(limit)
+            .arg(number)
+            .arg(u8::from(counts))
+            .arg(self.claim.starts);
     }
 }
