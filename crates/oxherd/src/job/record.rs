@@ -198,7 +198,7 @@ impl Reader {
                     clippy::cast_sign_loss,
                     reason = "checked to be in range"
                 )]
-                Ok(number) if number >= 0.0 && number < 9e15 => Some(number as u64),
+                Ok(number) if (0.0..9e15).contains(&number) => Some(number as u64),
                 _ => {
                     self.problem(field, format!("is no number: {text:.40}"));
                     None

@@ -47,7 +47,7 @@ struct Inner {
 
 enum Backend {
     Redis {
-        client: redis::Client,
+        client: Box<redis::Client>,
         link: link::Link,
     },
     #[cfg(feature = "testing")]
@@ -96,7 +96,10 @@ impl Store {
                 name,
                 prefix,
                 server,
-                backend: Backend::Redis { client, link },
+                backend: Backend::Redis {
+                    client: Box::new(client),
+                    link,
+                },
             }),
         })
     }

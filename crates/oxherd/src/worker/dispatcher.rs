@@ -296,7 +296,7 @@ impl Dispatcher {
             }
             -3 => tracing::warn!(%queue, job = %id, "the job was no longer active; its outcome is ignored"),
             -20 => {
-                tracing::error!(%queue, job = %id, "the job's key is no hash any more; another program overwrote it")
+                tracing::error!(%queue, job = %id, "the job's key is no hash any more; another program overwrote it");
             }
             other => tracing::error!(%queue, job = %id, code = other, "unknown answer for a job"),
         }
@@ -313,7 +313,7 @@ impl Dispatcher {
         match &verdict {
             Verdict::Completed { .. } => tracing::debug!(%queue, job = %id, %name, ?ran, "completed"),
             Verdict::Failed { failure, .. } => {
-                tracing::warn!(%queue, job = %id, %name, cause = %failure.reason, "failed for good")
+                tracing::warn!(%queue, job = %id, %name, cause = %failure.reason, "failed for good");
             }
             Verdict::Retry { failure, .. }
             | Verdict::Delay {

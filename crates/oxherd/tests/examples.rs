@@ -1,0 +1,28 @@
+//! The examples do what they say.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    dead_code,
+    reason = "examples bring a main function that tests do not use"
+)]
+
+use oxherd_testkit::RedisServer;
+
+#[path = "../examples/outcomes.rs"]
+mod outcomes;
+#[path = "../examples/typed_job.rs"]
+mod typed_job;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn typed_job_stores_its_result() {
+    let server = RedisServer::start().await;
+    let stored = typed_job::run(&server.url()).await.unwrap();
+    assert_eq!(stored.as_deref(), Some(r#""welcome, user 7""#));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcomes_end_as_their_comments_say() {
+    let server = RedisServer::start().await;
+    assert_eq!(outcomes::run(&server.url()).await.unwrap(), (4, 1));
+}
