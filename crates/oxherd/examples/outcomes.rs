@@ -8,7 +8,7 @@ use oxherd::{Backoff, JobContext, JobState, Outcome, Oxherd, Stop};
 use serde_json::{Value, json};
 
 async fn charge(order: Value, context: JobContext) -> Outcome<Value> {
-    match order["card"].as_str() {
+    match order.get("card").and_then(Value::as_str) {
         // `?` and `Stop::retry` count the attempt and wait as the job's back-off says.
         Some("busy") if context.attempt() < 3 => Err(Stop::retry("the bank did not answer")),
         // No further attempt, whatever is left.
