@@ -13,15 +13,15 @@ pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(10 * 365 * 24 * 3
 pub enum Backoff {
     /// The same wait each time.
     Fixed {
-        /// The wait.
-        delay: Duration,
+        /// The wait; `None` is no wait, and stored as given.
+        delay: Option<Duration>,
         /// From 0 (none) to 1.
         jitter: f64,
     },
     /// Doubles each time: `delay`, `2 * delay`, `4 * delay`, ...
     Exponential {
-        /// The first wait.
-        delay: Duration,
+        /// The first wait; `None` is no wait, and stored as given.
+        delay: Option<Duration>,
         /// From 0 (none) to 1.
         jitter: f64,
     },
@@ -38,13 +38,19 @@ impl Backoff {
     /// The same wait each time.
     #[must_use]
     pub const fn fixed(delay: Duration) -> Self {
-        Self::Fixed { delay, jitter: 0.0 }
+        Self::Fixed {
+            delay: Some(delay),
+            jitter: 0.0,
+        }
     }
 
     /// A wait that doubles each time.
     #[must_use]
     pub const fn exponential(delay: Duration) -> Self {
-        Self::Exponential { delay, jitter: 0.0 }
+        Self::Exponential {
+            delay: Some(delay),
+            jitter: 0.0,
+        }
     }
 
     /// A strategy that the worker knows by name.
@@ -60,10 +66,10 @@ impl Backoff {
     /// `random` is drawn evenly from 0 to 1.
     pub(crate) fn wait(&self, attempt: u32, random: f64) -> Option<Duration> {
         let (wait, jitter) = match self {
-            Self::Fixed { delay, jitter } => (delay.as_secs_f64(), *jitter),
+            Self::Fixed { delay, jitter } => (delay.unwrap_or_default().as_secs_f64(), *jitter),
             Self::Exponential { delay, jitter } => {
                 let factor = 2_f64.powi(i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX));
-                (delay.as_secs_f64() * factor, *jitter)
+                (delay.unwrap_or_default().as_secs_f64() * factor, *jitter)
             }
             Self::Custom { .. } => return None,
         };
@@ -78,8 +84,8 @@ impl Backoff {
 
     pub(super) fn to_json(&self) -> Value {
         let (strategy, delay, jitter) = match self {
-            Self::Fixed { delay, jitter } => ("fixed", Some(*delay), *jitter),
-            Self::Exponential { delay, jitter } => ("exponential", Some(*delay), *jitter),
+            Self::Fixed { delay, jitter } => ("fixed", *delay, *jitter),
+            Self::Exponential { delay, jitter } => ("exponential", *delay, *jitter),
             Self::Custom { strategy, delay } => (strategy.as_str(), *delay, 0.0),
         };
         let mut object = Map::new();
@@ -142,14 +148,8 @@ impl Backoff {
                 .ok_or_else(|| "`jitter` must be a number from 0 to 1".to_owned())?,
         };
         Ok(match strategy {
-            "fixed" => Self::Fixed {
-                delay: delay.unwrap_or_default(),
-                jitter,
-            },
-            "exponential" => Self::Exponential {
-                delay: delay.unwrap_or_default(),
-                jitter,
-            },
+            "fixed" => Self::Fixed { delay, jitter },
+            "exponential" => Self::Exponential { delay, jitter },
             custom => Self::Custom {
                 strategy: custom.to_owned(),
                 delay,
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn jitter_shortens_the_wait_by_at_most_its_share() {
         let backoff = Backoff::Fixed {
-            delay: Duration::from_millis(1000),
+            delay: Some(Duration::from_millis(1000)),
             jitter: 0.5,
         };
         assert_eq!(backoff.wait(1, 0.0), Some(Duration::from_millis(500)));

@@ -225,6 +225,7 @@ impl Queue {
     /// # Errors
     /// [`Error::StoreUnavailable`].
     pub async fn pause(&self) -> Result<()> {
+        self.core.introduce().await?;
         let call = QUEUE_PAUSE.call(self.core.keys.prefix());
         self.core
             .explained(self.core.store.run_safe::<i64>(&QUEUE_PAUSE, &call).await)
@@ -237,6 +238,7 @@ impl Queue {
     /// # Errors
     /// [`Error::StoreUnavailable`].
     pub async fn resume(&self) -> Result<()> {
+        self.core.introduce().await?;
         let call = QUEUE_RESUME.call(self.core.keys.prefix());
         while self
             .core

@@ -18,7 +18,7 @@ use super::context::JobContext;
 use super::event::WorkerEvent;
 use super::exchange::{Exchanger, JOBS_A_CALL, Reply, Request};
 use super::handler::Handlers;
-use super::listener::Heard;
+use super::listener::{Heard, put_back};
 use super::outcome::Failure;
 use super::verdict::{HandIn, Verdict};
 use crate::clock::{Clock, Timestamp};
@@ -175,6 +175,11 @@ impl Dispatcher {
                     _ => self.give_back_running(&mut state),
                 },
             }
+        }
+        // What the listener hears from now on it puts back itself.
+        self.heard.close();
+        while let Some(heard) = self.heard.recv().await {
+            put_back(&self.exchanger.core, heard).await;
         }
         state.report
     }
@@ -434,26 +439,15 @@ impl Dispatcher {
             Heard::Work | Heard::Silence => state.may_have_work = true,
         }
         let is_full = self.concurrency.load(Ordering::Relaxed) <= state.running.len();
-        if (is_full || state.stopping.is_some()) && heard != Heard::Silence {
+        if is_full || state.stopping.is_some() {
             self.pass_on(heard);
         }
     }
 
-    /// Puts a marker back that this worker has no use for, so that another worker wakes.
+    /// Leaves news to other workers.
     fn pass_on(&self, heard: Heard) {
         let core = self.exchanger.core.clone();
-        let (member, score) = match heard {
-            Heard::Due(due) => ("1", due.as_millis()),
-            Heard::Work | Heard::Silence => ("0", 0),
-        };
-        tokio::spawn(async move {
-            let mut command = redis::cmd("ZADD");
-            command.arg(core.keys.marker()).arg(score).arg(member);
-            if let Err(error) = command.exec_async(&mut core.store.shared()).await {
-                // Other workers look for themselves after their drain delay.
-                tracing::debug!(queue = %core.name, %error, "cannot pass a marker on");
-            }
-        });
+        tokio::spawn(async move { put_back(&core, heard).await });
     }
 
     fn on_mode(&mut self, state: &mut State, is_abandoned: bool) {

@@ -29,6 +29,21 @@ pub(super) enum Heard {
     Silence,
 }
 
+/// Puts a popped marker back that this worker has no use for, so that another worker wakes.
+pub(super) async fn put_back(core: &QueueCore, heard: Heard) {
+    let (member, score) = match heard {
+        Heard::Work => ("0", 0),
+        Heard::Due(due) => ("1", due.as_millis()),
+        Heard::Silence => return,
+    };
+    let mut command = redis::cmd("ZADD");
+    command.arg(core.keys.marker()).arg(score).arg(member);
+    if let Err(error) = command.exec_async(&mut core.store.shared()).await {
+        // Other workers look for themselves after their drain delay.
+        tracing::debug!(queue = %core.name, %error, "cannot put a marker back");
+    }
+}
+
 pub(super) struct Listener {
     pub(super) core: QueueCore,
     pub(super) signs: Signs,
@@ -42,7 +57,8 @@ impl Listener {
         let mut connection = None;
         while requests.recv().await.is_some() {
             let news = self.listen(&mut connection, &heard).await;
-            if heard.send(news).await.is_err() {
+            if let Err(unheard) = heard.send(news).await {
+                put_back(&self.core, unheard.0).await;
                 return;
             }
         }
