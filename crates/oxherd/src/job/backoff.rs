@@ -82,6 +82,27 @@ impl Backoff {
         )
     }
 
+    /// What setters cannot check; an error says what would be right.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let (delay, jitter) = match self {
+            Self::Fixed { delay, jitter } | Self::Exponential { delay, jitter } => (delay, *jitter),
+            Self::Custom { strategy, .. } if strategy.is_empty() => {
+                return Err("`type` must be fixed, exponential or a strategy's name".to_owned());
+            }
+            Self::Custom { delay, .. } => (delay, 0.0),
+        };
+        if delay.is_some_and(|delay| delay > LONGEST_DELAY) {
+            return Err(format!(
+                "`delay` must be at most {} ms",
+                LONGEST_DELAY.as_millis()
+            ));
+        }
+        if !(0.0..=1.0).contains(&jitter) {
+            return Err("`jitter` must be a number from 0 to 1".to_owned());
+        }
+        Ok(())
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let (strategy, delay, jitter) = match self {
             Self::Fixed { delay, jitter } => ("fixed", *delay, *jitter),

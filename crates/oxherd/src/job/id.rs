@@ -7,10 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+/// Names of the queue's own keys: a job of that name would overwrite one.
+const TAKEN: [&str; 19] = [
+    "wait",
+    "active",
+    "paused",
+    "prioritized",
+    "delayed",
+    "waiting-children",
+    "completed",
+    "failed",
+    "marker",
+    "events",
+    "meta",
+    "id",
+    "pc",
+    "stalled",
+    "stalled-check",
+    "limiter",
+    "repeat",
+    "priority",
+    "delay",
+];
+const TAKEN_BEGINNINGS: [&str; 3] = ["de:", "dn:", "metrics:"];
+
 /// The id of a job within its queue.
 ///
 /// Parsing accepts what a producer may choose: text that is not empty, is no whole number (those are the queue's to
-/// give out), does not start with `0:`, and holds no `:` unless exactly two.
+/// give out), does not start with `0:`, holds no `:` unless exactly two, and names no key of the queue itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(String);
@@ -51,6 +75,9 @@ impl FromStr for JobId {
         if !matches!(id.matches(':').count(), 0 | 2) {
             return refuse("must not contain `:` unless exactly two");
         }
+        if TAKEN.contains(&id) || TAKEN_BEGINNINGS.iter().any(|beginning| id.starts_with(beginning)) {
+            return refuse("names a key of the queue itself; put something in front");
+        }
         Ok(Self(id.to_owned()))
     }
 }
@@ -81,7 +108,17 @@ mod tests {
         for good in ["order-7", "a:b:c", "007x", "ü", "1.5"] {
             assert_eq!(good.parse::<JobId>().unwrap().as_str(), good);
         }
-        for bad in ["", "7", "0", "-3", "0:1", "a:b", "a:b:c:d"] {
+        for bad in [
+            "",
+            "7",
+            "0",
+            "-3",
+            "0:1",
+            "a:b",
+            "a:b:c:d",
+            "wait",
+            "metrics:completed:data",
+        ] {
             assert!(bad.parse::<JobId>().is_err(), "{bad:?}");
         }
     }

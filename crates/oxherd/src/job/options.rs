@@ -16,6 +16,8 @@ use crate::error::Error;
 
 /// The largest priority: 2^21 - 1.
 pub(crate) const LOWEST_PRIORITY: u32 = 2_097_151;
+/// The last millisecond whose delayed score a double holds exactly: 2^53 / 4096, in 2039.
+const LATEST_TIMESTAMP: u64 = 1 << 41;
 
 /// How a job is to be run. The default is one attempt, at once, kept for ever.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,10 +81,17 @@ impl JobOptions {
                 &format!("must be at most {} ms", LONGEST_DELAY.as_millis()),
             ));
         }
-        if let Some(Backoff::Fixed { jitter, .. } | Backoff::Exponential { jitter, .. }) = &self.backoff
-            && !(0.0..=1.0).contains(jitter)
+        if let Some(backoff) = &self.backoff {
+            backoff.validate().map_err(|reason| option("backoff", &reason))?;
+        }
+        if self
+            .timestamp
+            .is_some_and(|timestamp| timestamp.as_millis() > LATEST_TIMESTAMP)
         {
-            return Err(option("backoff", "`jitter` must be a number from 0 to 1"));
+            return Err(option(
+                "timestamp",
+                &format!("must be at most {LATEST_TIMESTAMP} ms"),
+            ));
         }
         Ok(())
     }
@@ -126,8 +135,7 @@ impl JobOptions {
             "keepLogs" => self.keep_logs = Some(small()?),
             "stackTraceLimit" => self.stack_trace_limit = Some(small()?),
             "sizeLimit" => self.size_limit = Some(small()? as usize),
-            // The last millisecond whose delayed score a double holds exactly: 2^53 / 4096.
-            "timestamp" => self.timestamp = Some(Timestamp::from_millis(whole(1 << 41)?)),
+            "timestamp" => self.timestamp = Some(Timestamp::from_millis(whole(LATEST_TIMESTAMP)?)),
             _ => {
                 return Err(refuse(
                     "unknown option; known are jobId, attempts, backoff, delay, priority, lifo, removeOnComplete, \

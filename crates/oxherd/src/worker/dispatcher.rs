@@ -3,6 +3,10 @@
 //! It alone decides when the queue is asked. While one call is under way, jobs that end and slots that become free
 //! gather; the next call carries them all (natural batching). Idle, it waits for the listener and asks at once.
 
+mod answer;
+mod attempt;
+mod suspicion;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -13,28 +17,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use self::attempt::{Attempt, Ended};
+use self::suspicion::SUSPICION;
 use super::claim::{Claim, Claims};
-use super::context::JobContext;
 use super::event::WorkerEvent;
 use super::exchange::{Exchanger, JOBS_A_CALL, Reply, Request};
 use super::handler::Handlers;
 use super::listener::{Heard, put_back};
-use super::outcome::Failure;
 use super::verdict::{HandIn, Verdict};
 use crate::clock::{Clock, Timestamp};
-use crate::job::{JobId, JobRecord};
+use crate::job::JobId;
 
 /// After the handlers' time is over, how long the store may take to hear of it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// The longest rest between two looks at a rate-limited queue.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// When to look for jobs that a lost call took after all.
-const SUSPICION: [Duration; 4] = [
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(6),
-    Duration::from_secs(15),
-];
 
 /// What the worker is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,21 +54,7 @@ pub struct StopReport {
     pub unreported: u64,
 }
 
-/// The end of one attempt.
-struct Ended {
-    claim: Claim,
-    verdict: Verdict,
-    ran: Duration,
-}
-
-/// What is remembered of a job until the store knows its outcome.
-struct Attempt {
-    id: JobId,
-    name: String,
-    waited: Option<Duration>,
-    ran: Duration,
-}
-
+/// The loop and what it works with.
 pub(super) struct Dispatcher {
     pub(super) exchanger: Exchanger,
     pub(super) handlers: Arc<Handlers>,
@@ -101,6 +84,9 @@ struct State {
     in_flight: Option<Pin<Box<dyn Future<Output = Reply> + Send>>>,
     ended: mpsc::UnboundedReceiver<Ended>,
     report_end: mpsc::UnboundedSender<Ended>,
+    /// Active jobs locked with a token of ours, as the store tells.
+    found: mpsc::UnboundedReceiver<(Arc<str>, Vec<String>)>,
+    report_found: mpsc::UnboundedSender<(Arc<str>, Vec<String>)>,
     /// The queue may hold something for us.
     may_have_work: bool,
     is_listening: bool,
@@ -116,6 +102,7 @@ impl Dispatcher {
     /// Works until it is told to stop and everything is handed in.
     pub(super) async fn run(mut self) -> StopReport {
         let (report_end, ended) = mpsc::unbounded_channel();
+        let (report_found, found) = mpsc::unbounded_channel();
         let mut state = State {
             running: HashMap::new(),
             attempts: HashMap::new(),
@@ -123,6 +110,8 @@ impl Dispatcher {
             in_flight: None,
             ended,
             report_end,
+            found,
+            report_found,
             may_have_work: true,
             is_listening: false,
             next_due: None,
@@ -150,6 +139,7 @@ impl Dispatcher {
                         self.on_end(&mut state, ended);
                     }
                 }
+                Some((token, ids)) = state.found.recv() => self.on_found(&mut state, &token, ids),
                 changed = self.mode.changed(), if state.stopping.is_none() => self.on_mode(&mut state, changed.is_err()),
                 Some(heard) = self.heard.recv() => self.on_heard(&mut state, heard),
                 Ok(()) = self.nudged.changed() => {}
@@ -161,7 +151,7 @@ impl Dispatcher {
                     state.rest_until = None;
                     state.may_have_work = true;
                 }
-                () = at(state.suspects.iter().map(|(_, due)| *due).min()) => self.look_for_suspects(&mut state).await,
+                () = at(state.suspects.iter().map(|(_, due)| *due).min()) => self.look_for_suspects(&mut state),
                 () = at(state.stopping.map(Stopping::until)) => match state.stopping {
                     Some(Stopping::LastWords { .. }) => {
                         state.report.unreported = u64::try_from(state.attempts.len()).unwrap_or(u64::MAX);
@@ -259,162 +249,6 @@ impl Dispatcher {
         }
     }
 
-    /// One table from exchange codes to what the process hears.
-    fn on_code(&self, state: &mut State, job: HandIn, code: i64, was_resent: bool) {
-        let queue = &self.exchanger.core.name;
-        let attempt = state.attempts.remove(&job.claim);
-        // Only a resend can find its own work done: the lock went with the first copy.
-        let is_done = code == 0 || (was_resent && matches!(code, -1 | -2 | -3 | -6));
-        if is_done {
-            if let Some(attempt) = attempt {
-                self.announce(attempt, job.verdict);
-            }
-            return;
-        }
-        let id = &job.claim.id;
-        match code {
-            -4 | -9 if !matches!(job.verdict, Verdict::Failed { .. }) => {
-                // It cannot complete, and holding it for ever helps nobody.
-                let reason = if code == -4 {
-                    "the job has children that have not finished"
-                } else {
-                    "a child of the job failed"
-                };
-                let failure = Failure::new(reason);
-                let record = JobRecord::from_fields(id.to_string(), Vec::new());
-                let verdict = Verdict::failed(failure, &record, &self.exchanger.settings);
-                tracing::warn!(%queue, job = %id, reason, "job cannot complete; failing it");
-                if let Some(attempt) = attempt {
-                    state.attempts.insert(job.claim.clone(), attempt);
-                }
-                state.handed_in.push_back(HandIn {
-                    claim: job.claim,
-                    verdict,
-                });
-            }
-            -1 => tracing::warn!(%queue, job = %id, "the job was removed while it ran; its outcome is lost"),
-            -2 | -6 => {
-                tracing::warn!(%queue, job = %id, "the lock was lost before the outcome arrived; another worker has or had the job");
-                self.exchanger.announcer.tell(|| WorkerEvent::LockLost {
-                    id: JobId::existing(&**id),
-                });
-            }
-            -3 => tracing::warn!(%queue, job = %id, "the job was no longer active; its outcome is ignored"),
-            -20 => {
-                tracing::error!(%queue, job = %id, "the job's key is no hash any more; another program overwrote it");
-            }
-            other => tracing::error!(%queue, job = %id, code = other, "unknown answer for a job"),
-        }
-    }
-
-    fn announce(&self, attempt: Attempt, verdict: Verdict) {
-        let Attempt {
-            id,
-            name,
-            waited,
-            ran,
-        } = attempt;
-        let queue = &self.exchanger.core.name;
-        match &verdict {
-            Verdict::Completed { .. } => tracing::debug!(%queue, job = %id, %name, ?ran, "completed"),
-            Verdict::Failed { failure, .. } => {
-                tracing::warn!(%queue, job = %id, %name, cause = %failure.reason, "failed for good");
-            }
-            Verdict::Retry { failure, .. }
-            | Verdict::Delay {
-                failure: Some(failure),
-                ..
-            } => {
-                tracing::info!(%queue, job = %id, %name, cause = %failure.reason, "attempt failed; trying again");
-            }
-            _ => {}
-        }
-        self.exchanger.announcer.tell(|| match verdict {
-            Verdict::Completed { .. } => WorkerEvent::Completed {
-                id,
-                name,
-                waited,
-                ran,
-            },
-            Verdict::Failed { failure, .. } => WorkerEvent::Failed {
-                id,
-                name,
-                reason: failure.reason,
-                waited,
-                ran,
-                is_final: true,
-            },
-            Verdict::Retry { failure, .. }
-            | Verdict::Delay {
-                failure: Some(failure),
-                ..
-            } => WorkerEvent::Failed {
-                id,
-                name,
-                reason: failure.reason,
-                waited,
-                ran,
-                is_final: false,
-            },
-            Verdict::Delay { failure: None, .. } | Verdict::Release | Verdict::RateLimit(_) => {
-                WorkerEvent::Returned { id, name }
-            }
-        });
-    }
-
-    /// Starts a job's handler, unless its fate is decided already.
-    fn start(&self, state: &mut State, job: JobRecord, claim: Claim) {
-        let attempt = Attempt {
-            id: job.id.clone(),
-            name: job.name.clone(),
-            waited: waited(&job),
-            ran: Duration::ZERO,
-        };
-        state.attempts.insert(claim.clone(), attempt);
-        if state.stopping.is_some() {
-            state.report.given_back += 1;
-            state.handed_in.push_back(HandIn {
-                claim,
-                verdict: Verdict::Release,
-            });
-            return;
-        }
-        if let Some(failure) = decided_failure(&job) {
-            let verdict = Verdict::failed(failure, &job, &self.exchanger.settings);
-            state.handed_in.push_back(HandIn { claim, verdict });
-            return;
-        }
-        if let Some(scheduler) = &job.scheduler_id {
-            tracing::warn!(queue = %self.exchanger.core.name, %scheduler, "this job belongs to a job scheduler, which only a BullMQ worker continues");
-        }
-        self.exchanger.announcer.tell(|| WorkerEvent::Active {
-            id: job.id.clone(),
-            name: job.name.clone(),
-            attempt: job.attempts_made.saturating_add(1),
-        });
-        let cancelled = self.claims.hold(claim.clone());
-        let handlers = Arc::clone(&self.handlers);
-        let settings = Arc::clone(&self.exchanger.settings);
-        let core = self.exchanger.core.clone();
-        let report_end = state.report_end.clone();
-        let running = tokio::spawn({
-            let claim = claim.clone();
-            async move {
-                let started = Instant::now();
-                let context = JobContext::new(core.clone(), job.clone(), claim.clone(), cancelled);
-                let ended = handlers.run(context).await;
-                let verdict = Verdict::of(ended, &job, &settings, core.clock.now());
-                // Nobody listens only when the worker gave this job back.
-                let _ = report_end.send(Ended {
-                    claim,
-                    verdict,
-                    ran: started.elapsed(),
-                });
-            }
-        });
-        state.running.insert(claim, running.abort_handle());
-    }
-
     fn on_end(&self, state: &mut State, ended: Ended) {
         if state.running.remove(&ended.claim).is_none() {
             return;
@@ -483,43 +317,6 @@ impl Dispatcher {
             until: Instant::now() + LAST_WORDS,
         });
     }
-
-    /// Gives back jobs that a call, given up and sent again, took after all.
-    async fn look_for_suspects(&self, state: &mut State) {
-        let now = Instant::now();
-        let tokens: Vec<_> = state
-            .suspects
-            .iter()
-            .filter(|(_, due)| *due <= now)
-            .map(|(token, _)| Arc::clone(token))
-            .collect();
-        state.suspects.retain(|(_, due)| *due > now);
-        for token in tokens {
-            let Ok(held) = self.exchanger.held_with(&token).await else {
-                // The store is away again; its next answer brings new suspicion.
-                continue;
-            };
-            for id in held {
-                let claim = Claim {
-                    id: id.into(),
-                    token: Arc::clone(&token),
-                    // Unknown, and not needed while the lock is there.
-                    starts: 0,
-                };
-                let is_known = state
-                    .attempts
-                    .keys()
-                    .any(|known| known.id == claim.id && known.token == claim.token);
-                if !is_known {
-                    tracing::info!(queue = %self.exchanger.core.name, job = %claim.id, "giving back a job that a lost call took");
-                    state.handed_in.push_back(HandIn {
-                        claim,
-                        verdict: Verdict::Release,
-                    });
-                }
-            }
-        }
-    }
 }
 
 impl Stopping {
@@ -534,27 +331,6 @@ impl State {
     fn is_done(&self) -> bool {
         self.running.is_empty() && self.handed_in.is_empty() && self.in_flight.is_none()
     }
-}
-
-/// A failure that is certain before the handler runs.
-fn decided_failure(job: &JobRecord) -> Option<Failure> {
-    if let Some(reason) = &job.deferred_failure {
-        return Some(Failure::new(reason));
-    }
-    let problem = job.unreadable()?;
-    Some(Failure::new(format_args!(
-        "cannot read the job: field `{}` {}",
-        problem.field, problem.reason
-    )))
-}
-
-/// How long a job was in line, which its timestamps tell only for the first attempt.
-fn waited(job: &JobRecord) -> Option<Duration> {
-    if job.attempts_made > 0 || job.attempts_started > 1 {
-        return None;
-    }
-    let available = job.timestamp.after(job.options.delay.unwrap_or_default());
-    Some(job.processed_on?.since(available))
 }
 
 async fn answer(in_flight: &mut Option<Pin<Box<dyn Future<Output = Reply> + Send>>>) -> Reply {

@@ -1,0 +1,113 @@
+//! What the store answered for each job handed in, and what the process hears of it.
+
+use super::attempt::Attempt;
+use super::{Dispatcher, State};
+use crate::job::{JobId, JobRecord};
+use crate::worker::event::WorkerEvent;
+use crate::worker::outcome::Failure;
+use crate::worker::verdict::{HandIn, Verdict};
+
+impl Dispatcher {
+    /// One table from exchange codes to what the process hears.
+    pub(super) fn on_code(&self, state: &mut State, job: HandIn, code: i64, was_resent: bool) {
+        let queue = &self.exchanger.core.name;
+        let attempt = state.attempts.remove(&job.claim);
+        // Only a resend can find its own work done: the lock went with the first copy.
+        let is_done = code == 0 || (was_resent && matches!(code, -1 | -2 | -3 | -6));
+        if is_done {
+            if let Some(attempt) = attempt {
+                self.announce(attempt, job.verdict);
+            }
+            return;
+        }
+        let id = &job.claim.id;
+        match code {
+            -4 | -9 if !matches!(job.verdict, Verdict::Failed { .. }) => {
+                // It cannot complete, and holding it for ever helps nobody.
+                let reason = if code == -4 {
+                    "the job has children that have not finished"
+                } else {
+                    "a child of the job failed"
+                };
+                let failure = Failure::new(reason);
+                let record = JobRecord::from_fields(id.to_string(), Vec::new());
+                let verdict = Verdict::failed(failure, &record, &self.exchanger.settings);
+                tracing::warn!(%queue, job = %id, reason, "job cannot complete; failing it");
+                if let Some(attempt) = attempt {
+                    state.attempts.insert(job.claim.clone(), attempt);
+                }
+                state.handed_in.push_back(HandIn {
+                    claim: job.claim,
+                    verdict,
+                });
+            }
+            -1 => tracing::warn!(%queue, job = %id, "the job was removed while it ran; its outcome is lost"),
+            -2 | -6 => {
+                tracing::warn!(%queue, job = %id, "the lock was lost before the outcome arrived; another worker has or had the job");
+                self.exchanger.announcer.tell(|| WorkerEvent::LockLost {
+                    id: JobId::existing(&**id),
+                });
+            }
+            -3 => tracing::warn!(%queue, job = %id, "the job was no longer active; its outcome is ignored"),
+            -20 => {
+                tracing::error!(%queue, job = %id, "the job's key is no hash any more; another program overwrote it");
+            }
+            other => tracing::error!(%queue, job = %id, code = other, "unknown answer for a job"),
+        }
+    }
+
+    fn announce(&self, attempt: Attempt, verdict: Verdict) {
+        let Attempt {
+            id,
+            name,
+            waited,
+            ran,
+        } = attempt;
+        let queue = &self.exchanger.core.name;
+        match &verdict {
+            Verdict::Completed { .. } => tracing::debug!(%queue, job = %id, %name, ?ran, "completed"),
+            Verdict::Failed { failure, .. } => {
+                tracing::warn!(%queue, job = %id, %name, cause = %failure.reason, "failed for good");
+            }
+            Verdict::Retry { failure, .. }
+            | Verdict::Delay {
+                failure: Some(failure),
+                ..
+            } => {
+                tracing::info!(%queue, job = %id, %name, cause = %failure.reason, "attempt failed; trying again");
+            }
+            _ => {}
+        }
+        self.exchanger.announcer.tell(|| match verdict {
+            Verdict::Completed { .. } => WorkerEvent::Completed {
+                id,
+                name,
+                waited,
+                ran,
+            },
+            Verdict::Failed { failure, .. } => WorkerEvent::Failed {
+                id,
+                name,
+                reason: failure.reason,
+                waited,
+                ran,
+                is_final: true,
+            },
+            Verdict::Retry { failure, .. }
+            | Verdict::Delay {
+                failure: Some(failure),
+                ..
+            } => WorkerEvent::Failed {
+                id,
+                name,
+                reason: failure.reason,
+                waited,
+                ran,
+                is_final: false,
+            },
+            Verdict::Delay { failure: None, .. } | Verdict::Release | Verdict::RateLimit(_) => {
+                WorkerEvent::Returned { id, name }
+            }
+        });
+    }
+}
