@@ -54,6 +54,8 @@ if #ARGV >= first_job then
     }
     local code = hand_in(prefix, settings, now, job, locks[index])
     codes[index] = code
+    -- It cannot complete as things are and comes back with a failure; until then it keeps its slot.
+    if code == -4 or code == -9 then slots = slots - 1 end
     if code == 0 then
       settled_locks[#settled_locks + 1] = lock_keys[index]
       settled_ids[#settled_ids + 1] = job.id
