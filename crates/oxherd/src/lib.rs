@@ -37,4 +37,5 @@ pub use store::InProcess;
 pub use store::{Health, ServerVersion, Store, StoreUrl};
 pub use worker::{
     JobContext, Outcome, Stop, StopReport, Worker, WorkerBuilder, WorkerEvent, WorkerEvents, WorkerHealth,
+    WorkerStopper,
 };

@@ -22,6 +22,7 @@ local function hand_in(prefix, settings, now, job, lock)
   if not lock and fields[9] ~= job.starts then return -2 end
   if lock and lock ~= job.token then return -6 end
   if redis.call('LREM', prefix .. 'active', -1, job.id) == 0 then return -3 end
+  job.is_off_active = true
 
   local record = {
     parent = fields[2], parent_key = fields[3], deduplication_id = fields[4],
@@ -51,12 +52,13 @@ local function hand_in(prefix, settings, now, job, lock)
       redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'waiting', 'jobId',
         job.id, 'prev', 'active')
     else
+      local due = job.outcome == 'until' and job.number or now + job.number
       changes[#changes + 1] = 'delay'
-      changes[#changes + 1] = math.max(job.number - now, 0)
+      changes[#changes + 1] = math.max(due - now, 0)
       redis.call('HSET', key, unpack(changes))
-      redis.call('ZADD', prefix .. 'delayed', delayed_score(prefix .. 'delayed', job.number), job.id)
+      redis.call('ZADD', prefix .. 'delayed', delayed_score(prefix .. 'delayed', due), job.id)
       redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'delayed', 'jobId',
-        job.id, 'delay', string.format('%.0f', job.number))
+        job.id, 'delay', string.format('%.0f', due))
       mark_due(prefix)
     end
   end

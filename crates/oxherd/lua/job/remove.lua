@@ -10,7 +10,10 @@
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
 local kind = redis.call('TYPE', key)['ok']
-if kind == 'none' then return -1 end
+local state = state_of(prefix, id)
+-- Every job has a timestamp; the queue's own keys have none, and a garbage job is at least in a list.
+local is_job = kind == 'hash' and redis.call('HEXISTS', key, 'timestamp') == 1
+if not is_job and not state then return -1 end
 if kind == 'hash' then
   local scheduler = redis.call('HGET', key, 'rjk')
   if scheduler then
@@ -21,7 +24,6 @@ end
 if redis.call('EXISTS', key .. ':lock') == 1 then return -6 end
 if redis.call('EXISTS', key .. ':dependencies') == 1 then return -4 end
 
-local state = state_of(prefix, id)
 erase_job(prefix, id, tonumber(ARGV[2]))
 if state == 'active' then
   redis.call('LREM', prefix .. 'active', 0, id)

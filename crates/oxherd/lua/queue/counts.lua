@@ -3,7 +3,8 @@
 -- ARGV   none
 -- CLOCK  none
 -- RETURN {waiting, active, prioritized, delayed, completed, failed, waiting_children, paused 0|1,
---        oldest waiting timestamp ms string ("" none), completed total, failed total (-1 not counted)}
+--        oldest waiting timestamp ms (-1 none), completed total, failed total (-1 not counted),
+--        job schedulers, their earliest next run ms (-1 none)}
 -- RESEND safe, it only reads
 local prefix = KEYS[1]
 local oldest
@@ -21,6 +22,7 @@ for position = 1, 3 do
     end
   end
 end
+local next_run = redis.call('ZRANGE', prefix .. 'repeat', 0, 0, 'WITHSCORES')[2]
 return {
   redis.call('LLEN', prefix .. 'wait') + redis.call('LLEN', prefix .. 'paused'),
   redis.call('LLEN', prefix .. 'active'),
@@ -30,7 +32,9 @@ return {
   redis.call('ZCARD', prefix .. 'failed'),
   redis.call('ZCARD', prefix .. 'waiting-children'),
   redis.call('HEXISTS', prefix .. 'meta', 'paused'),
-  oldest or '',
+  math.floor(tonumber(oldest or -1)),
   tonumber(redis.call('HGET', prefix .. 'metrics:completed', 'count') or -1),
   tonumber(redis.call('HGET', prefix .. 'metrics:failed', 'count') or -1),
+  redis.call('ZCARD', prefix .. 'repeat'),
+  math.floor(tonumber(next_run or -1)),
 }

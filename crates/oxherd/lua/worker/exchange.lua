@@ -2,12 +2,12 @@
 -- KEYS   queue prefix
 -- ARGV   now int ms, token string (lock of the jobs taken), lock_ms int, slots int, worker_name string,
 --        limiter_max int (0 none), limiter_ms int, metrics_points int (0 none), resend 0|1, then a job handed in:
---        id string, token string, outcome completed|failed|retry|delay|release|limit, value string,
+--        id string, token string, outcome completed|failed|retry|delay|until|release|limit, value string,
 --        stack JSON, keep_count int (-1 all), keep_age int s ("" any), keep_limit int,
---        number int (completed, failed: attempts allowed; retry: lifo 0|1; delay: due ms; limit: ms),
---        counts 0|1 (retry, delay: whether it was an attempt), starts int (of the attempt; fences an expired lock)
+--        number int (completed, failed: attempts allowed; retry: lifo 0|1; delay, limit: ms from now;
+--        until: due ms), counts 0|1 (retry, delay, until: whether it was an attempt), starts int (of the attempt; fences an expired lock)
 -- CLOCK  argument
--- RETURN {codes, taken {{id, hash}…}, rate_limit ms, next_due ms (0 none), dropped ids}
+-- RETURN {codes, taken {{id, hash}…}, rate_limit ms, next_due ms (0 none), dropped ids, faults text}
 -- RESEND safe: a job handed in before answers -1, -2, -3 or -6; jobs taken before with this token come back first
 -- @include hand_in
 -- @include take
@@ -36,7 +36,16 @@ end
 
 promote_due(prefix, settings, now)
 
-local codes, ended = {}, { completed = 0, failed = 0 }
+local codes, ended, faults = {}, { completed = 0, failed = 0 }, {}
+
+-- What goes wrong with one job (a key of its parent holds nonsense) must not hold up the others.
+local function guarded(what, action, ...)
+  local ok, result = pcall(action, ...)
+  if ok then return result end
+  faults[#faults + 1] = what .. ': ' .. tostring(type(result) == 'table' and result.err or result)
+  return nil
+end
+
 if #ARGV >= first_job then
   local lock_keys = {}
   for first = first_job, #ARGV, fields_a_job do lock_keys[#lock_keys + 1] = prefix .. ARGV[first] .. ':lock' end
@@ -52,7 +61,11 @@ if #ARGV >= first_job then
       },
       number = tonumber(ARGV[first + 8]), counts = ARGV[first + 9] == '1', starts = ARGV[first + 10],
     }
-    local code = hand_in(prefix, settings, now, job, locks[index])
+    local code = guarded('job ' .. job.id, hand_in, prefix, settings, now, job, locks[index])
+    if not code then
+      code = -21
+      if job.is_off_active then redis.call('LPUSH', prefix .. 'active', job.id) end
+    end
     codes[index] = code
     -- It cannot complete as things are and comes back with a failure; until then it keeps its slot.
     if code == -4 or code == -9 then slots = slots - 1 end
@@ -73,10 +86,12 @@ if #ARGV >= first_job then
     redis.call('SREM', prefix .. 'stalled', unpack(settled_ids))
     redis.call('XTRIM', prefix .. 'events', 'MAXLEN', '~', settings.max_events)
   end
-  for _, job in pairs(keeps) do apply_retention(prefix, prefix .. job.outcome, job.keep, now) end
+  for _, job in pairs(keeps) do
+    guarded('retention', apply_retention, prefix, prefix .. job.outcome, job.keep, now)
+  end
   for outcome, count in pairs(ended) do
     if metrics_points > 0 and count > 0 then
-      collect_metrics(prefix .. 'metrics:' .. outcome, count, now, metrics_points)
+      guarded('metrics', collect_metrics, prefix .. 'metrics:' .. outcome, count, now, metrics_points)
     end
   end
 end
@@ -111,4 +126,4 @@ if #taken == 0 then
     redis.call('XADD', prefix .. 'events', '*', 'event', 'drained')
   end
 end
-return { codes, taken, rate_limit, math.floor(due), dropped }
+return { codes, taken, rate_limit, math.floor(due), dropped, faults }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use backoff::Backoff;
+pub(crate) use backoff::LONGEST_DELAY;
 pub use id::JobId;
 pub use options::JobOptions;
 pub use record::{FieldProblem, JobRecord};

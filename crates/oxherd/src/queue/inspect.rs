@@ -36,6 +36,10 @@ pub struct Counts {
     pub completed_total: Option<u64>,
     /// Failed for good since counting began, kept or not.
     pub failed_total: Option<u64>,
+    /// Job schedulers that BullMQ programs registered.
+    pub schedulers: u64,
+    /// When the earliest of them runs next.
+    pub next_scheduled: Option<Timestamp>,
 }
 
 /// One job at one moment.
@@ -70,35 +74,26 @@ impl Queue {
     pub async fn counts(&self) -> Result<Counts> {
         let core = &self.core;
         let call = QUEUE_COUNTS.call(core.keys.prefix());
-        type Reply = (u64, u64, u64, u64, u64, u64, u64, u8, String, i64, i64);
-        let reply: Reply = core
+        let reply: Vec<i64> = core
             .explained(core.store.run_safe(&QUEUE_COUNTS, &call).await)
             .await?;
-        let (
-            waiting,
-            active,
-            prioritized,
-            delayed,
-            completed,
-            failed,
-            waiting_children,
-            paused,
-            oldest,
-            done,
-            lost,
-        ) = reply;
+        // -1 stands for "none" where there can be none.
+        let mut numbers = reply.into_iter().map(|number| u64::try_from(number).ok());
+        let mut next = || numbers.next().flatten();
         Ok(Counts {
-            waiting,
-            active,
-            prioritized,
-            delayed,
-            completed,
-            failed,
-            waiting_children,
-            paused: paused == 1,
-            oldest_waiting: oldest.parse().ok().map(Timestamp::from_millis),
-            completed_total: u64::try_from(done).ok(),
-            failed_total: u64::try_from(lost).ok(),
+            waiting: next().unwrap_or(0),
+            active: next().unwrap_or(0),
+            prioritized: next().unwrap_or(0),
+            delayed: next().unwrap_or(0),
+            completed: next().unwrap_or(0),
+            failed: next().unwrap_or(0),
+            waiting_children: next().unwrap_or(0),
+            paused: next() == Some(1),
+            oldest_waiting: next().map(Timestamp::from_millis),
+            completed_total: next(),
+            failed_total: next(),
+            schedulers: next().unwrap_or(0),
+            next_scheduled: next().map(Timestamp::from_millis),
         })
     }
 
@@ -132,7 +127,7 @@ impl Queue {
         let reply = core
             .explained(core.store.run_safe::<Vec<redis::Value>>(&QUEUE_JOBS, &call).await)
             .await?;
-        let operation = QUEUE_JOBS.name();
+        let operation = &QUEUE_JOBS.operation();
         let mut reply = reply.into_iter();
         let total = reply
             .next()

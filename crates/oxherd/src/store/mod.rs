@@ -243,21 +243,21 @@ impl Store {
         if matches!(&reply, Err(error) if error.is_io_error() && !error.is_timeout()) {
             reply = script.run(&mut connection, call).await;
         }
-        let reply = reply.map_err(|error| refused(script.name(), error))?;
-        decode(script.name(), reply)
+        let reply = reply.map_err(|error| refused(&script.operation(), error))?;
+        decode(&script.operation(), reply)
     }
 
     /// Runs a script whose resend would do its work twice: a lost reply is said to be one.
     pub(crate) async fn run_once<T: FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T> {
         match script.run(&mut self.shared(), call).await {
-            Ok(reply) => decode(script.name(), reply),
+            Ok(reply) => decode(&script.operation(), reply),
             Err(error) if error.is_io_error() && !error.is_connection_refusal() => {
                 Err(Error::OutcomeUnknown {
-                    operation: script.name().to_owned(),
+                    operation: script.operation(),
                     source: error.into(),
                 })
             }
-            Err(error) => Err(refused(script.name(), error)),
+            Err(error) => Err(refused(&script.operation(), error)),
         }
     }
 

@@ -19,8 +19,20 @@ impl Script {
         Self { name, source, sha }
     }
 
-    pub(crate) const fn name(&self) -> &'static str {
-        self.name
+    /// What it does, for errors: "cannot ...".
+    pub(crate) fn operation(&self) -> String {
+        match self.name {
+            "job/show" => "read the job".to_owned(),
+            "job/log" => "append to the job's log".to_owned(),
+            "job/progress" => "report progress".to_owned(),
+            "queue/counts" => "count the queue's jobs".to_owned(),
+            "queue/jobs" => "list the queue's jobs".to_owned(),
+            "worker/reclaim" => "look for lost jobs".to_owned(),
+            name => {
+                let (noun, verb) = name.split_once('/').unwrap_or(("script", name));
+                format!("{} the {noun}", verb.replace('_', " "))
+            }
+        }
     }
 
     /// A call on the queue whose keys start with `prefix`; arguments follow.

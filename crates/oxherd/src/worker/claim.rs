@@ -39,8 +39,9 @@ impl Claims {
         cancel
     }
 
-    pub(super) fn drop_claim(&self, claim: &Claim) {
-        self.locked().remove(claim);
+    /// `false` when the claim was gone already, because its lock was lost.
+    pub(super) fn drop_claim(&self, claim: &Claim) -> bool {
+        self.locked().remove(claim).is_some()
     }
 
     /// Tells the handler that what it does no longer counts.

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::attempt::{Attempt, Ended};
 use self::suspicion::SUSPICION;
@@ -62,9 +63,12 @@ pub(super) struct Dispatcher {
     pub(super) concurrency: Arc<AtomicUsize>,
     pub(super) nudged: watch::Receiver<()>,
     pub(super) mode: watch::Receiver<Mode>,
+    pub(super) hurry: CancellationToken,
     pub(super) ask_listener: mpsc::Sender<()>,
     pub(super) heard: mpsc::Receiver<Heard>,
     pub(super) worker_id: String,
+    /// Ends the keeper with this loop, also when the runtime goes away under it: nobody's locks must not be renewed.
+    pub(super) keeper: DropGuard,
 }
 
 /// How far a stop is.
@@ -93,8 +97,11 @@ struct State {
     next_due: Option<Timestamp>,
     rest_until: Option<Instant>,
     suspects: Vec<(Arc<str>, Instant)>,
+    /// Markers on their way back.
+    passing_on: JoinSet<()>,
     tokens: u64,
     stopping: Option<Stopping>,
+    is_hurried: bool,
     report: StopReport,
 }
 
@@ -117,8 +124,10 @@ impl Dispatcher {
             next_due: None,
             rest_until: None,
             suspects: Vec::new(),
+            passing_on: JoinSet::new(),
             tokens: 0,
             stopping: None,
+            is_hurried: false,
             report: StopReport::default(),
         };
         loop {
@@ -141,6 +150,12 @@ impl Dispatcher {
                 }
                 Some((token, ids)) = state.found.recv() => self.on_found(&mut state, &token, ids),
                 changed = self.mode.changed(), if state.stopping.is_none() => self.on_mode(&mut state, changed.is_err()),
+                () = self.hurry.cancelled(), if !state.is_hurried => {
+                    state.is_hurried = true;
+                    if !matches!(state.stopping, Some(Stopping::LastWords { .. })) {
+                        self.begin_stop(&mut state, Instant::now());
+                    }
+                }
                 Some(heard) = self.heard.recv() => self.on_heard(&mut state, heard),
                 Ok(()) = self.nudged.changed() => {}
                 () = due(&clock, state.next_due), if state.stopping.is_none() => {
@@ -166,6 +181,8 @@ impl Dispatcher {
                 },
             }
         }
+        drop(self.keeper);
+        state.passing_on.join_all().await;
         // What the listener hears from now on it puts back itself.
         self.heard.close();
         while let Some(heard) = self.heard.recv().await {
@@ -253,7 +270,11 @@ impl Dispatcher {
         if state.running.remove(&ended.claim).is_none() {
             return;
         }
-        self.claims.drop_claim(&ended.claim);
+        if !self.claims.drop_claim(&ended.claim) {
+            // The keeper said already that the lock is lost: this outcome does not count.
+            state.attempts.remove(&ended.claim);
+            return;
+        }
         if let Some(attempt) = state.attempts.get_mut(&ended.claim) {
             attempt.ran = ended.ran;
         }
@@ -274,29 +295,33 @@ impl Dispatcher {
         }
         let is_full = self.concurrency.load(Ordering::Relaxed) <= state.running.len();
         if is_full || state.stopping.is_some() {
-            self.pass_on(heard);
+            self.pass_on(state, heard);
         }
     }
 
     /// Leaves news to other workers.
-    fn pass_on(&self, heard: Heard) {
+    fn pass_on(&self, state: &mut State, heard: Heard) {
         let core = self.exchanger.core.clone();
-        tokio::spawn(async move { put_back(&core, heard).await });
+        while state.passing_on.try_join_next().is_some() {}
+        state
+            .passing_on
+            .spawn(async move { put_back(&core, heard).await });
     }
 
     fn on_mode(&mut self, state: &mut State, is_abandoned: bool) {
-        let at = if is_abandoned {
-            Instant::now()
-        } else {
-            match *self.mode.borrow_and_update() {
-                Mode::Work => return,
-                Mode::Stop { at } => at,
-            }
-        };
+        let mode = *self.mode.borrow_and_update();
+        match mode {
+            Mode::Stop { at } => self.begin_stop(state, at),
+            Mode::Work if is_abandoned => self.begin_stop(state, Instant::now()),
+            Mode::Work => {}
+        }
+    }
+
+    fn begin_stop(&self, state: &mut State, at: Instant) {
         self.exchanger.signs.stopping();
         state.stopping = Some(Stopping::Grace { until: at });
         if let Some(due) = state.next_due.take() {
-            self.pass_on(Heard::Due(due));
+            self.pass_on(state, Heard::Due(due));
         }
     }
 

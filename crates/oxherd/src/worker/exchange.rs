@@ -67,7 +67,10 @@ impl Exchanger {
                 Err(error) => Err(self.explain(error).await),
             };
             match reply {
-                Ok((codes, taken, rate_limit_ms, next_due_ms, dropped)) => {
+                Ok((codes, taken, rate_limit_ms, next_due_ms, dropped, faults)) => {
+                    for fault in faults {
+                        tracing::error!(queue = %self.core.name, %fault, "the store could not do all that was asked");
+                    }
                     if self.signs.exchanged() {
                         tracing::info!(queue = %self.core.name, "the worker goes on");
                         self.announcer.tell(|| WorkerEvent::Recovered);
@@ -128,11 +131,11 @@ impl Exchanger {
     }
 }
 
-type Parts = (Vec<i64>, Vec<JobRecord>, u64, u64, Vec<String>);
+type Parts = (Vec<i64>, Vec<JobRecord>, u64, u64, Vec<String>, Vec<String>);
+type Raw = (Vec<i64>, Vec<Value>, u64, u64, Vec<Vec<u8>>, Vec<Vec<u8>>);
 
 fn read(reply: Value) -> Result<Parts> {
-    let (codes, taken, rate_limit, next_due, dropped): (Vec<i64>, Vec<Value>, u64, u64, Vec<Vec<u8>>) =
-        decode("worker/exchange", reply)?;
+    let (codes, taken, rate_limit, next_due, dropped, faults): Raw = decode("worker/exchange", reply)?;
     let taken = taken.into_iter().map(|job| {
         let (id, fields) =
             FromRedisValue::from_redis_value(job).map_err(|error: redis::ParsingError| Error::Reply {
@@ -141,16 +144,19 @@ fn read(reply: Value) -> Result<Parts> {
             })?;
         Ok(JobRecord::from_fields(id, fields))
     });
-    let dropped = dropped
-        .into_iter()
-        .map(|id| String::from_utf8_lossy(&id).into_owned())
-        .collect();
+    let text = |bytes: Vec<Vec<u8>>| {
+        bytes
+            .iter()
+            .map(|text| String::from_utf8_lossy(text).into_owned())
+            .collect()
+    };
     Ok((
         codes,
         taken.collect::<Result<_>>()?,
         rate_limit,
         next_due,
-        dropped,
+        text(dropped),
+        text(faults),
     ))
 }
 

@@ -115,20 +115,41 @@ impl Listener {
             .store
             .dedicated(&self.core.keys.marker(), SLICE + WATCHDOG_MARGIN)
             .await?;
-        // Dashboards list workers by the names of these connections.
-        let queue = base64::engine::general_purpose::STANDARD.encode(self.core.name.as_str());
-        let mut name = format!("{}:{queue}", self.core.store.prefix());
-        if let Some(worker) = &self.worker_name {
-            name.push_str(":w:");
-            name.push_str(&worker.replace([' ', '\n'], "-"));
-        }
+        // Dashboards list workers by the names of these connections; a nameless one works as well.
         let named = redis::cmd("CLIENT")
             .arg("SETNAME")
-            .arg(name)
+            .arg(self.connection_name())
             .exec_async(&mut connection)
             .await;
-        named.map_err(|error| crate::store::refused("name the worker's connection", error))?;
+        match named {
+            Err(error) if error.is_io_error() => {
+                return Err(crate::store::refused("name the worker's connection", error));
+            }
+            Err(error) => {
+                tracing::debug!(queue = %self.core.name, %error, "the worker's connection has no name");
+            }
+            Ok(()) => {}
+        }
         Ok(connection)
+    }
+
+    fn connection_name(&self) -> String {
+        let queue = base64::engine::general_purpose::STANDARD.encode(self.core.name.as_str());
+        let mut name = format!("{}:{queue}", self.core.store.prefix());
+        if let Some(worker) = self.worker_name.as_deref().filter(|worker| !worker.is_empty()) {
+            name.push_str(":w:");
+            name.push_str(worker);
+        }
+        // What Redis takes in a client's name.
+        name.chars()
+            .map(|character| {
+                if character.is_ascii_graphic() {
+                    character
+                } else {
+                    '-'
+                }
+            })
+            .collect()
     }
 
     /// Score of the marker popped within this time, in ms.

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 pub use context::JobContext;
 pub use dispatcher::StopReport;
@@ -35,7 +35,7 @@ pub use health::WorkerHealth;
 pub use outcome::{Outcome, Stop};
 
 use crate::error::{Error, Result};
-use crate::job::{Job, Retention};
+use crate::job::{Job, LONGEST_DELAY, Retention};
 use crate::queue::{Queue, QueueCore, QueueName};
 use claim::Claims;
 use dispatcher::{Dispatcher, Mode};
@@ -69,8 +69,8 @@ pub struct Worker {
     signs: Signs,
     nudge: watch::Sender<()>,
     mode: watch::Sender<Mode>,
+    hurry: CancellationToken,
     running: JoinHandle<StopReport>,
-    _keeper: DropGuard,
 }
 
 impl Worker {
@@ -139,11 +139,15 @@ impl Worker {
         self.stopped().await
     }
 
-    /// Begins what [`Worker::stop`] does and returns at once, so that several workers stop side by side. A second
-    /// call with a shorter time has no effect: use [`Worker::stop_now`].
-    pub fn begin_stop(&self, grace: Duration) {
+    /// Ends the grace of a stop under way, from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> WorkerStopper {
+        WorkerStopper(self.hurry.clone())
+    }
+
+    fn begin_stop(&self, grace: Duration) {
         self.mode.send_replace(Mode::Stop {
-            at: Instant::now() + grace,
+            at: Instant::now() + grace.min(LONGEST_DELAY),
         });
     }
 
@@ -167,6 +171,17 @@ impl Worker {
     pub async fn run_until(self, end: impl Future, grace: Duration) -> StopReport {
         end.await;
         self.stop(grace).await
+    }
+}
+
+/// Stops a worker at once, even while [`Worker::stop`] waits for its handlers; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct WorkerStopper(CancellationToken);
+
+impl WorkerStopper {
+    /// Cancels the running handlers and gives their jobs back.
+    pub fn stop_now(&self) {
+        self.0.cancel();
     }
 }
 
@@ -217,18 +232,14 @@ impl WorkerBuilder {
     /// For how long a job is held without a sign of life. Default 30 s; renewed every third of it.
     pub fn lock_duration(mut self, duration: Duration) -> Self {
         self.settings.lock_duration = duration;
-        self.refuse_unless(duration >= Duration::from_millis(100), || {
-            "lock_duration must be at least 100 ms".to_owned()
-        })
+        self.refuse_outside("lock_duration", duration, Duration::from_millis(100))
     }
 
     /// How often one of the queue's workers looks for stalled jobs. Default 30 s. A job is brought back one to two
     /// intervals after its lock ended.
     pub fn stalled_interval(mut self, interval: Duration) -> Self {
         self.settings.stalled_interval = interval;
-        self.refuse_unless(interval >= Duration::from_millis(50), || {
-            "stalled_interval must be at least 50 ms".to_owned()
-        })
+        self.refuse_outside("stalled_interval", interval, Duration::from_millis(50))
     }
 
     /// How often a job may stall; once more and it fails. Default 1.
@@ -240,17 +251,14 @@ impl WorkerBuilder {
     /// After how long without news an idle worker looks for itself. Default 5 s.
     pub fn drain_delay(mut self, delay: Duration) -> Self {
         self.settings.drain_delay = delay;
-        self.refuse_unless(delay >= Duration::from_millis(50), || {
-            "drain_delay must be at least 50 ms".to_owned()
-        })
+        self.refuse_outside("drain_delay", delay, Duration::from_millis(50))
     }
 
     /// At most `max` jobs of the queue start in each `per`, over all its workers. Default: no limit.
     pub fn limiter(mut self, max: u32, per: Duration) -> Self {
         self.settings.limiter = Some(Limiter { max, per });
-        self.refuse_unless(max > 0 && per >= Duration::from_millis(1), || {
-            "limiter needs at least 1 job and 1 ms".to_owned()
-        })
+        self.refuse_unless(max > 0, || "limiter needs at least 1 job".to_owned())
+            .refuse_outside("limiter", per, Duration::from_millis(1))
     }
 
     /// What is kept of completed jobs that do not say so themselves. Default: all.
@@ -324,6 +332,7 @@ impl WorkerBuilder {
 
         let (nudge, nudged) = watch::channel(());
         let (mode, mode_seen) = watch::channel(Mode::Work);
+        let hurry = CancellationToken::new();
         let concurrency = Arc::new(AtomicUsize::new(self.concurrency));
         let name = self.settings.name.clone();
         let dispatcher = Dispatcher {
@@ -338,9 +347,11 @@ impl WorkerBuilder {
             concurrency: Arc::clone(&concurrency),
             nudged,
             mode: mode_seen,
+            hurry: hurry.clone(),
             ask_listener,
             heard,
             worker_id: uuid::Uuid::new_v4().to_string(),
+            keeper: stop_keeper.drop_guard(),
         };
         let running = tokio::spawn(dispatcher.run());
         Ok(Worker {
@@ -352,8 +363,18 @@ impl WorkerBuilder {
             signs,
             nudge,
             mode,
+            hurry,
             running,
-            _keeper: stop_keeper.drop_guard(),
+        })
+    }
+
+    fn refuse_outside(self, setting: &str, value: Duration, least: Duration) -> Self {
+        self.refuse_unless(value >= least && value <= LONGEST_DELAY, || {
+            format!(
+                "{setting} must be from {} to {} ms",
+                least.as_millis(),
+                LONGEST_DELAY.as_millis()
+            )
         })
     }
 

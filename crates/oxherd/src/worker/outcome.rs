@@ -34,7 +34,7 @@ pub(crate) enum Reason {
     RateLimited(Duration),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     At(Timestamp),
     In(Duration),

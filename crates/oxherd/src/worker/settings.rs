@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::handler::panic_message;
+use super::outcome::Failure;
 use crate::job::Retention;
 
 /// A named back-off strategy: from the failed attempt's number (from 1) and its reason to the wait before the next
@@ -30,6 +33,23 @@ pub(super) struct Settings {
     pub(super) remove_on_fail: Retention,
     pub(super) metrics_points: u32,
     pub(super) backoff_strategies: HashMap<String, BackoffStrategy>,
+}
+
+impl Settings {
+    /// The wait that a named strategy asks for, `None` to give up, or why there is no answer. A strategy is the
+    /// application's code and may panic.
+    pub(super) fn ask_strategy(
+        &self,
+        name: &str,
+        attempt: u32,
+        failure: &Failure,
+    ) -> Result<Option<Duration>, String> {
+        let Some(strategy) = self.backoff_strategies.get(name) else {
+            return Err(format!("this worker knows no back-off strategy {name:?}"));
+        };
+        catch_unwind(AssertUnwindSafe(|| strategy(attempt, &failure.reason)))
+            .map_err(|panic| format!("back-off strategy {name:?} panicked: {}", panic_message(&*panic)))
+    }
 }
 
 impl Default for Settings {

@@ -8,7 +8,7 @@ use super::claim::Claim;
 use super::outcome::{Failure, Outcome, Reason, When};
 use super::settings::Settings;
 use crate::clock::{Timestamp, millis};
-use crate::job::{Backoff, JobRecord, Retention};
+use crate::job::{Backoff, JobRecord, LONGEST_DELAY, Retention};
 
 /// What becomes of a job that this worker held.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub(super) enum Verdict {
         lifo: bool,
     },
     Delay {
-        until: Timestamp,
+        when: When,
         failure: Option<Recorded>,
     },
     Release,
@@ -60,14 +60,14 @@ impl Verdict {
                 return Self::Completed { value, keep };
             }
             Err(Reason::Fail(failure)) => return Self::failed(failure, job, settings),
-            Err(Reason::DelayUntil(When::At(until))) => return Self::Delay { until, failure: None },
-            Err(Reason::DelayUntil(When::In(wait))) => {
-                return Self::Delay {
-                    until: now.after(wait),
-                    failure: None,
+            Err(Reason::DelayUntil(when)) => {
+                let when = match when {
+                    When::At(until) => When::At(until.min(now.after(LONGEST_DELAY))),
+                    When::In(wait) => When::In(wait.min(LONGEST_DELAY)),
                 };
+                return Self::Delay { when, failure: None };
             }
-            Err(Reason::RateLimited(wait)) => return Self::RateLimit(wait),
+            Err(Reason::RateLimited(wait)) => return Self::RateLimit(wait.min(LONGEST_DELAY)),
             Err(Reason::Retry { failure, after }) => (failure, after),
         };
         let attempt = job.attempts_made.saturating_add(1);
@@ -77,20 +77,18 @@ impl Verdict {
         let wait = match (after, &job.options.backoff) {
             (Some(after), _) => after,
             (None, None) => Duration::ZERO,
-            (None, Some(Backoff::Custom { strategy, .. })) => match settings.backoff_strategies.get(strategy)
-            {
-                Some(wait) => match wait(attempt, &failure.reason) {
-                    Some(wait) => wait,
-                    None => return Self::failed(failure, job, settings),
-                },
-                None => {
-                    let mut failure = failure;
-                    failure.chain.push_str(&format!(
-                        "\n    not tried again: this worker knows no back-off strategy {strategy:?}"
-                    ));
-                    return Self::failed(failure, job, settings);
+            (None, Some(Backoff::Custom { strategy, .. })) => {
+                match settings.ask_strategy(strategy, attempt, &failure) {
+                    Ok(Some(wait)) => wait,
+                    Ok(None) => return Self::failed(failure, job, settings),
+                    Err(problem) => {
+                        let mut failure = failure;
+                        failure.chain.push_str("\n    not tried again: ");
+                        failure.chain.push_str(&problem);
+                        return Self::failed(failure, job, settings);
+                    }
                 }
-            },
+            }
             (None, Some(backoff)) => backoff.wait(attempt, rand::random()).unwrap_or_default(),
         };
         let failure = Recorded::new(failure, job);
@@ -101,7 +99,7 @@ impl Verdict {
             }
         } else {
             Self::Delay {
-                until: now.after(wait),
+                when: When::In(wait.min(LONGEST_DELAY)),
                 failure: Some(failure),
             }
         }
@@ -137,6 +135,12 @@ impl Recorded {
     }
 }
 
+impl Recorded {
+    fn texts(&self) -> (&str, &str) {
+        (&self.reason, &self.chains)
+    }
+}
+
 impl HandIn {
     /// The eleven arguments of one job, as `worker/exchange` takes them.
     pub(super) fn write(&self, call: &mut Cmd) {
@@ -164,18 +168,14 @@ impl HandIn {
                 u64::from(*lifo),
                 true,
             ),
-            Verdict::Delay {
-                until,
-                failure: Some(failure),
-            } => (
-                "delay",
-                failure.reason.as_str(),
-                failure.chains.as_str(),
-                all,
-                until.as_millis(),
-                true,
-            ),
-            Verdict::Delay { until, failure: None } => ("delay", "", "", all, until.as_millis(), false),
+            Verdict::Delay { when, failure } => {
+                let (outcome, number) = match when {
+                    When::At(due) => ("until", due.as_millis()),
+                    When::In(wait) => ("delay", millis(*wait)),
+                };
+                let (reason, chains) = failure.as_ref().map_or(("", ""), Recorded::texts);
+                (outcome, reason, chains, all, number, failure.is_some())
+            }
             Verdict::Release => ("release", "", "", all, 0, false),
             Verdict::RateLimit(wait) => ("limit", "", "", all, millis(*wait).max(1), false),
         };

@@ -43,9 +43,9 @@ on_every_store! {
         let keys: Vec<String> = scene.ask(&["KEYS", "bull:mail:*"]).await;
         let mut keys: Vec<_> = keys.iter().map(|key| key.trim_start_matches("bull:mail:")).collect();
         keys.sort_unstable();
-        // The marker comes and goes with idle workers.
-        keys.retain(|key| *key != "marker");
-        assert_eq!(keys, ["1", "1:logs", "completed", "events", "id", "meta", "stalled-check"]);
+        // The marker comes and goes with idle workers, and the first look for stalled jobs may be still to come.
+        keys.retain(|key| !["marker", "stalled-check"].contains(key));
+        assert_eq!(keys, ["1", "1:logs", "completed", "events", "id", "meta"]);
     }
 }
 

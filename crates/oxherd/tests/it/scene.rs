@@ -1,10 +1,16 @@
 //! Where a test plays: a store of its own, and the raw data beside it.
+//!
+//! `on_every_store!` runs one behaviour on a real Redis and on the in-memory double. What a test reads past the library
+//! (lists, scores, hashes, events) it reads here, with the keys written out as the layout has them.
+//! Next: `gate.rs` (handlers that a test holds in its hand).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use oxherd::{Clock, ManualClock, Oxherd, Queue, Store, Timestamp, Worker};
-use oxherd_testkit::{Double, RedisServer};
-use redis::{Cmd, FromRedisValue};
+use oxherd::{Clock, JobId, JobRecord, JobState, ManualClock, Oxherd, Queue, Store, Timestamp, Worker};
+use oxherd_testkit::{Double, DoubleConnection, RedisServer, eventually, eventually_some};
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue, RedisResult};
 
 /// How long a test waits for what should happen at once, on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -13,14 +19,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Scene {
     pub(crate) oxherd: Oxherd,
     pub(crate) clock: ManualClock,
+    read_clock: Clock,
     raw: Raw,
-    _server: Option<RedisServer>,
+    server: Option<RedisServer>,
 }
 
 #[derive(Clone)]
 enum Raw {
-    Redis(redis::aio::MultiplexedConnection),
-    Double(oxherd_testkit::DoubleConnection),
+    Redis(MultiplexedConnection),
+    Double(Double, DoubleConnection),
 }
 
 impl Scene {
@@ -34,47 +41,172 @@ impl Scene {
     pub(crate) async fn on_double() -> Self {
         let double = Double::new();
         let store = Store::in_process(double.connect(), "bull").await.unwrap();
-        Self::new(store, Raw::Double(double.connect()), None)
+        let raw = Raw::Double(double.clone(), double.connect());
+        Self::new(store, raw, None)
     }
 
     fn new(store: Store, raw: Raw, server: Option<RedisServer>) -> Self {
         // The machine's time to begin with, so that a real BullMQ client on the same data would agree.
-        let (clock, handle) = Clock::manual(Clock::system().now());
-        Self { oxherd: Oxherd::on(store).with_clock(clock), clock: handle, raw, _server: server }
+        let (read_clock, clock) = Clock::manual(Clock::system().now());
+        Self {
+            oxherd: Oxherd::on(store).with_clock(read_clock.clone()),
+            clock,
+            read_clock,
+            raw,
+            server,
+        }
     }
 
     pub(crate) fn queue(&self, name: &str) -> Queue {
         self.oxherd.queue(name).unwrap()
     }
 
+    /// The same store and clock as another process would have them: other connections, other handles.
+    pub(crate) async fn other_process(&self) -> Oxherd {
+        let store = match &self.raw {
+            Raw::Redis(_) => Store::open(&self.server().url()).await.unwrap(),
+            Raw::Double(double, _) => Store::in_process(double.connect(), "bull").await.unwrap(),
+        };
+        Oxherd::on(store).with_clock(self.read_clock.clone())
+    }
+
+    /// The server behind the scene; only on a real Redis.
+    pub(crate) fn server(&self) -> &RedisServer {
+        self.server.as_ref().expect("this test plays on a real Redis")
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
+    /// Asks the store itself, past the library; what Redis answers with an error is an error here too.
+    pub(crate) async fn try_ask<T: FromRedisValue>(&self, command: &[&[u8]]) -> RedisResult<T> {
+        let mut cmd = Cmd::new();
+        for part in command {
+            cmd.arg(*part);
+        }
+        match self.raw.clone() {
+            Raw::Redis(mut raw) => cmd.query_async(&mut raw).await,
+            Raw::Double(_, mut raw) => cmd.query_async(&mut raw).await,
+        }
+    }
+
     /// Asks the store itself, past the library.
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
-        let (name, arguments) = command.split_first().expect("a command has a name");
-        let mut cmd: Cmd = redis::cmd(name);
-        for argument in arguments {
-            cmd.arg(argument);
-        }
-        let reply = match self.raw.clone() {
-            Raw::Redis(mut raw) => cmd.query_async(&mut raw).await,
-            Raw::Double(mut raw) => cmd.query_async(&mut raw).await,
-        };
+        let parts: Vec<&[u8]> = command.iter().map(|part| part.as_bytes()).collect();
+        let reply = self.try_ask(&parts).await;
         reply.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
-    /// The fields of a stored job.
-    pub(crate) async fn hash(&self, key: &str) -> std::collections::BTreeMap<String, String> {
+    /// Changes the store past the library, as another program would: a command whose words hold no space.
+    pub(crate) async fn tell(&self, command: &str) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        self.ask::<redis::Value>(&words).await;
+    }
+
+    /// The fields of a hash.
+    pub(crate) async fn hash(&self, key: &str) -> BTreeMap<String, String> {
         self.ask(&["HGETALL", key]).await
+    }
+
+    /// A list from its head to its tail; the tail is next out.
+    pub(crate) async fn list(&self, key: &str) -> Vec<String> {
+        self.ask(&["LRANGE", key, "0", "-1"]).await
+    }
+
+    /// A sorted set in order.
+    pub(crate) async fn scores(&self, key: &str) -> Vec<(String, u64)> {
+        let scores: Vec<(String, f64)> = self.ask(&["ZRANGE", key, "0", "-1", "WITHSCORES"]).await;
+        // Every score of the layout is a whole number below 2^53.
+        scores
+            .into_iter()
+            .map(|(member, score)| (member, score as u64))
+            .collect()
+    }
+
+    pub(crate) async fn exists(&self, key: &str) -> bool {
+        self.ask(&["EXISTS", key]).await
+    }
+
+    /// A queue's events so far, in order: the fields of each on one line, without the word `event`.
+    pub(crate) async fn events(&self, queue: &str) -> Vec<String> {
+        let entries: Vec<(String, Vec<String>)> = self
+            .ask(&["XRANGE", &format!("bull:{queue}:events"), "-", "+"])
+            .await;
+        entries
+            .into_iter()
+            .map(|(_, fields)| {
+                assert_eq!(fields[0], "event", "every entry says first what happened");
+                fields[1..].join(" ")
+            })
+            .collect()
     }
 
     /// The names of a queue's events so far, in order.
     pub(crate) async fn event_names(&self, queue: &str) -> Vec<String> {
-        let entries: Vec<(String, Vec<String>)> = self.ask(&["XRANGE", &format!("bull:{queue}:events"), "-", "+"]).await;
-        entries.into_iter().map(|(_, fields)| fields[1].clone()).collect()
+        let first_word = |event: String| event.split(' ').next().unwrap_or_default().to_owned();
+        self.events(queue).await.into_iter().map(first_word).collect()
     }
+
+    /// Everything the store holds, for comparing before and after.
+    pub(crate) async fn contents(&self) -> BTreeMap<String, String> {
+        let mut contents = BTreeMap::new();
+        for key in self.ask::<Vec<String>>(&["KEYS", "*"]).await {
+            let kind: String = self.ask(&["TYPE", &key]).await;
+            let command: Vec<&str> = match kind.as_str() {
+                "string" => vec!["GET", &key],
+                "hash" => vec!["HGETALL", &key],
+                "list" => vec!["LRANGE", &key, "0", "-1"],
+                "set" => vec!["SMEMBERS", &key],
+                "zset" => vec!["ZRANGE", &key, "0", "-1", "WITHSCORES"],
+                "stream" => vec!["XRANGE", &key, "-", "+"],
+                other => panic!("{key} is a {other}"),
+            };
+            let value: redis::Value = self.ask(&command).await;
+            contents.insert(key.clone(), format!("{value:?}"));
+        }
+        contents
+    }
+
+    /// Waits until so many readers sleep in a blocking read: idle workers that listen.
+    pub(crate) async fn listeners(&self, count: usize) {
+        eventually("idle workers listen", PATIENCE, async || match &self.raw {
+            Raw::Redis(_) => {
+                let clients: String = self.ask(&["INFO", "clients"]).await;
+                let blocked = clients
+                    .lines()
+                    .find_map(|line| line.strip_prefix("blocked_clients:"));
+                blocked.unwrap().trim().parse::<usize>().unwrap() >= count
+            }
+            Raw::Double(double, _) => double.blocked_clients() >= count,
+        })
+        .await;
+    }
+}
+
+/// Waits until a job is in a state, and returns what the store then knows of it.
+pub(crate) async fn reaches(queue: &Queue, id: &JobId, state: JobState) -> JobRecord {
+    eventually_some(&format!("job {id} becomes {state}"), PATIENCE, async || {
+        let job = queue.job(id).await.unwrap()?;
+        (job.state == state).then_some(job.record)
+    })
+    .await
+}
+
+/// Waits until a job's attempt of this number (from 1) has begun.
+pub(crate) async fn until_attempt(queue: &Queue, id: &JobId, attempt: u32) {
+    eventually(
+        &format!("attempt {attempt} of job {id} begins"),
+        PATIENCE,
+        async || {
+            queue
+                .job(id)
+                .await
+                .unwrap()
+                .is_some_and(|job| job.record.attempts_started >= attempt)
+        },
+    )
+    .await;
 }
 
 /// Ends a worker whose jobs are all done.

@@ -52,6 +52,9 @@ impl Dispatcher {
             -20 => {
                 tracing::error!(%queue, job = %id, "the job's key is no hash any more; another program overwrote it");
             }
+            -21 => {
+                tracing::error!(%queue, job = %id, "the store could not take the outcome; the job will stall and run again");
+            }
             other => tracing::error!(%queue, job = %id, code = other, "unknown answer for a job"),
         }
     }

@@ -1,0 +1,59 @@
+//! `oxherd status`: the store and all queues at a glance.
+
+use oxherd_server::view::Status;
+
+use crate::args::Global;
+use crate::commands::queue::table_of;
+use crate::connect;
+use crate::exit::{Code, Failure};
+use crate::output::{Details, Output};
+
+pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure> {
+    let view = connect::view(global, output).await?;
+    let status = view.status().await;
+    if output.is_json() {
+        output.json(&*status)?;
+    } else {
+        output.text(&store_of(&status))?;
+        if !status.queues.is_empty() {
+            output.text("\n")?;
+            output.table(&table_of(&status.queues))?;
+        }
+    }
+    match &status.store.problem {
+        Some(problem) if !status.store.connected => {
+            let failure = Failure::new(
+                Code::Unreachable,
+                format!("store {} stopped answering", status.store.url),
+            );
+            Err(failure.because(problem.as_str()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn store_of(status: &Status) -> String {
+    let store = &status.store;
+    let mut details = Details::default();
+    details.line("store", store.url.as_str());
+    details.line("prefix", store.prefix.as_str());
+    details.line("server", format!("{} {}", store.product, store.version));
+    if !matches!(store.eviction_policy.as_str(), "" | "noeviction") {
+        details.line(
+            "warning",
+            format!(
+                "maxmemory-policy is {}: the server may drop jobs when its memory is full; set noeviction",
+                store.eviction_policy
+            ),
+        );
+    }
+    details.line(
+        "connection",
+        match store.round_trip_ms {
+            Some(took) => format!("answers in {took:.1} ms"),
+            None => "does not answer".to_owned(),
+        },
+    );
+    details.line("queues", status.queues.len().to_string());
+    details.render()
+}

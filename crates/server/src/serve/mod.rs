@@ -1,0 +1,180 @@
+//! The server as a whole: started from its settings, stopped in good order.
+//!
+//! Starting checks the settings, opens the store, starts the workers and listens, in that order, and fails with a
+//! sentence that says which of them did not work. Stopping turns readiness off first, lets running jobs end within the
+//! grace, gives the others back to their queues, and closes last.
+//! Next: `router.rs` (all routes), `workers.rs`, `deliveries.rs` (webhooks), `signals.rs` (what ends it).
+
+mod deliveries;
+mod router;
+mod signals;
+mod workers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::serve::ListenerExt as _;
+use oxherd::{StopReport, Store, WorkerStopper};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::{Config, open_door};
+use crate::processors::webhook::CourierError;
+use crate::view::{View, ViewSettings};
+use workers::RunningWorkers;
+
+pub use router::router;
+pub use signals::run;
+
+/// How long open requests may take once everything else has stopped.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It would be open to everybody.
+    #[error("{0}")]
+    OpenDoor(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another with --listen or OXHERD_LISTEN")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The store cannot be used, or was lost while starting.
+    #[error(transparent)]
+    Store(#[from] oxherd::Error),
+    /// The webhook deliveries cannot be set up.
+    #[error("webhooks: {0}")]
+    Webhooks(#[from] CourierError),
+}
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Starts a server with these settings and returns once it listens.
+    ///
+    /// # Errors
+    /// [`StartError`]. A store that is away is an error now; later it may come and go.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        if let Some(problem) = open_door(config.listen.value, config.token.as_ref()) {
+            return Err(StartError::OpenDoor(problem));
+        }
+        let address = config.listen.value;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| StartError::Listen { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address, source })?;
+
+        let store = Store::connect(config.store.value.clone()).await?;
+        let webhooks = config.webhooks.iter().flat_map(|table| &table.config.queues);
+        let mut queues = webhooks
+            .map(|name| Ok((name.parse()?, None)))
+            .collect::<oxherd::Result<std::collections::BTreeMap<_, _>>>()?;
+        queues.extend(
+            config
+                .queues
+                .iter()
+                .map(|(name, table)| (name.clone(), table.max_waiting)),
+        );
+        let settings = ViewSettings {
+            queues,
+            masking: config.mask.value.clone(),
+            serving_since: Some(Instant::now()),
+        };
+        let app = App::new(View::with_settings(store, settings), config);
+
+        let mut workers = RunningWorkers::default();
+        for table in &app.config.webhooks {
+            let courier = Arc::new(deliveries::courier(&table.config)?);
+            for queue in &table.config.queues {
+                let worker = deliveries::worker(&app, queue, &table.config, &courier)?;
+                workers.enter(&app, worker.start().await?);
+            }
+        }
+
+        let stop_http = CancellationToken::new();
+        let ended = stop_http.clone().cancelled_owned();
+        // Events are small, and one must not wait for the next to fill a packet.
+        let listener = listener.tap_io(|socket| {
+            if let Err(error) = socket.set_nodelay(true) {
+                tracing::debug!(%error, "cannot send small packets at once");
+            }
+        });
+        let serving = axum::serve(listener, router(app.clone())).with_graceful_shutdown(ended);
+        let http = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the HTTP server ended by a fault");
+            }
+        });
+        tracing::info!(%address, store = app.view.store().name(), "listening");
+        Ok(Running {
+            address,
+            app,
+            workers,
+            http,
+            stop_http,
+        })
+    }
+}
+
+/// A server that runs until it is stopped or dropped. Dropping it ends everything at once: jobs that run then stall and
+/// are taken up by another worker.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    app: App,
+    workers: RunningWorkers,
+    http: JoinHandle<()>,
+    stop_http: CancellationToken,
+}
+
+impl Running {
+    /// Where it listens; with port 0 in the settings, the port that was found.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its state.
+    #[must_use]
+    pub const fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Handles by which a [`Running::stop`] under way gives its workers' jobs back at once.
+    #[must_use]
+    pub fn stoppers(&self) -> Vec<WorkerStopper> {
+        self.workers.stoppers()
+    }
+
+    /// Stops in good order: not ready, no more jobs taken, running ones may end within `grace`, the rest is given back
+    /// (for which the store has 5 s more), then open requests have 3 s.
+    pub async fn stop(mut self, grace: Duration) -> StopReport {
+        self.app.drain();
+        let report = std::mem::take(&mut self.workers).stop(grace).await;
+        self.stop_http.cancel();
+        if tokio::time::timeout(LAST_ANSWERS, &mut self.http).await.is_err() {
+            tracing::info!("closing connections that are still open");
+            self.http.abort();
+        }
+        report
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.app.drain();
+        self.stop_http.cancel();
+        self.http.abort();
+    }
+}

@@ -1,0 +1,106 @@
+//! The whole system at a glance: what `GET /api/v1/status` answers and the overview shows.
+
+use oxherd::{Health, Timestamp};
+use serde::Serialize;
+
+use super::queue::QueueStatus;
+use super::whole_ms;
+use super::workers::WorkerStatus;
+
+/// Everything at a glance.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Oxherd's version.
+    pub version: &'static str,
+    /// How long the server has run; `null` when a program looks that is no server.
+    pub uptime_ms: Option<u64>,
+    /// Whether the store answers.
+    pub store: StoreStatus,
+    /// The cache.
+    pub cache: CacheStatus,
+    /// All queues by name.
+    pub queues: Vec<QueueStatus>,
+    /// Scheduled jobs.
+    pub scheduler: SchedulerStatus,
+    /// The workers of this process.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// Whether the store answers, and what it is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreStatus {
+    /// Whether it answered just now.
+    pub connected: bool,
+    /// Its URL without secrets.
+    pub url: String,
+    /// The first part of every key.
+    pub prefix: String,
+    /// `redis`, `valkey` or `dragonfly`.
+    pub product: String,
+    /// The version as the server writes it.
+    pub version: String,
+    /// What the server does when its memory is full; anything but `noeviction` loses jobs. Empty when it did not say.
+    pub eviction_policy: String,
+    /// How long a round trip took.
+    pub round_trip_ms: Option<f64>,
+    /// For how long requests have failed.
+    pub trouble_for_ms: Option<u64>,
+    /// What the last failure said.
+    pub problem: Option<String>,
+}
+
+impl StoreStatus {
+    pub(super) fn new(health: Health, prefix: &str) -> Self {
+        Self {
+            connected: health.round_trip.is_some(),
+            url: health.store,
+            prefix: prefix.to_owned(),
+            product: health.server.product,
+            version: health.server.version,
+            eviction_policy: health.server.eviction_policy,
+            round_trip_ms: health.round_trip.map(|took| took.as_secs_f64() * 1000.0),
+            trouble_for_ms: health.trouble_for.map(whole_ms),
+            problem: health.problem,
+        }
+    }
+}
+
+/// The cache. There is none in this version: never connected, nothing counted.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheStatus {
+    /// Whether there is one.
+    pub connected: bool,
+    /// Reads that found something.
+    pub hits: u64,
+    /// Reads that found nothing.
+    pub misses: u64,
+    /// Hits among all reads, from 0 to 1; `null` before the first read.
+    pub hit_rate: Option<f64>,
+}
+
+/// Job schedulers, as BullMQ programs registered them; this version registers and continues none itself.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SchedulerStatus {
+    /// How many schedules there are; `null` when that is not known.
+    pub registered_jobs: Option<u64>,
+    /// When the next one is due, ms since 1970; `null` when none is or that is not known.
+    pub next_run: Option<Timestamp>,
+}
+
+impl SchedulerStatus {
+    /// Over all queues; unknown as long as one of them could not be read.
+    pub(super) fn of(queues: &[QueueStatus]) -> Self {
+        let counts: Option<Vec<_>> = queues.iter().map(|queue| queue.counts.as_ref()).collect();
+        let Some(counts) = counts else {
+            return Self::default();
+        };
+        Self {
+            registered_jobs: Some(counts.iter().map(|counts| counts.schedulers).sum()),
+            next_run: counts.iter().filter_map(|counts| counts.next_scheduled).min(),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The server from outside: a real Redis, real sockets, every route and every refusal.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a broken scene should stop the test at once"
+)]
+
+mod adding;
+mod bulk;
+mod client;
+mod config;
+mod deliveries;
+mod events;
+mod guard;
+mod health;
+mod jobs;
+mod metrics;
+mod scene;
+mod signals;
+mod start;
+mod store;
+mod view;

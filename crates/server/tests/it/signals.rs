@@ -1,0 +1,96 @@
+//! What ends a server that runs for the command line.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use oxherd_server::config::Config;
+use oxherd_server::serve::run;
+use oxherd_testkit::{RedisServer, eventually};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+use crate::scene::{SOON, config};
+
+type Ran = JoinHandle<Option<oxherd::StopReport>>;
+
+async fn start(settings: Config) -> (Ran, Client) {
+    let (tell, started) = oneshot::channel::<SocketAddr>();
+    let ran = tokio::spawn(async move {
+        run(settings, |address| tell.send(address).unwrap())
+            .await
+            .unwrap()
+    });
+    (ran, Client::new(started.await.unwrap()))
+}
+
+/// Sends a signal to this process, where only the server listens to it.
+fn signal(name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &std::process::id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+/// Takes connections and never says a word.
+async fn silent_receiver() -> (JoinHandle<()>, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let task = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            held.push(socket);
+        }
+    });
+    (task, port)
+}
+
+// One test, since both signals reach every server of the process.
+#[tokio::test]
+async fn the_first_signal_stops_in_good_order_and_the_second_at_once() {
+    let redis = RedisServer::start().await;
+    let (ran, client) = start(config(&redis, "")).await;
+    client.get("/health/ready").await;
+    signal("TERM");
+    let report = tokio::time::timeout(SOON, ran).await.unwrap().unwrap();
+    assert_eq!(report, Some(oxherd::StopReport::default()));
+
+    let (_receiver, port) = silent_receiver().await;
+    let table = format!(
+        "shutdown_grace = '60s'\n[[webhooks]]\nqueues = ['hooks']\nallow_networks = ['127.0.0.0/8']\nallow_ports = \
+         [{port}]\ntimeout = '50s'\n"
+    );
+    let (ran, client) = start(config(&redis, &table)).await;
+    let job = json!({"name": "x", "data": {"url": format!("http://127.0.0.1:{port}/"), "body": 1}});
+    client
+        .post("/api/v1/queues/hooks/jobs", &job.to_string())
+        .await
+        .ok(202);
+    let path = "/api/v1/queues/hooks/jobs/1";
+    eventually("the delivery is under way", SOON, async || {
+        client.get(path).await.ok(200)["state"] == "active"
+    })
+    .await;
+    signal("INT");
+    eventually("the server drains", SOON, async || {
+        client.get("/health/ready").await.status == 503
+    })
+    .await;
+    assert_eq!(
+        client.get(path).await.ok(200)["state"],
+        "active",
+        "the running job has its grace"
+    );
+    let second = Instant::now();
+    signal("TERM");
+    let report = tokio::time::timeout(SOON, ran).await.unwrap().unwrap();
+    assert_eq!(report, None);
+    assert!(
+        second.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        second.elapsed()
+    );
+}
