@@ -4,7 +4,8 @@
 local function parent_of(parent_json, parent_key)
   if parent_json and parent_json ~= '' then
     local ok, parent = pcall(cjson.decode, parent_json)
-    if ok and type(parent) == 'table' and parent.queueKey and parent.id then
+    if ok and type(parent) == 'table' and type(parent.queueKey) == 'string'
+      and (type(parent.id) == 'string' or type(parent.id) == 'number') then
       parent.prefix = parent.queueKey .. ':'
       parent.key = parent.prefix .. parent.id
       return parent

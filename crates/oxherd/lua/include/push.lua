@@ -2,7 +2,12 @@
 -- @include settings
 -- Makes a job available to workers. Priority 0 waits in the list, which is always served first.
 local function priority_score(prefix, priority)
-  local counter = redis.call('INCR', prefix .. 'pc')
+  local counter = redis.pcall('INCR', prefix .. 'pc')
+  if type(counter) ~= 'number' then
+    -- The counter only breaks ties; where it is no number it begins anew.
+    redis.call('DEL', prefix .. 'pc')
+    counter = redis.call('INCR', prefix .. 'pc')
+  end
   return priority * 4294967296 + counter % 4294967296
 end
 

@@ -1,9 +1,19 @@
 -- @include push
 -- Makes waiting jobs active and locks them for the caller.
+-- Ids are text. Anything else is another program's, and no answer could name it.
+local function is_text(id)
+  if not string.find(id, '[\128-\255]') then return true end
+  local rest = string.gsub(id, '[%z\1-\127]', '')
+  rest = string.gsub(rest, '[\240-\244][\128-\191][\128-\191][\128-\191]', '')
+  rest = string.gsub(rest, '[\224-\239][\128-\191][\128-\191]', '')
+  rest = string.gsub(rest, '[\194-\223][\128-\191]', '')
+  return rest == ''
+end
+
 local function take_one(prefix, now, token, lock_ms, worker_name, id)
   local key = prefix .. id
   local hash = redis.pcall('HGETALL', key)
-  if hash.err or #hash == 0 then return nil end
+  if hash.err or #hash == 0 or not is_text(id) then return nil end
   local starts, deferred = 0, false
   for position = 1, #hash, 2 do
     if hash[position] == 'ats' then
@@ -84,8 +94,7 @@ local function take(prefix, settings, now, request)
         if not deferred then counted = counted + 1 end
       else
         redis.call('LREM', prefix .. 'active', 1, id)
-        -- Markers that very old clients left in the list are no jobs either, but nothing was lost with them.
-        if string.sub(id, 1, 2) ~= '0:' then dropped[#dropped + 1] = id end
+        dropped[#dropped + 1] = id
       end
     end
   end

@@ -30,6 +30,11 @@ for first = 3, #ARGV, 8 do
     local known = false
     if id == '' then
       id = string.format('%.0f', counter)
+      -- Another program's key, or a job from before the counter was lost, is passed over.
+      for _ = 1, 1000 do
+        if redis.call('EXISTS', prefix .. id) == 0 then break end
+        id = string.format('%.0f', redis.call('INCR', prefix .. 'id'))
+      end
     else
       known = redis.call('EXISTS', prefix .. id) == 1
     end

@@ -8,6 +8,7 @@
 local prefix, id, progress = KEYS[1], ARGV[1], ARGV[2]
 if redis.call('EXISTS', prefix .. id) == 0 then return -1 end
 local settings = read_settings(prefix)
+redis.call('XLEN', prefix .. 'events')
 redis.call('HSET', prefix .. id, 'progress', progress)
 redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'progress', 'jobId', id,
   'data', progress)

@@ -5,14 +5,14 @@
 -- RETURN 0, -1 job missing, -3 not delayed
 -- RESEND safe: answers -3
 -- @include push
+-- @include check_queue
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
 local attributes = redis.call('HMGET', key, 'priority', 'name')
 if not attributes[1] and not attributes[2] then return -1 end
-redis.call('LLEN', prefix .. 'wait')
-redis.call('ZCARD', prefix .. 'prioritized')
+local settings = check_queue(prefix)
 if redis.call('ZREM', prefix .. 'delayed', id) == 0 then return -3 end
-push(prefix, read_settings(prefix), id, tonumber(attributes[1]) or 0, false)
+push(prefix, settings, id, tonumber(attributes[1]) or 0, false)
 redis.call('HSET', key, 'delay', 0)
 redis.call('XADD', prefix .. 'events', '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
 return 0

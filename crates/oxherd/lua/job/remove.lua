@@ -7,9 +7,11 @@
 -- RESEND safe: answers -1
 -- @include erase_job
 -- @include state_of
+-- @include check_queue
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
 local kind = redis.call('TYPE', key)['ok']
+local settings = check_queue(prefix)
 local state = state_of(prefix, id)
 -- Every job has a timestamp; the queue's own keys have none, and a garbage job is at least in a list.
 local is_job = kind == 'hash' and redis.call('HEXISTS', key, 'timestamp') == 1
@@ -33,7 +35,6 @@ elseif state == 'waiting' then
 elseif state then
   redis.call('ZREM', prefix .. state, id)
 end
-local settings = read_settings(prefix)
 redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'removed', 'jobId', id,
   'prev', state == 'waiting' and 'wait' or state or 'unknown')
 return state or 'unknown'

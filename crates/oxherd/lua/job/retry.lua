@@ -5,12 +5,12 @@
 -- RETURN 0, -1 job missing, -3 neither failed nor completed
 -- RESEND safe: answers -3
 -- @include parent
+-- @include check_queue
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
 local fields = redis.call('HMGET', key, 'name', 'timestamp', 'priority', 'parent', 'parentKey', 'opts')
 if not fields[1] and not fields[2] then return -1 end
-redis.call('LLEN', prefix .. 'wait')
-redis.call('ZCARD', prefix .. 'prioritized')
+local settings = check_queue(prefix)
 
 local state, result
 if redis.call('ZREM', prefix .. 'failed', id) == 1 then
@@ -31,7 +31,6 @@ if parent and redis.call('EXISTS', parent.key) == 1 then
   if was_recorded > 0 then redis.call('SADD', parent.key .. ':dependencies', key) end
 end
 
-local settings = read_settings(prefix)
 push(prefix, settings, id, tonumber(fields[3]) or 0, ARGV[2] == '1')
 redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'waiting', 'jobId', id,
   'prev', state)

@@ -4,7 +4,9 @@
 -- CLOCK  none
 -- RETURN 0
 -- RESEND safe
+-- @include check_queue
 local prefix = KEYS[1]
+check_queue(prefix)
 redis.call('HSET', prefix .. 'meta', 'paused', 1)
 redis.call('DEL', prefix .. 'marker')
 redis.call('XADD', prefix .. 'events', '*', 'event', 'paused')

@@ -6,8 +6,10 @@
 -- RETURN jobs still in `paused`: call again until it is 0
 -- RESEND safe
 -- @include marker
+-- @include check_queue
 local prefix = KEYS[1]
 local wait, paused = prefix .. 'wait', prefix .. 'paused'
+check_queue(prefix)
 redis.call('HDEL', prefix .. 'meta', 'paused')
 local legacy = redis.call('LRANGE', paused, -7000, -1)
 if #legacy > 0 then

@@ -133,8 +133,11 @@ impl Queue {
             .next()
             .map_or(Ok(0), |total| crate::store::decode(operation, total))?;
         let jobs = reply.map(|entry| {
-            let (id, fields): (String, Fields) = crate::store::decode(operation, entry)?;
-            Ok(JobRecord::from_fields(id, fields))
+            let (id, fields): (Vec<u8>, Fields) = crate::store::decode(operation, entry)?;
+            Ok(JobRecord::from_fields(
+                String::from_utf8_lossy(&id).into_owned(),
+                fields,
+            ))
         });
         Ok(JobPage {
             total,

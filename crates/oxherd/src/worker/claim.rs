@@ -44,12 +44,11 @@ impl Claims {
         self.locked().remove(claim).is_some()
     }
 
-    /// Tells the handler that what it does no longer counts.
-    pub(super) fn cancel(&self, claim: &Claim) -> bool {
-        self.locked()
-            .get(claim)
-            .map(|held| held.cancel.cancel())
-            .is_some()
+    /// Lets go of a claim and tells its handler that what it does no longer counts. `false` when it had ended already.
+    pub(super) fn lose(&self, claim: &Claim) -> bool {
+        // Removed before the handler hears of it, so that its end finds the claim gone.
+        let held = self.locked().remove(claim);
+        held.map(|held| held.cancel.cancel()).is_some()
     }
 
     pub(super) fn len(&self) -> usize {

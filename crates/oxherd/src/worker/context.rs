@@ -20,7 +20,7 @@ pub struct JobContext {
 #[derive(Debug)]
 struct Inner {
     core: QueueCore,
-    record: JobRecord,
+    record: Arc<JobRecord>,
     claim: Claim,
     cancelled: CancellationToken,
 }
@@ -28,7 +28,7 @@ struct Inner {
 impl JobContext {
     pub(super) fn new(
         core: QueueCore,
-        record: JobRecord,
+        record: Arc<JobRecord>,
         claim: Claim,
         cancelled: CancellationToken,
     ) -> Self {

@@ -229,7 +229,9 @@ impl Dispatcher {
         for (job, code) in handed_in.into_iter().zip(reply.codes) {
             self.on_code(state, job, code, reply.was_resent);
         }
-        for id in reply.dropped {
+        let has_dropped = !reply.dropped.is_empty();
+        // Markers that very old clients left in the list are no jobs either, but nothing was lost with them.
+        for id in reply.dropped.into_iter().filter(|id| !id.starts_with("0:")) {
             tracing::warn!(queue = %self.exchanger.core.name, job = %id, "an id in line named no job and was dropped; another program removed the job's key");
             self.exchanger.announcer.tell(|| WorkerEvent::Dropped {
                 id: JobId::existing(id),
@@ -243,7 +245,7 @@ impl Dispatcher {
         }
         if slots > 0 {
             // Fewer than asked for means there is no more at the moment.
-            state.may_have_work = reply.taken.len() >= slots;
+            state.may_have_work = reply.taken.len() >= slots || has_dropped;
             if let Some(due) = reply.next_due {
                 state.next_due = Some(due);
             }
@@ -329,8 +331,7 @@ impl Dispatcher {
     fn give_back_running(&self, state: &mut State) {
         let running: Vec<_> = state.running.drain().collect();
         for (claim, handler) in running {
-            self.claims.cancel(&claim);
-            self.claims.drop_claim(&claim);
+            self.claims.lose(&claim);
             handler.abort();
             state.report.given_back += 1;
             state.handed_in.push_back(HandIn {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, RedisError, Value};
+use redis::{Cmd, RedisError, Value};
 
 use super::event::{Announcer, WorkerEvent};
 use super::health::Signs;
@@ -104,7 +104,8 @@ impl Exchanger {
     pub(super) async fn held_with(&self, token: &str) -> Result<Vec<String>> {
         let mut call = WORKER_RECLAIM.call(self.core.keys.prefix());
         call.arg(token);
-        self.core.store.run_safe(&WORKER_RECLAIM, &call).await
+        let ids: Vec<Vec<u8>> = self.core.store.run_safe(&WORKER_RECLAIM, &call).await?;
+        Ok(texts(&ids))
     }
 
     fn call(&self, request: &Request, resend: bool) -> Cmd {
@@ -137,27 +138,28 @@ type Raw = (Vec<i64>, Vec<Value>, u64, u64, Vec<Vec<u8>>, Vec<Vec<u8>>);
 fn read(reply: Value) -> Result<Parts> {
     let (codes, taken, rate_limit, next_due, dropped, faults): Raw = decode("worker/exchange", reply)?;
     let taken = taken.into_iter().map(|job| {
-        let (id, fields) =
-            FromRedisValue::from_redis_value(job).map_err(|error: redis::ParsingError| Error::Reply {
-                operation: "worker/exchange".to_owned(),
-                reason: error.to_string(),
-            })?;
-        Ok(JobRecord::from_fields(id, fields))
+        let (id, fields): (Vec<u8>, Vec<Vec<u8>>) = decode("worker/exchange", job)?;
+        Ok(JobRecord::from_fields(
+            String::from_utf8_lossy(&id).into_owned(),
+            fields,
+        ))
     });
-    let text = |bytes: Vec<Vec<u8>>| {
-        bytes
-            .iter()
-            .map(|text| String::from_utf8_lossy(text).into_owned())
-            .collect()
-    };
     Ok((
         codes,
         taken.collect::<Result<_>>()?,
         rate_limit,
         next_due,
-        text(dropped),
-        text(faults),
+        texts(&dropped),
+        texts(&faults),
     ))
+}
+
+/// What another program wrote may be no text at all.
+pub(super) fn texts(bytes: &[Vec<u8>]) -> Vec<String> {
+    bytes
+        .iter()
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .collect()
 }
 
 /// An error with its causes on one line, for the log.

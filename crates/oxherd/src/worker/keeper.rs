@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::claim::{Claim, Claims};
 use super::event::{Announcer, WorkerEvent};
+use super::exchange::texts;
 use super::settings::Settings;
 use crate::clock::millis;
 use crate::error::{Error, Result};
@@ -126,14 +127,14 @@ impl Keeper {
             }
             let at = Instant::now();
             let reply = WORKER_EXTEND_LOCKS.run(connection, &call).await;
-            let lost: Vec<String> = decode(
+            let lost: Vec<Vec<u8>> = decode(
                 "renew locks",
                 reply.map_err(|error| refused("renew locks", error))?,
             )?;
             self.claims.renewed(claims, at);
             for claim in claims
                 .iter()
-                .filter(|claim| lost.iter().any(|id| **id == *claim.id))
+                .filter(|claim| lost.iter().any(|id| **id == *claim.id.as_bytes()))
             {
                 self.lose(claim);
             }
@@ -143,8 +144,7 @@ impl Keeper {
 
     fn lose(&self, claim: &Claim) {
         // The job may have ended between the call and now; then nobody is told.
-        if self.claims.cancel(claim) {
-            self.claims.drop_claim(claim);
+        if self.claims.lose(claim) {
             tracing::warn!(queue = %self.core.name, job = %claim.id, "lock lost; the handler is told to stop and its outcome will not count");
             self.announcer.tell(|| WorkerEvent::LockLost {
                 id: JobId::existing(&*claim.id),
@@ -159,8 +159,8 @@ impl Keeper {
             .arg(self.max_stalled);
         let reply = WORKER_RECOVER_STALLED.run(connection, &call).await;
         let reply = reply.map_err(|error| refused("look for stalled jobs", error))?;
-        let recovered: Option<Vec<String>> = decode("look for stalled jobs", reply)?;
-        for id in recovered.unwrap_or_default() {
+        let recovered: Option<Vec<Vec<u8>>> = decode("look for stalled jobs", reply)?;
+        for id in texts(&recovered.unwrap_or_default()) {
             tracing::warn!(queue = %self.core.name, job = %id, "stalled: its worker went away; the job is in line again");
             self.announcer.tell(|| WorkerEvent::Stalled {
                 id: JobId::existing(id),

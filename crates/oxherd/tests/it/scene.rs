@@ -168,6 +168,25 @@ impl Scene {
         contents
     }
 
+    /// Fails unless the store holds exactly what it held before, and says which keys changed.
+    pub(crate) async fn assert_unchanged(&self, before: &BTreeMap<String, String>, what: &str) {
+        let mut after = self.contents().await;
+        let mut changed = Vec::new();
+        for (key, old) in before {
+            match after.remove(key) {
+                Some(new) if new == *old => {}
+                Some(new) => changed.push(format!("{key}: {old:.300} became {new:.300}")),
+                None => changed.push(format!("{key} is gone")),
+            }
+        }
+        changed.extend(
+            after
+                .into_iter()
+                .map(|(key, new)| format!("{key} is new: {new:.300}")),
+        );
+        assert!(changed.is_empty(), "{what} changed the store: {changed:#?}");
+    }
+
     /// Waits until so many readers sleep in a blocking read: idle workers that listen.
     pub(crate) async fn listeners(&self, count: usize) {
         eventually("idle workers listen", PATIENCE, async || match &self.raw {

@@ -285,7 +285,7 @@ on_every_store! {
             scene.tell("SET bull:q:stalled-check 1 PX 3600000").await;
             take_over(&scene, has_lock).await;
             tokio::time::timeout(PATIENCE, obeys.recv()).await.expect("the handler is told to end").unwrap();
-            assert_eq!(worker.health().running, 0);
+            oxherd_testkit::eventually("its place is free", PATIENCE, async || worker.health().running == 0).await;
             stop(worker).await;
 
             let mut lost = 0;

@@ -65,10 +65,10 @@ on_every_store! {
         let stopping = tokio::spawn(worker.stop(PATIENCE));
         gate.open();
         let ended = stopping.await.unwrap();
-        // How many it took before it heard of the stop is chance; all of those ended.
+        // How many it took before it heard of the stop is chance; all that began ended.
         let started = gate.started().len();
-        assert_eq!((ended.given_back, ended.unreported), (0, 0));
-        assert!((3..=started as u64).contains(&ended.finished), "{ended:?} of {started}");
+        assert_eq!(ended.unreported, 0);
+        assert!(ended.finished <= started as u64, "{ended:?} of {started}");
         let counts = queue.counts().await.unwrap();
         assert_eq!((counts.active, counts.completed), (0, started as u64));
         assert!(started < 1000);
@@ -122,7 +122,8 @@ on_every_store! {
         gate.until_running(3).await;
         let stopping = tokio::spawn(worker.stop(Duration::from_millis(300)));
         gate.let_go(2);
-        assert_eq!(stopping.await.unwrap(), report(2, 1));
+        // Two ended, before or after it heard of the stop.
+        assert_eq!(stopping.await.unwrap().given_back, 1);
         let counts = queue.counts().await.unwrap();
         assert_eq!((counts.waiting, counts.active, counts.completed), (1, 0, 2));
     }
@@ -220,7 +221,9 @@ on_every_store! {
         gate.until_running(1).await;
         let stopping = tokio::spawn(worker.stop(Duration::MAX));
         gate.open();
-        assert_eq!(stopping.await.unwrap(), report(1, 0));
+        let ended = stopping.await.unwrap();
+        assert_eq!((ended.given_back, ended.unreported), (0, 0));
+        assert_eq!(queue.counts().await.unwrap().completed, 1);
     }
 }
 

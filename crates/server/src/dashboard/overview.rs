@@ -187,19 +187,19 @@ fn tiles(status: &Status) -> Vec<Tile> {
         Tile {
             label: "Active",
             value: words::count(sum(status, |counts| counts.active)),
-            note: "being processed now".to_owned(),
+            note: "being processed".to_owned(),
             tone: "",
         },
         Tile {
             label: "Delayed",
             value: words::count(sum(status, |counts| counts.delayed)),
-            note: "held back until their time".to_owned(),
+            note: "until their time".to_owned(),
             tone: "",
         },
         Tile {
             label: "Failed",
             value: words::count(failed),
-            note: "kept after failing for good".to_owned(),
+            note: "failed for good, kept".to_owned(),
             tone: if failed > 0 { "bad" } else { "" },
         },
     ];

@@ -37,7 +37,7 @@ async fn queues_are_listed_with_counts_that_lead_to_their_jobs() {
     page.has(r#"href="/queues/media?state=delayed" aria-label="1,234 Delayed in media""#);
     page.says("media Paused")
         .says("In line 1 the oldest for")
-        .says("Failed 1 kept after failing for good");
+        .says("Failed 1 failed for good, kept");
     page.lacks("/queues/mail?state=waiting\"")
         .does_not_say("Waiting for children");
     page.has("<caption>")

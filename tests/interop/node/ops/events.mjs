@@ -42,7 +42,8 @@ async function endOfStream({ prefix = 'bull', queue }, resources) {
 // Overriding `emit` rather than listening by name shows kinds BullMQ does not know, too.
 class ForwardingEvents extends QueueEvents {
   emit(kind, ...values) {
-    const [fields, entry] = values;
+    // Kinds without fields (`drained`) come with their entry alone.
+    const [fields, entry] = values.length === 1 ? [{}, ...values] : values;
     if (isStreamEntry(entry) && !isPerJobEcho(kind, fields)) {
       this.forward?.({ kind, entry, fields });
     }

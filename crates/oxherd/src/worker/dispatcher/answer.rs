@@ -2,9 +2,9 @@
 
 use super::attempt::Attempt;
 use super::{Dispatcher, State};
-use crate::job::{JobId, JobRecord};
+use crate::job::JobId;
 use crate::worker::event::WorkerEvent;
-use crate::worker::outcome::Failure;
+use crate::worker::outcome::Stop;
 use crate::worker::verdict::{HandIn, Verdict};
 
 impl Dispatcher {
@@ -16,30 +16,29 @@ impl Dispatcher {
         let is_done = code == 0 || (was_resent && matches!(code, -1 | -2 | -3 | -6));
         if is_done {
             if let Some(attempt) = attempt {
-                self.announce(attempt, job.verdict);
+                self.announce(&attempt, job.verdict);
             }
             return;
         }
         let id = &job.claim.id;
         match code {
+            // It cannot complete: for its options that is a failed attempt like any other.
             -4 | -9 if !matches!(job.verdict, Verdict::Failed { .. }) => {
-                // It cannot complete, and holding it for ever helps nobody.
                 let reason = if code == -4 {
                     "the job has children that have not finished"
                 } else {
                     "a child of the job failed"
                 };
-                let failure = Failure::new(reason);
-                let record = JobRecord::from_fields(id.to_string(), Vec::new());
-                let verdict = Verdict::failed(failure, &record, &self.exchanger.settings);
-                tracing::warn!(%queue, job = %id, reason, "job cannot complete; failing it");
+                tracing::warn!(%queue, job = %id, reason, "the job cannot complete");
                 if let Some(attempt) = attempt {
+                    let (settings, now) = (&self.exchanger.settings, self.exchanger.core.clock.now());
+                    let verdict = Verdict::of(Err(Stop::retry(reason)), &attempt.job, settings, now);
                     state.attempts.insert(job.claim.clone(), attempt);
+                    state.handed_in.push_back(HandIn {
+                        claim: job.claim,
+                        verdict,
+                    });
                 }
-                state.handed_in.push_back(HandIn {
-                    claim: job.claim,
-                    verdict,
-                });
             }
             -1 => tracing::warn!(%queue, job = %id, "the job was removed while it ran; its outcome is lost"),
             -2 | -6 => {
@@ -59,28 +58,31 @@ impl Dispatcher {
         }
     }
 
-    fn announce(&self, attempt: Attempt, verdict: Verdict) {
-        let Attempt {
-            id,
-            name,
-            waited,
-            ran,
-        } = attempt;
-        let queue = &self.exchanger.core.name;
+    fn announce(&self, attempt: &Attempt, verdict: Verdict) {
+        let (waited, ran) = (attempt.waited(), attempt.ran);
+        let (queue, id, name) = (
+            &self.exchanger.core.name,
+            &attempt.job.id,
+            attempt.job.name.as_str(),
+        );
+        let number = attempt.job.attempts_made.saturating_add(1);
         match &verdict {
-            Verdict::Completed { .. } => tracing::debug!(%queue, job = %id, %name, ?ran, "completed"),
+            Verdict::Completed { .. } => {
+                tracing::debug!(%queue, job = %id, name, attempt = number, ?ran, "completed");
+            }
             Verdict::Failed { failure, .. } => {
-                tracing::warn!(%queue, job = %id, %name, cause = %failure.reason, "failed for good");
+                tracing::warn!(%queue, job = %id, name, attempt = number, cause = %failure.reason, "failed for good");
             }
             Verdict::Retry { failure, .. }
             | Verdict::Delay {
                 failure: Some(failure),
                 ..
             } => {
-                tracing::info!(%queue, job = %id, %name, cause = %failure.reason, "attempt failed; trying again");
+                tracing::info!(%queue, job = %id, name, attempt = number, cause = %failure.reason, "failed; trying again");
             }
             _ => {}
         }
+        let (id, name) = (id.clone(), name.to_owned());
         self.exchanger.announcer.tell(|| match verdict {
             Verdict::Completed { .. } => WorkerEvent::Completed {
                 id,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Dispatcher, State};
-use crate::job::{JobId, JobRecord};
+use crate::job::JobRecord;
 use crate::worker::claim::Claim;
 use crate::worker::context::JobContext;
 use crate::worker::event::WorkerEvent;
@@ -20,19 +20,28 @@ pub(super) struct Ended {
 
 /// What is remembered of a job until the store knows its outcome.
 pub(super) struct Attempt {
-    pub(super) id: JobId,
-    pub(super) name: String,
-    pub(super) waited: Option<Duration>,
+    pub(super) job: Arc<JobRecord>,
     pub(super) ran: Duration,
+}
+
+impl Attempt {
+    /// How long the job was in line, which its timestamps tell only for the first attempt.
+    pub(super) fn waited(&self) -> Option<Duration> {
+        let job = &self.job;
+        if job.attempts_made > 0 || job.attempts_started > 1 {
+            return None;
+        }
+        let available = job.timestamp.after(job.options.delay.unwrap_or_default());
+        Some(job.processed_on?.since(available))
+    }
 }
 
 impl Dispatcher {
     /// Starts a job's handler, unless its fate is decided already.
     pub(super) fn start(&self, state: &mut State, job: JobRecord, claim: Claim) {
+        let job = Arc::new(job);
         let attempt = Attempt {
-            id: job.id.clone(),
-            name: job.name.clone(),
-            waited: waited(&job),
+            job: Arc::clone(&job),
             ran: Duration::ZERO,
         };
         state.attempts.insert(claim.clone(), attempt);
@@ -66,7 +75,7 @@ impl Dispatcher {
             let claim = claim.clone();
             async move {
                 let started = Instant::now();
-                let context = JobContext::new(core.clone(), job.clone(), claim.clone(), cancelled);
+                let context = JobContext::new(core.clone(), Arc::clone(&job), claim.clone(), cancelled);
                 let ended = handlers.run(context).await;
                 let verdict = Verdict::of(ended, &job, &settings, core.clock.now());
                 // Nobody listens only when the worker gave this job back.
@@ -91,13 +100,4 @@ fn decided_failure(job: &JobRecord) -> Option<Failure> {
         "cannot read the job: field `{}` {}",
         problem.field, problem.reason
     )))
-}
-
-/// How long a job was in line, which its timestamps tell only for the first attempt.
-fn waited(job: &JobRecord) -> Option<Duration> {
-    if job.attempts_made > 0 || job.attempts_started > 1 {
-        return None;
-    }
-    let available = job.timestamp.after(job.options.delay.unwrap_or_default());
-    Some(job.processed_on?.since(available))
 }
