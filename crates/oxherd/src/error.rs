@@ -202,6 +202,16 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A position in an event stream that is none.
+    #[error(
+        "invalid position {position:?} in the events of queue {queue:?}: must be an entry's id, `<ms>` or `<ms>-<n>`"
+    )]
+    EventPosition {
+        /// The queue.
+        queue: String,
+        /// What was given.
+        position: String,
+    },
     /// A worker was set up in a way that cannot work.
     #[error("invalid worker for queue {queue:?}: {reason}")]
     WorkerSetup {

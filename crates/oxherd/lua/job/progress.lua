@@ -5,8 +5,9 @@
 -- RETURN 0, or -1 job missing
 -- RESEND safe; listeners hear it twice
 -- @include settings
+-- @include is_job
 local prefix, id, progress = KEYS[1], ARGV[1], ARGV[2]
-if redis.call('EXISTS', prefix .. id) == 0 then return -1 end
+if not is_job(prefix .. id) then return -1 end
 local settings = read_settings(prefix)
 redis.call('XLEN', prefix .. 'events')
 redis.call('HSET', prefix .. id, 'progress', progress)

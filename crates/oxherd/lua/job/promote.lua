@@ -5,14 +5,15 @@
 -- RETURN 0, -1 job missing, -3 not delayed
 -- RESEND safe: answers -3
 -- @include push
+-- @include is_job
 -- @include check_queue
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
-local attributes = redis.call('HMGET', key, 'priority', 'name')
-if not attributes[1] and not attributes[2] then return -1 end
+if not is_job(key) then return -1 end
+local priority = tonumber(redis.call('HGET', key, 'priority')) or 0
 local settings = check_queue(prefix)
 if redis.call('ZREM', prefix .. 'delayed', id) == 0 then return -3 end
-push(prefix, settings, id, tonumber(attributes[1]) or 0, false)
+push(prefix, settings, id, priority, false)
 redis.call('HSET', key, 'delay', 0)
 redis.call('XADD', prefix .. 'events', '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
 return 0

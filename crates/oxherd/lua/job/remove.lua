@@ -7,15 +7,15 @@
 -- RESEND safe: answers -1
 -- @include erase_job
 -- @include state_of
+-- @include is_job
 -- @include check_queue
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
 local kind = redis.call('TYPE', key)['ok']
 local settings = check_queue(prefix)
 local state = state_of(prefix, id)
--- Every job has a timestamp; the queue's own keys have none, and a garbage job is at least in a list.
-local is_job = kind == 'hash' and redis.call('HEXISTS', key, 'timestamp') == 1
-if not is_job and not state then return -1 end
+-- A garbage job is at least in a list.
+if not is_job(key) and not state then return -1 end
 if kind == 'hash' then
   local scheduler = redis.call('HGET', key, 'rjk')
   if scheduler then

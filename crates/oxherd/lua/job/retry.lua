@@ -5,11 +5,12 @@
 -- RETURN 0, -1 job missing, -3 neither failed nor completed
 -- RESEND safe: answers -3
 -- @include parent
+-- @include is_job
 -- @include check_queue
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
-local fields = redis.call('HMGET', key, 'name', 'timestamp', 'priority', 'parent', 'parentKey', 'opts')
-if not fields[1] and not fields[2] then return -1 end
+if not is_job(key) then return -1 end
+local fields = redis.call('HMGET', key, 'priority', 'parent', 'parentKey')
 local settings = check_queue(prefix)
 
 local state, result
@@ -24,14 +25,14 @@ redis.call('HDEL', key, 'finishedOn', 'processedOn', result)
 if ARGV[3] == '1' then redis.call('HDEL', key, 'atm', 'ats', 'attemptsMade') end
 
 -- A child that runs again holds its parent back again.
-local parent = parent_of(fields[4], fields[5])
+local parent = parent_of(fields[2], fields[3])
 if parent and redis.call('EXISTS', parent.key) == 1 then
   local was_recorded = redis.call('ZREM', parent.key .. ':unsuccessful', key)
     + redis.call('HDEL', parent.key .. ':failed', key) + redis.call('HDEL', parent.key .. ':processed', key)
   if was_recorded > 0 then redis.call('SADD', parent.key .. ':dependencies', key) end
 end
 
-push(prefix, settings, id, tonumber(fields[3]) or 0, ARGV[2] == '1')
+push(prefix, settings, id, tonumber(fields[1]) or 0, ARGV[2] == '1')
 redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', settings.max_events, '*', 'event', 'waiting', 'jobId', id,
   'prev', state)
 return 0

@@ -3,13 +3,13 @@
 -- ARGV   id string
 -- CLOCK  none
 -- RETURN nil when there is no such job; else {hash, state string ("unknown" in no list), lock_ms int, log rows int}
--- ERROR  WRONGTYPE     the key under this id is no hash
 -- RESEND safe, it only reads
 -- @include state_of
+-- @include is_job
 local prefix, id = KEYS[1], ARGV[1]
-local hash = redis.call('HGETALL', prefix .. id)
-if #hash == 0 then return false end
+local state = state_of(prefix, id)
+if not is_job(prefix .. id) and not (state and redis.call('TYPE', prefix .. id)['ok'] == 'hash') then return false end
 return {
-  hash, state_of(prefix, id) or 'unknown', math.max(redis.call('PTTL', prefix .. id .. ':lock'), 0),
+  redis.call('HGETALL', prefix .. id), state or 'unknown', math.max(redis.call('PTTL', prefix .. id .. ':lock'), 0),
   redis.call('LLEN', prefix .. id .. ':logs'),
 }

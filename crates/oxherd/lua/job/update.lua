@@ -4,7 +4,8 @@
 -- CLOCK  none
 -- RETURN 0, or -1 job missing
 -- RESEND safe
+-- @include is_job
 local key = KEYS[1] .. ARGV[1]
-if redis.call('EXISTS', key) == 0 then return -1 end
+if not is_job(key) then return -1 end
 redis.call('HSET', key, 'data', ARGV[2])
 return 0

@@ -7,6 +7,10 @@
 local prefix, state = KEYS[1], ARGV[1]
 local offset, limit = tonumber(ARGV[2]), math.min(tonumber(ARGV[3]), 1000)
 local ids, total = {}, 0
+if limit <= 0 then
+  local counter = (state == 'waiting' or state == 'active') and 'LLEN' or 'ZCARD'
+  return { redis.call(counter, prefix .. (state == 'waiting' and 'wait' or state)) }
+end
 if state == 'waiting' then
   -- Next out is the tail of the list.
   local tail_first = redis.call('LRANGE', prefix .. 'wait', -(offset + limit), -(offset + 1))

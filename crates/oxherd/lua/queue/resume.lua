@@ -11,10 +11,10 @@ local prefix = KEYS[1]
 local wait, paused = prefix .. 'wait', prefix .. 'paused'
 check_queue(prefix)
 redis.call('HDEL', prefix .. 'meta', 'paused')
-local legacy = redis.call('LRANGE', paused, -7000, -1)
+local legacy = redis.call('LRANGE', paused, 0, 6999)
 if #legacy > 0 then
   redis.call('RPUSH', wait, unpack(legacy))
-  redis.call('LTRIM', paused, 0, -#legacy - 1)
+  redis.call('LTRIM', paused, #legacy, -1)
 end
 if redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prefix .. 'prioritized') > 0 then
   mark_work(prefix)

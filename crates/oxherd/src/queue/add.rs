@@ -109,6 +109,11 @@ fn call(core: &QueueCore, jobs: &[NewJob], now: Timestamp) -> Cmd {
 }
 
 async fn read(core: &QueueCore, jobs: &[NewJob], reply: redis::RedisResult<Value>) -> Vec<Result<Added>> {
+    if let Err(error) = &reply
+        && error.is_io_error()
+    {
+        return jobs.iter().map(|job| Err(lost(core, job, error))).collect();
+    }
     let operation = || format!("add to queue {:?}", core.name.as_str());
     let flat = match reply
         .map_err(|error| refused(&operation(), error))

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::streams::StreamReadReply;
 use tokio::sync::mpsc;
 
 use super::QueueCore;
+use crate::error::Error;
 use crate::job::JobId;
 
 /// How long one read blocks; a dead connection is noticed this much later at most, plus [`WATCHDOG_MARGIN`].
@@ -49,7 +49,13 @@ impl QueueEvents {
 /// Starts reading after `last_id`; everything written from now on without one.
 pub(super) async fn follow(core: QueueCore, last_id: Option<String>) -> crate::Result<QueueEvents> {
     let last_id = match last_id {
-        Some(id) => id,
+        Some(id) if is_position(&id) => id,
+        Some(position) => {
+            return Err(Error::EventPosition {
+                queue: core.name.to_string(),
+                position,
+            });
+        }
         // `$` would be resolved anew after each reconnect and lose what came between.
         None => newest(&core).await?,
     };
@@ -66,10 +72,9 @@ async fn newest(core: &QueueCore) -> crate::Result<String> {
         .arg("-")
         .arg("COUNT")
         .arg(1);
-    let entries: Vec<(String, Vec<String>)> = command
-        .query_async(&mut core.store.shared())
-        .await
-        .map_err(|error| crate::store::refused("read the queue's events", error))?;
+    let entries: redis::RedisResult<Vec<Entry>> = command.query_async(&mut core.store.shared()).await;
+    let entries = entries.map_err(|error| crate::store::refused("read the queue's events", error));
+    let entries = core.explained(entries).await?;
     Ok(entries
         .into_iter()
         .next()
@@ -97,26 +102,13 @@ async fn read(core: QueueCore, mut last_id: String, send: mpsc::Sender<QueueEven
                 .arg(crate::clock::millis(BLOCK));
             command.arg("STREAMS").arg(&key).arg(&last_id);
             match command
-                .query_async::<Option<StreamReadReply>>(&mut connection)
+                .query_async::<Option<Vec<(Vec<u8>, Vec<Entry>)>>>(&mut connection)
                 .await
             {
-                Ok(reply) => {
-                    for entry in reply
-                        .into_iter()
-                        .flat_map(|reply| reply.keys)
-                        .flat_map(|stream| stream.ids)
-                    {
-                        last_id.clone_from(&entry.id);
-                        let fields = entry.map.into_iter().filter_map(|(name, value)| {
-                            redis::from_redis_value::<String>(value)
-                                .ok()
-                                .map(|value| (name, value))
-                        });
-                        if send
-                            .send(QueueEvent::from_fields(entry.id, fields.collect()))
-                            .await
-                            .is_err()
-                        {
+                Ok(streams) => {
+                    for (id, fields) in streams.into_iter().flatten().flat_map(|(_, entries)| entries) {
+                        last_id.clone_from(&id);
+                        if send.send(QueueEvent::read(id, fields)).await.is_err() {
                             return;
                         }
                     }
@@ -131,8 +123,18 @@ async fn read(core: QueueCore, mut last_id: String, send: mpsc::Sender<QueueEven
     }
 }
 
+/// An entry's id and its flat field/value list, which any program may have written.
+type Entry = (String, Vec<Vec<u8>>);
+
 impl QueueEvent {
-    fn from_fields(id: String, mut fields: BTreeMap<String, String>) -> Self {
+    fn read(id: String, flat: Vec<Vec<u8>>) -> Self {
+        let mut texts = flat
+            .into_iter()
+            .map(|text| String::from_utf8_lossy(&text).into_owned());
+        let mut fields = BTreeMap::new();
+        while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+            fields.insert(name, value);
+        }
         let event = fields.remove("event").unwrap_or_default();
         let job_id = fields.remove("jobId").map(JobId::existing);
         Self {
@@ -142,4 +144,11 @@ impl QueueEvent {
             fields,
         }
     }
+}
+
+fn is_position(id: &str) -> bool {
+    let (milliseconds, number) = id.split_once('-').unwrap_or((id, "0"));
+    [milliseconds, number]
+        .iter()
+        .all(|part| part.parse::<u64>().is_ok() && !part.starts_with('+'))
 }

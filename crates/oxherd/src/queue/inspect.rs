@@ -66,6 +66,9 @@ pub struct JobPage {
 
 type Fields = Vec<Vec<u8>>;
 
+/// Where no list reaches: keeps sums of positions within what Redis and Lua count exactly.
+const FARTHEST: u64 = 1 << 40;
+
 impl Queue {
     /// How many jobs are in each state.
     ///
@@ -122,6 +125,7 @@ impl Queue {
     /// [`Error::StoreUnavailable`], [`Error::WrongKeyType`].
     pub async fn jobs(&self, state: JobState, offset: u64, limit: u64) -> Result<JobPage> {
         let core = &self.core;
+        let offset = offset.min(FARTHEST);
         let mut call = QUEUE_JOBS.call(core.keys.prefix());
         call.arg(state.as_str()).arg(offset).arg(limit);
         let reply = core
@@ -150,8 +154,12 @@ impl Queue {
     /// # Errors
     /// [`Error::StoreUnavailable`].
     pub async fn logs(&self, id: &JobId, offset: u64, limit: u64) -> Result<Vec<String>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (offset, limit) = (offset.min(FARTHEST), limit.min(FARTHEST));
+        let last = offset + limit - 1;
         let mut command = redis::cmd("LRANGE");
-        let last = i64::try_from(offset.saturating_add(limit)).unwrap_or(i64::MAX) - 1;
         command
             .arg(self.core.keys.logs(id.as_str()))
             .arg(offset)

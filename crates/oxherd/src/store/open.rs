@@ -62,8 +62,8 @@ pub(super) async fn probe(client: &Client, url: &StoreUrl) -> Result<ServerVersi
     };
     let info = match tokio::time::timeout(OPEN_TIMEOUT, attempt).await {
         Ok(Ok(info)) => info,
-        Ok(Err(error)) => return Err(failed(problem_of(&error), Some(error))),
-        Err(_elapsed) => return Err(failed(OpenProblem::Silent, None)),
+        Ok(Err(error)) => return Err(failed(silence_over(url, problem_of(&error)), Some(error))),
+        Err(_elapsed) => return Err(failed(silence_over(url, OpenProblem::Silent), None)),
     };
     let server = parse_info(&info).ok_or_else(|| failed(OpenProblem::NotRedis, None))?;
     if is_too_old(&server) {
@@ -101,6 +101,14 @@ pub(super) fn warn_of_settings(server: &ServerVersion) {
             policy = %server.eviction_policy,
             "the server may evict jobs when its memory is full; set `maxmemory-policy noeviction`"
         );
+    }
+}
+
+/// A server without TLS takes the beginning of a handshake for an unfinished command, and waits for its end.
+fn silence_over(url: &StoreUrl, problem: OpenProblem) -> OpenProblem {
+    match problem {
+        OpenProblem::Silent if url.wants_tls() => OpenProblem::Tls,
+        other => other,
     }
 }
 

@@ -6,6 +6,9 @@
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 
+/// How often a script is given to a server that forgets it again at once.
+const LOADS: usize = 5;
+
 /// One Lua script: `lua/<noun>/<operation>.lua` with its includes.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -50,22 +53,22 @@ impl Script {
             .await
     }
 
-    /// Sends one call.
+    /// Sends one call. A server that does not know the script has done nothing, so the call is safe to repeat.
     pub(crate) async fn run(&self, connection: &mut impl ConnectionLike, call: &Cmd) -> RedisResult<Value> {
-        match connection
+        for _ in 0..LOADS {
+            match connection
+                .req_packed_command(call)
+                .await
+                .and_then(Value::extract_error)
+            {
+                Err(error) if is_missing(&error) => self.load(connection).await?,
+                reply => return reply,
+            }
+        }
+        connection
             .req_packed_command(call)
             .await
             .and_then(Value::extract_error)
-        {
-            Err(error) if is_missing(&error) => {
-                self.load(connection).await?;
-                connection
-                    .req_packed_command(call)
-                    .await
-                    .and_then(Value::extract_error)
-            }
-            reply => reply,
-        }
     }
 
     /// Sends several calls of this script in one go. Each has its own reply, and only those that the server did not
@@ -76,20 +79,23 @@ impl Script {
         calls: &[Cmd],
     ) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut replies = send_all(connection, calls.iter()).await?;
-        let missing: Vec<usize> = replies
-            .iter()
-            .enumerate()
-            .filter(|(_, reply)| matches!(reply, Err(error) if is_missing(error)))
-            .map(|(at, _)| at)
-            .collect();
-        if missing.is_empty() {
-            return Ok(replies);
-        }
-        self.load(connection).await?;
-        let again = send_all(connection, missing.iter().filter_map(|at| calls.get(*at))).await?;
-        for (at, reply) in missing.into_iter().zip(again) {
-            if let Some(slot) = replies.get_mut(at) {
-                *slot = reply;
+        for _ in 0..LOADS {
+            let is_unknown = |reply: &RedisResult<Value>| matches!(reply, Err(error) if is_missing(error));
+            let unknown = replies.iter().enumerate().filter(|(_, reply)| is_unknown(reply));
+            let unknown: Vec<usize> = unknown.map(|(at, _)| at).collect();
+            if unknown.is_empty() {
+                break;
+            }
+            // What other calls did is done: an error from here on belongs to these calls only.
+            let again = match self.load(connection).await {
+                Ok(()) => send_all(connection, unknown.iter().filter_map(|at| calls.get(*at))).await,
+                Err(error) => Err(error),
+            };
+            let again = again.unwrap_or_else(|error| unknown.iter().map(|_| Err(error.clone())).collect());
+            for (at, reply) in unknown.into_iter().zip(again) {
+                if let Some(slot) = replies.get_mut(at) {
+                    *slot = reply;
+                }
             }
         }
         Ok(replies)

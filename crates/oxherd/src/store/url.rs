@@ -48,6 +48,10 @@ impl StoreUrl {
         Ok(self)
     }
 
+    pub(crate) fn wants_tls(&self) -> bool {
+        matches!(self.server.scheme(), "rediss" | "valkeys")
+    }
+
     pub(crate) fn tls_ca(&self) -> Option<&PathBuf> {
         self.tls_ca.as_ref()
     }

@@ -30,7 +30,8 @@ on_every_store! {
         queue.add("n", json!({"a": 2})).await.unwrap();
 
         let (hash, options) = hash_and_options(&scene, "bull:q:1").await;
-        let expected = [("name", "n"), ("data", r#"{"a":1}"#), ("timestamp", &*now), ("delay", "0"), ("priority", "0")];
+        let expected =
+            [("name", "n"), ("data", r#"{"a":1}"#), ("timestamp", &*now), ("delay", "0"), ("priority", "0")];
         assert_eq!(hash, fields(expected));
         assert_eq!(options, json!({"attempts": 0}));
         assert_eq!(scene.list("bull:q:wait").await, ["2", "1"]);
@@ -118,7 +119,11 @@ on_every_store! {
         let due = scene.now().as_millis() + 60_000;
         assert_eq!(
             scene.scores("bull:q:delayed").await,
-            [("1".to_owned(), due * 4096), ("2".to_owned(), due * 4096 + 1), ("3".to_owned(), due * 4096 + 2)]
+            [
+                ("1".to_owned(), due * 4096),
+                ("2".to_owned(), due * 4096 + 1),
+                ("3".to_owned(), due * 4096 + 2)
+            ]
         );
         assert_eq!(scene.scores("bull:q:marker").await, [("1".to_owned(), due)]);
         assert!(!scene.exists("bull:q:wait").await);
@@ -230,7 +235,10 @@ on_every_store! {
         let cases = [
             (add().attempts(3), json!({"attempts": 3})),
             (add().backoff(Backoff::fixed(ten)), json!({"backoff": {"type": "fixed", "delay": 10}})),
-            (add().backoff(jittered), json!({"backoff": {"type": "exponential", "delay": 10, "jitter": 0.5}})),
+            (
+                add().backoff(jittered),
+                json!({"backoff": {"type": "exponential", "delay": 10, "jitter": 0.5}}),
+            ),
             (add().backoff(custom), json!({"backoff": {"type": "tide", "delay": 10}})),
             (add().backoff(Backoff::custom("tide")), json!({"backoff": {"type": "tide"}})),
             (add().remove_on_complete(Retention::Remove), json!({"removeOnComplete": true})),
@@ -277,7 +285,15 @@ on_every_store! {
     async fn data_is_stored_as_the_producer_wrote_it(scene: Scene) {
         let queue = scene.queue("q");
         let long = format!(r#""{}""#, "x".repeat(1_000_000));
-        for text in [r#"{ "b":1,  "a":[ ] }"#, "null", r#""text""#, "[]", r#"{"ü":"日本","slash":"a/b"}"#, "1e3", &long] {
+        for text in [
+            r#"{ "b":1,  "a":[ ] }"#,
+            "null",
+            r#""text""#,
+            "[]",
+            r#"{"ü":"日本","slash":"a/b"}"#,
+            "1e3",
+            &long,
+        ] {
             let job = NewJob::from_json("n", text).unwrap();
             let key = format!("bull:q:{}", queue.add_job(job).await.unwrap().id);
             assert_eq!(scene.hash(&key).await["data"], text);

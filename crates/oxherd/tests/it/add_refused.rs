@@ -15,7 +15,9 @@ async fn is_empty(scene: &Scene) -> bool {
 on_every_store! {
     async fn a_queue_needs_a_usable_name(scene: Scene) {
         for (name, word) in [("", "empty"), ("a:b", "`:`"), ("a\nb", "control")] {
-            for error in [scene.oxherd.queue(name).unwrap_err(), Queue::new(scene.oxherd.store(), name).unwrap_err()] {
+            for error in
+                [scene.oxherd.queue(name).unwrap_err(), Queue::new(scene.oxherd.store(), name).unwrap_err()]
+            {
                 assert!(matches!(&error, Error::QueueName { .. }), "{error}");
                 assert!(error.to_string().contains(word), "{error}");
             }
@@ -27,7 +29,9 @@ on_every_store! {
 on_every_store! {
     async fn an_id_of_a_wrong_form_is_refused(scene: Scene) {
         let queue = scene.queue("q");
-        for (id, word) in [("", "empty"), ("12", "whole numbers"), ("0", "whole numbers"), ("0:1", "`0:`"), ("a:b", "`:`")] {
+        for (id, word) in
+            [("", "empty"), ("12", "whole numbers"), ("0", "whole numbers"), ("0:1", "`0:`"), ("a:b", "`:`")]
+        {
             let error = queue.add("n", ()).id(id).await.unwrap_err();
             assert!(matches!(&error, Error::JobId { .. }), "{error}");
             assert!(error.to_string().contains(word), "{error}");
@@ -40,8 +44,24 @@ on_every_store! {
     async fn an_id_that_is_a_key_of_the_queue_itself_is_refused(scene: Scene) {
         let queue = scene.queue("q");
         let own = [
-            "wait", "active", "paused", "prioritized", "delayed", "waiting-children", "completed", "failed", "marker",
-            "events", "meta", "id", "pc", "stalled", "stalled-check", "limiter", "repeat", "metrics:completed:data",
+            "wait",
+            "active",
+            "paused",
+            "prioritized",
+            "delayed",
+            "waiting-children",
+            "completed",
+            "failed",
+            "marker",
+            "events",
+            "meta",
+            "id",
+            "pc",
+            "stalled",
+            "stalled-check",
+            "limiter",
+            "repeat",
+            "metrics:completed:data",
         ];
         for id in own {
             let error = queue.add("n", ()).id(id).await.expect_err(id);

@@ -132,7 +132,9 @@ on_every_store! {
         ] {
             scene.tell("FLUSHALL").await;
             let id = finished(&queue, "fail", JobState::Failed).await;
-            scene.tell("HSET bull:q:1 parentKey bull:p:P parent {\"id\":\"P\",\"queueKey\":\"bull:p\"}").await;
+            scene
+                .tell("HSET bull:q:1 parentKey bull:p:P parent {\"id\":\"P\",\"queueKey\":\"bull:p\"}")
+                .await;
             scene.tell("HSET bull:p:P name p").await;
             scene.tell(mark).await;
             queue.retry(&id, false).await.unwrap();
@@ -154,7 +156,10 @@ on_every_store! {
         assert!(!scene.exists("bull:q:delayed").await);
         assert!(scene.scores("bull:q:marker").await.contains(&("0".to_owned(), 0)));
         assert_eq!(scene.hash("bull:q:1").await["delay"], "0");
-        assert_eq!(scene.events("q").await[4..], ["waiting jobId 1 prev delayed", "waiting jobId 2 prev delayed"]);
+        assert_eq!(
+            scene.events("q").await[4..],
+            ["waiting jobId 1 prev delayed", "waiting jobId 2 prev delayed"]
+        );
         let job = queue.job(&id).await.unwrap().unwrap();
         assert_eq!(job.record.options.delay, Some(MINUTE), "as it was added");
 
@@ -197,7 +202,9 @@ on_every_store! {
             assert!(queue.job(&id).await.unwrap().is_none());
         }
         let mut left: Vec<String> = scene.ask(&["KEYS", "bull:q:*"]).await;
-        left.retain(|key| !["events", "id", "meta", "pc", "marker", "stalled-check"].iter().any(|own| key.ends_with(own)));
+        left.retain(|key| {
+            !["events", "id", "meta", "pc", "marker", "stalled-check"].iter().any(|own| key.ends_with(own))
+        });
         assert!(left.is_empty(), "{left:?}");
         assert_missing(&queue.remove(&JobId::existing("nobody")).await.unwrap_err(), "remove");
     }
@@ -239,7 +246,9 @@ on_every_store! {
         scene.tell("ZADD bull:p:waiting-children 1 P").await;
         for id in ["c1", "c2"] {
             queue.add("n", ()).id(id).await.unwrap();
-            let parent = format!("HSET bull:q:{id} parentKey bull:p:P parent {{\"id\":\"P\",\"queueKey\":\"bull:p\"}}");
+            let parent = format!(
+                "HSET bull:q:{id} parentKey bull:p:P parent {{\"id\":\"P\",\"queueKey\":\"bull:p\"}}"
+            );
             scene.tell(&parent).await;
             scene.tell(&format!("SADD bull:p:P:dependencies bull:q:{id}")).await;
         }
@@ -256,7 +265,9 @@ on_every_store! {
         let due = scene.now().as_millis() + 60_000;
         let iteration = format!("repeat:sch:{due}");
         scene.tell(&format!("ZADD bull:q:repeat {due} sch")).await;
-        scene.tell(&format!("HSET bull:q:{iteration} name n rjk sch timestamp 1 delay 60000 priority 0")).await;
+        scene
+            .tell(&format!("HSET bull:q:{iteration} name n rjk sch timestamp 1 delay 60000 priority 0"))
+            .await;
         scene.tell(&format!("ZADD bull:q:delayed {} {iteration}", due * 4096)).await;
         let error = queue.remove(&JobId::existing(&*iteration)).await.unwrap_err();
         assert!(error.to_string().contains("job scheduler"), "{error}");
@@ -273,13 +284,24 @@ on_every_store! {
         queue.add("n", ()).priority(1).await.unwrap();
         scene.tell("SET bull:q:theirs x").await;
         let before = scene.contents().await;
-        for id in ["wait", "delayed", "prioritized", "completed", "events", "meta", "id", "pc", "marker", "1:logs", "theirs", ""] {
+        for id in [
+            "wait",
+            "delayed",
+            "prioritized",
+            "completed",
+            "events",
+            "meta",
+            "id",
+            "pc",
+            "marker",
+            "1:logs",
+            "theirs",
+            "",
+        ] {
             let id = JobId::existing(id);
-            for result in [
-                queue.remove(&id).await.map(drop),
-                queue.retry(&id, false).await,
-                queue.promote(&id).await,
-            ] {
+            for result in
+                [queue.remove(&id).await.map(drop), queue.retry(&id, false).await, queue.promote(&id).await]
+            {
                 let error = result.expect_err(id.as_str());
                 assert!(!error.to_string().is_empty());
             }

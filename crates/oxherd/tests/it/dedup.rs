@@ -1,4 +1,5 @@
-//! Deduplication ids that BullMQ producers gave to jobs: freed when the job ends, and the job kept for then is added.
+//! Deduplication ids that BullMQ producers gave to jobs: freed when the job ends; then the job kept for that moment
+//! is added.
 
 use oxherd::{JobId, JobState, Queue, Retention, Stop, Worker};
 use serde_json::{Value, json};
@@ -77,10 +78,17 @@ on_every_store! {
 on_every_store! {
     async fn a_retry_keeps_the_id(scene: Scene) {
         let queue = scene.queue("q");
-        let id = queue.add("n", ()).attempts(2).backoff(oxherd::Backoff::fixed(crate::scene::PATIENCE)).await.unwrap().id;
+        let id = queue
+            .add("n", ())
+            .attempts(2)
+            .backoff(oxherd::Backoff::fixed(crate::scene::PATIENCE))
+            .await
+            .unwrap()
+            .id;
         scene.tell("HSET bull:q:1 deid d").await;
         scene.tell("SET bull:q:de:d 1").await;
-        let worker = Worker::on(&queue).handle_any(async |_, _| Err(Stop::retry("boom"))).start().await.unwrap();
+        let worker =
+            Worker::on(&queue).handle_any(async |_, _| Err(Stop::retry("boom"))).start().await.unwrap();
         reaches(&queue, &id, JobState::Delayed).await;
         stop(worker).await;
         assert!(scene.exists("bull:q:de:d").await);

@@ -85,7 +85,8 @@ on_every_store! {
             let event = next(&mut events).await;
             assert_eq!(event.event, name);
             assert_eq!(event.job_id.is_some(), name != "drained");
-            let found: Vec<_> = event.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let found: Vec<_> =
+                event.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             assert_eq!(found, fields);
         }
         stop(worker).await;

@@ -7,7 +7,7 @@ use crate::gate::Gate;
 use crate::scene::{PATIENCE, Scene, on_every_store, reaches, stop};
 
 /// A parent `P` in queue `parents` that waits for its children.
-async fn parent(scene: &Scene, extra: &str) {
+pub(crate) async fn parent(scene: &Scene, extra: &str) {
     let now = scene.now().as_millis();
     let hash = format!(
         "HSET bull:parents:P name p data {{}} opts {{\"attempts\":3}} timestamp {now} delay 0 priority 0"
@@ -19,7 +19,7 @@ async fn parent(scene: &Scene, extra: &str) {
 }
 
 /// A child in queue `children`; `flags` follow its parent's id and queue, as in `,"fpof":true`.
-async fn child(scene: &Scene, id: &str, data: &str, flags: &str) {
+pub(crate) async fn child(scene: &Scene, id: &str, data: &str, flags: &str) {
     let parent = format!("{{\"id\":\"P\",\"queueKey\":\"bull:parents\"{flags}}}");
     let now = scene.now().as_millis();
     scene
@@ -34,12 +34,12 @@ async fn child(scene: &Scene, id: &str, data: &str, flags: &str) {
         .await;
 }
 
-fn id(id: &str) -> JobId {
+pub(crate) fn id(id: &str) -> JobId {
     JobId::existing(id)
 }
 
 /// A worker whose jobs return their data, or fail if that is "fail".
-async fn start(queue: &Queue) -> Worker {
+pub(crate) async fn start(queue: &Queue) -> Worker {
     Worker::on(queue)
         .handle_any(async |data, _| {
             if data == json!("fail") {
@@ -54,7 +54,7 @@ async fn start(queue: &Queue) -> Worker {
 }
 
 /// Runs the children until all have finished.
-async fn run_children(scene: &Scene, ids: &[&str]) {
+pub(crate) async fn run_children(scene: &Scene, ids: &[&str]) {
     let queue = scene.queue("children");
     let worker = start(&queue).await;
     for child in ids {
@@ -70,7 +70,7 @@ async fn run_children(scene: &Scene, ids: &[&str]) {
     stop(worker).await;
 }
 
-async fn parent_state(scene: &Scene) -> JobState {
+pub(crate) async fn parent_state(scene: &Scene) -> JobState {
     scene.queue("parents").job(&id("P")).await.unwrap().unwrap().state
 }
 
@@ -97,7 +97,10 @@ on_every_store! {
         gate.let_go(1);
         reaches(&queue, &id("c1"), JobState::Completed).await;
         assert_eq!(parent_state(&scene).await, JobState::WaitingChildren);
-        assert_eq!(scene.ask::<Vec<String>>(&["SMEMBERS", "bull:parents:P:dependencies"]).await, ["bull:children:c2"]);
+        assert_eq!(
+            scene.ask::<Vec<String>>(&["SMEMBERS", "bull:parents:P:dependencies"]).await,
+            ["bull:children:c2"]
+        );
         gate.open();
         reaches(&queue, &id("c2"), JobState::Completed).await;
         stop(worker).await;
@@ -105,7 +108,10 @@ on_every_store! {
         assert!(!scene.exists("bull:parents:P:dependencies").await);
         assert!(!scene.exists("bull:parents:waiting-children").await);
         let processed = scene.hash("bull:parents:P:processed").await;
-        assert_eq!((&*processed["bull:children:c1"], &*processed["bull:children:c2"]), ("\"one\"", "{\"a\":2}"));
+        assert_eq!(
+            (&*processed["bull:children:c1"], &*processed["bull:children:c2"]),
+            ("\"one\"", "{\"a\":2}")
+        );
         assert_eq!(scene.list("bull:parents:wait").await, ["1", "P"]);
         assert_eq!(scene.scores("bull:parents:marker").await, [("0".to_owned(), 0)]);
         assert_eq!(scene.events("parents").await[2..], ["waiting jobId P prev waiting-children"]);
@@ -173,178 +179,6 @@ on_every_store! {
 }
 
 on_every_store! {
-    async fn a_failed_child_without_flags_keeps_its_parent_waiting(scene: Scene) {
-        parent(&scene, "").await;
-        child(&scene, "c1", "\"fail\"", "").await;
-        child(&scene, "c2", "1", "").await;
-        run_children(&scene, &["c1", "c2"]).await;
-        assert_eq!(parent_state(&scene).await, JobState::WaitingChildren);
-        assert_eq!(scene.ask::<Vec<String>>(&["SMEMBERS", "bull:parents:P:dependencies"]).await, ["bull:children:c1"]);
-        // A second life of the child ends well.
-        let children = scene.queue("children");
-        scene.tell("HSET bull:children:c1 data 2").await;
-        children.retry(&id("c1"), false).await.unwrap();
-        run_children(&scene, &["c1"]).await;
-        reaches(&children, &id("c1"), JobState::Completed).await;
-        assert_eq!(parent_state(&scene).await, JobState::Waiting);
-    }
-}
-
-on_every_store! {
-    async fn a_child_may_fail_its_parent(scene: Scene) {
-        parent(&scene, "delay 0").await;
-        child(&scene, "c1", "\"fail\"", ",\"fpof\":true").await;
-        child(&scene, "c2", "1", "").await;
-        scene.queue("children").pause().await.unwrap();
-        scene.tell("LREM bull:children:wait 1 c2").await;
-        scene.queue("children").resume().await.unwrap();
-        run_children(&scene, &["c1"]).await;
-        let now = scene.now().as_millis();
-        assert_eq!(scene.scores("bull:parents:P:unsuccessful").await, [("bull:children:c1".to_owned(), now)]);
-        assert_eq!(scene.ask::<Vec<String>>(&["SMEMBERS", "bull:parents:P:dependencies"]).await, ["bull:children:c2"]);
-        assert_eq!(scene.hash("bull:parents:P").await["defa"], "child bull:children:c1 failed");
-        assert_eq!(scene.list("bull:parents:wait").await, ["P"]);
-        assert_eq!(scene.events("parents").await, ["waiting jobId P prev waiting-children"]);
-
-        let parents = scene.queue("parents");
-        let worker = start(&parents).await;
-        let record = reaches(&parents, &id("P"), JobState::Failed).await;
-        stop(worker).await;
-        assert_eq!(record.failed_reason.as_deref(), Some("child bull:children:c1 failed"));
-        assert_eq!(record.attempts_made, 1, "attempts left do not help");
-    }
-}
-
-on_every_store! {
-    async fn a_parent_that_failed_fails_its_own_parent(scene: Scene) {
-        parent(&scene, "parentKey bull:top:G parent {\"id\":\"G\",\"queueKey\":\"bull:top\",\"fpof\":true}").await;
-        scene.tell("HSET bull:top:G name g data {} opts {} timestamp 1 delay 0 priority 0").await;
-        scene.tell("ZADD bull:top:waiting-children 1 G").await;
-        scene.tell("SADD bull:top:G:dependencies bull:parents:P").await;
-        child(&scene, "c1", "\"fail\"", ",\"fpof\":true").await;
-        run_children(&scene, &["c1"]).await;
-        for (queue, job, reason) in [
-            ("parents", "P", "child bull:children:c1 failed"),
-            ("top", "G", "child bull:parents:P failed"),
-        ] {
-            let queue = scene.queue(queue);
-            let worker = start(&queue).await;
-            let record = reaches(&queue, &id(job), JobState::Failed).await;
-            assert_eq!(record.failed_reason.as_deref(), Some(reason));
-            stop(worker).await;
-        }
-    }
-}
-
-on_every_store! {
-    async fn a_parent_that_is_elsewhere_is_only_marked(scene: Scene) {
-        parent(&scene, "").await;
-        child(&scene, "c1", "\"fail\"", ",\"fpof\":true").await;
-        scene.tell("ZREM bull:parents:waiting-children P").await;
-        scene.tell("LPUSH bull:parents:active P").await;
-        run_children(&scene, &["c1"]).await;
-        assert_eq!(scene.hash("bull:parents:P").await["defa"], "child bull:children:c1 failed");
-        assert_eq!(scene.scores("bull:parents:P:unsuccessful").await.len(), 1);
-        assert!(!scene.exists("bull:parents:wait").await);
-    }
-}
-
-on_every_store! {
-    async fn a_delayed_parent_that_fails_is_brought_forward(scene: Scene) {
-        parent(&scene, "delay 60000").await;
-        child(&scene, "c1", "\"fail\"", ",\"fpof\":true").await;
-        scene.tell("ZREM bull:parents:waiting-children P").await;
-        scene.tell("ZADD bull:parents:delayed 7353249381470208 P").await;
-        run_children(&scene, &["c1"]).await;
-        assert_eq!(scene.list("bull:parents:wait").await, ["P"]);
-        assert!(!scene.exists("bull:parents:delayed").await);
-        let hash = scene.hash("bull:parents:P").await;
-        assert_eq!((&*hash["delay"], &*hash["defa"]), ("0", "child bull:children:c1 failed"));
-    }
-}
-
-on_every_store! {
-    async fn a_failed_child_may_be_ignored(scene: Scene) {
-        parent(&scene, "").await;
-        child(&scene, "c1", "\"fail\"", ",\"idof\":true").await;
-        child(&scene, "c2", "\"fail\"", ",\"idof\":true").await;
-        run_children(&scene, &["c1", "c2"]).await;
-        let ignored = scene.hash("bull:parents:P:failed").await;
-        assert_eq!((&*ignored["bull:children:c1"], &*ignored["bull:children:c2"]), ("boom", "boom"));
-        assert_eq!(scene.list("bull:parents:wait").await, ["P"]);
-        let parents = scene.queue("parents");
-        let worker = start(&parents).await;
-        reaches(&parents, &id("P"), JobState::Completed).await;
-        stop(worker).await;
-    }
-}
-
-on_every_store! {
-    async fn a_failed_child_may_be_forgotten(scene: Scene) {
-        parent(&scene, "").await;
-        child(&scene, "c1", "\"fail\"", ",\"rdof\":true").await;
-        run_children(&scene, &["c1"]).await;
-        assert_eq!(scene.list("bull:parents:wait").await, ["P"]);
-        for key in ["dependencies", "failed", "unsuccessful", "processed"] {
-            assert!(!scene.exists(&format!("bull:parents:P:{key}")).await, "{key}");
-        }
-    }
-}
-
-on_every_store! {
-    async fn a_failed_child_may_let_its_parent_go_on_at_once(scene: Scene) {
-        parent(&scene, "").await;
-        child(&scene, "c1", "\"fail\"", ",\"cpof\":true").await;
-        child(&scene, "c2", "1", "").await;
-        scene.tell("LREM bull:children:wait 1 c2").await;
-        run_children(&scene, &["c1"]).await;
-        assert_eq!(scene.hash("bull:parents:P:failed").await["bull:children:c1"], "boom");
-        assert_eq!(scene.list("bull:parents:wait").await, ["P"]);
-        assert_eq!(scene.ask::<Vec<String>>(&["SMEMBERS", "bull:parents:P:dependencies"]).await, ["bull:children:c2"]);
-
-        // It may run, but not complete while a child is pending.
-        let parents = scene.queue("parents");
-        scene.tell("HSET bull:parents:P stacktrace [\"before\"]").await;
-        let worker = start(&parents).await;
-        let record = reaches(&parents, &id("P"), JobState::Failed).await;
-        assert!(record.failed_reason.unwrap().contains("children that have not finished"));
-        assert_eq!(record.stack_trace[0], "before");
-        // The worker has its place back.
-        let next = parents.add("n", ()).await.unwrap().id;
-        reaches(&parents, &next, JobState::Completed).await;
-        stop(worker).await;
-    }
-}
-
-on_every_store! {
-    async fn a_parent_with_a_failed_child_cannot_complete(scene: Scene) {
-        let parents = scene.queue("parents");
-        parents.add("n", ()).id("P").await.unwrap();
-        scene.tell("ZADD bull:parents:P:unsuccessful 1 bull:children:c1").await;
-        let worker = start(&parents).await;
-        let record = reaches(&parents, &id("P"), JobState::Failed).await;
-        stop(worker).await;
-        assert!(record.failed_reason.unwrap().contains("child of the job failed"));
-    }
-}
-
-on_every_store! {
-    async fn a_job_that_cannot_complete_is_kept_as_its_options_say(scene: Scene) {
-        let parents = scene.queue("parents");
-        parents.add("n", ()).id("P").remove_on_fail(Retention::Remove).await.unwrap();
-        scene.tell("SADD bull:parents:P:dependencies bull:children:c1").await;
-        let worker = start(&parents).await;
-        oxherd_testkit::eventually("the job is gone", PATIENCE, async || {
-            scene.event_names("parents").await.contains(&"failed".to_owned())
-        })
-        .await;
-        stop(worker).await;
-        assert!(!scene.exists("bull:parents:P").await);
-        assert!(!scene.exists("bull:parents:failed").await);
-    }
-}
-
-on_every_store! {
     async fn a_parent_that_makes_no_sense_does_not_lose_the_child(scene: Scene) {
         let queue = scene.queue("children");
         for (field, value) in [
@@ -381,8 +215,18 @@ on_every_store! {
     async fn foreign_keys_in_the_parents_queue_do_not_lose_the_child(scene: Scene) {
         let queue = scene.queue("children");
         for key in [
-            "P", "P:dependencies", "P:processed", "P:failed", "P:unsuccessful", "wait", "waiting-children", "events",
-            "meta", "marker", "delayed", "failed",
+            "P",
+            "P:dependencies",
+            "P:processed",
+            "P:failed",
+            "P:unsuccessful",
+            "wait",
+            "waiting-children",
+            "events",
+            "meta",
+            "marker",
+            "delayed",
+            "failed",
         ] {
             for (data, flags) in [("1", ""), ("\"fail\"", ",\"fpof\":true"), ("\"fail\"", ",\"idof\":true")] {
                 scene.tell("FLUSHALL").await;

@@ -57,15 +57,20 @@ on_every_store! {
         let nonsense: &[u8] = b"soon";
         foreign_job(&scene, "bare", &[("name", b"n")]).await;
         let mut fields = vec![("name", &b"n"[..]), ("data", &b"7"[..])];
-        for field in ["timestamp", "delay", "priority", "ats", "atm", "stc", "processedOn", "progress", "stacktrace"] {
+        for field in
+            ["timestamp", "delay", "priority", "ats", "atm", "stc", "processedOn", "progress", "stacktrace"]
+        {
             fields.push((field, nonsense));
         }
         foreign_job(&scene, "nonsense", &fields).await;
-        let unknown = br#"{"attempts":"many","fpof":7,"unknownThing":{"x":{}},"removeOnComplete":-1,"delay":-5}"#;
+        let unknown =
+            br#"{"attempts":"many","fpof":7,"unknownThing":{"x":{}},"removeOnComplete":-1,"delay":-5}"#;
         foreign_job(&scene, "options", &[("name", b"n"), ("opts", unknown), ("stacktrace", b"{}")]).await;
         foreign_job(&scene, "numbers", &[("name", b"n"), ("priority", b"1e400"), ("ats", b"2.7")]).await;
         let worker = Worker::on(&queue).handle_any(async |data, _| Ok(data)).start().await.unwrap();
-        for (id, value) in [("bare", json!({})), ("nonsense", json!(7)), ("options", json!({})), ("numbers", json!({}))] {
+        for (id, value) in
+            [("bare", json!({})), ("nonsense", json!(7)), ("options", json!({})), ("numbers", json!({}))]
+        {
             let record = reaches(&queue, &JobId::existing(id), JobState::Completed).await;
             assert_eq!(record.return_value, Some(value.to_string()), "{id}");
             assert_eq!(record.attempts_made, 1, "{id}: {record:?}");
@@ -78,7 +83,12 @@ on_every_store! {
     async fn a_failing_job_with_nonsense_fields_still_ends(scene: Scene) {
         let queue = scene.queue("q");
         let opts = br#"{"attempts":3,"backoff":"often","stackTraceLimit":-1,"removeOnFail":"never"}"#;
-        foreign_job(&scene, "a", &[("name", b"n"), ("opts", opts), ("stacktrace", b"text"), ("priority", b"high")]).await;
+        foreign_job(
+            &scene,
+            "a",
+            &[("name", b"n"), ("opts", opts), ("stacktrace", b"text"), ("priority", b"high")],
+        )
+        .await;
         let worker = Worker::on(&queue).handle_any(async |_, _| Err(oxherd::Stop::retry("boom")));
         let worker = worker.start().await.unwrap();
         let record = reaches(&queue, &JobId::existing("a"), JobState::Failed).await;
@@ -154,7 +164,10 @@ on_every_store! {
         let worker = Worker::on(&queue).handle_any(gate.handler()).start().await.unwrap();
         let mut events = worker.events();
         reaches(&queue, &id, JobState::Completed).await;
-        oxherd_testkit::eventually("the line is empty", PATIENCE, async || !scene.exists("bull:q:wait").await).await;
+        oxherd_testkit::eventually("the line is empty", PATIENCE, async || {
+            !scene.exists("bull:q:wait").await
+        })
+        .await;
         stop(worker).await;
         assert_eq!(gate.started(), ["1"]);
         while let Some(event) = events.next().await {
@@ -234,7 +247,10 @@ on_every_store! {
         assert!(!scene.hash("bull:q:1").await.contains_key("defa"));
         assert_eq!(scene.ask::<String>(&["GET", "bull:q:limiter"]).await, "1");
         let events = scene.events("q").await;
-        assert_eq!(events[4..6], ["active jobId 1 prev waiting", "failed jobId 1 failedReason child-said-no prev active"]);
+        assert_eq!(
+            events[4..6],
+            ["active jobId 1 prev waiting", "failed jobId 1 failedReason child-said-no prev active"]
+        );
         assert!(!events.iter().any(|event| event.starts_with("retries-exhausted jobId 1 ")));
     }
 }
@@ -267,9 +283,11 @@ on_every_store! {
                 .start()
                 .await
                 .unwrap();
-            oxherd_testkit::eventually(&format!("the job completes with {field} {value}"), PATIENCE, async || {
-                queue.job(&id).await.unwrap().unwrap().state == JobState::Completed
-            })
+            oxherd_testkit::eventually(
+                &format!("the job completes with {field} {value}"),
+                PATIENCE,
+                async || queue.job(&id).await.unwrap().unwrap().state == JobState::Completed,
+            )
             .await;
             assert_eq!(worker.health().trouble, None, "{field} {value}");
             stop(worker).await;

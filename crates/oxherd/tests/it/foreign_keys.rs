@@ -129,7 +129,9 @@ on_every_store! {
             scene.tell(&format!("SET bull:q:{key} many")).await;
             let before = scene.contents().await;
             match queue.add("n", ()).priority(1).await {
-                Ok(added) => assert_eq!(queue.job(&added.id).await.unwrap().unwrap().state, JobState::Prioritized),
+                Ok(added) => {
+                    assert_eq!(queue.job(&added.id).await.unwrap().unwrap().state, JobState::Prioritized)
+                }
                 Err(error) => {
                     scene.assert_unchanged(&before, key).await;
                     assert!(error.to_string().contains("integer"), "{error}");
@@ -173,12 +175,26 @@ on_every_store! {
             for state in JobState::LISTED {
                 errors.extend(queue.jobs(state, 0, 10).await.err());
             }
-            errors.extend(queue.promote(&id).await.err().filter(|error| !matches!(error, Error::JobState { .. })));
-            errors.extend(queue.retry(&id, false).await.err().filter(|error| !matches!(error, Error::JobState { .. })));
+            errors.extend(
+                queue.promote(&id).await.err().filter(|error| !matches!(error, Error::JobState { .. })),
+            );
+            errors.extend(
+                queue.retry(&id, false).await.err().filter(|error| !matches!(error, Error::JobState { .. })),
+            );
             for error in &errors {
                 assert_names(error, key, expected);
             }
-            let read = ["wait", "active", "paused", "prioritized", "delayed", "waiting-children", "completed", "failed", "meta"];
+            let read = [
+                "wait",
+                "active",
+                "paused",
+                "prioritized",
+                "delayed",
+                "waiting-children",
+                "completed",
+                "failed",
+                "meta",
+            ];
             assert!(!errors.is_empty() || !read.contains(&key), "{key}");
         }
     }
@@ -226,13 +242,14 @@ on_every_store! {
     async fn a_worker_does_not_start_on_settings_of_another_type(scene: Scene) {
         spoil(&scene, "meta", "hash").await;
         let before = scene.contents().await;
-        let error = Worker::on(&scene.queue("q")).handle_any(async |_, _| Ok(Value::Null)).start().await.unwrap_err();
+        let error =
+            Worker::on(&scene.queue("q")).handle_any(async |_, _| Ok(Value::Null)).start().await.unwrap_err();
         assert_names(&error, "meta", "hash");
         scene.assert_unchanged(&before, "meta").await;
     }
 }
 
-/// Jobs on every way through the queue, with the key spoiled while one runs and mended when the worker has noticed.
+/// Jobs on every way through the queue; the key is spoiled while one runs and mended when the worker has noticed.
 async fn survives(scene: &Scene, key: &str, expected: &str) {
     scene.tell("FLUSHALL").await;
     let queue = scene.queue("q");

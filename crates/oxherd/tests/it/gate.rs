@@ -1,7 +1,7 @@
 //! Handlers that a test holds in its hand.
 //!
-//! Whoever passes a gate is noted down and waits until the gate lets go: so a test sees which jobs run at the same time,
-//! in which order they began, and decides when each ends.
+//! Whoever passes a gate is noted down and waits until the gate lets go: so a test sees which jobs run at the same
+//! time, in which order they began, and decides when each ends.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -89,12 +89,18 @@ on_every_store! {
         for (state, expected) in [
             // Next out first.
             (JobState::Waiting, ["waiting-0", "waiting-1", "waiting-2", "waiting-3", "waiting-4"]),
-            (JobState::Prioritized, ["prioritized-4", "prioritized-3", "prioritized-2", "prioritized-1", "prioritized-0"]),
+            (
+                JobState::Prioritized,
+                ["prioritized-4", "prioritized-3", "prioritized-2", "prioritized-1", "prioritized-0"],
+            ),
             (JobState::Delayed, ["delayed-4", "delayed-3", "delayed-2", "delayed-1", "delayed-0"]),
             (JobState::WaitingChildren, ["parent-0", "parent-1", "parent-2", "parent-3", "parent-4"]),
             // Latest first.
             (JobState::Active, ["active-4", "active-3", "active-2", "active-1", "active-0"]),
-            (JobState::Completed, ["completed-4", "completed-3", "completed-2", "completed-1", "completed-0"]),
+            (
+                JobState::Completed,
+                ["completed-4", "completed-3", "completed-2", "completed-1", "completed-0"],
+            ),
             (JobState::Failed, ["failed-4", "failed-3", "failed-2", "failed-1", "failed-0"]),
         ] {
             assert_eq!(ids(&queue, state, 0, 100).await, expected);

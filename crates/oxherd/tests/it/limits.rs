@@ -95,7 +95,8 @@ on_every_store! {
         let mut workers = Vec::new();
         for _ in 0..3 {
             let process = scene.other_process().await;
-            let worker = process.worker("q").unwrap().concurrency(5).limiter(4, HOUR).handle_any(gate.handler());
+            let worker =
+                process.worker("q").unwrap().concurrency(5).limiter(4, HOUR).handle_any(gate.handler());
             workers.push(worker.start().await.unwrap());
         }
         add(&queue, 20).await;
@@ -154,7 +155,9 @@ on_every_store! {
         let mut workers = Vec::new();
         for _ in 0..2 {
             let process = scene.other_process().await;
-            workers.push(process.worker("q").unwrap().concurrency(5).handle_any(gate.handler()).start().await.unwrap());
+            workers.push(
+                process.worker("q").unwrap().concurrency(5).handle_any(gate.handler()).start().await.unwrap(),
+            );
         }
         gate.until_running(2).await;
         finds_nothing(passing(&queue, &gate)).await;
@@ -242,7 +245,9 @@ on_every_store! {
         let worker = Worker::on(&queue)
             .metrics(10)
             .remove_on_complete(Retention::Remove)
-            .handle_any(async |data: Value, _| if data == json!("fail") { Err(Stop::fail("boom")) } else { Ok(data) })
+            .handle_any(
+                async |data: Value, _| if data == json!("fail") { Err(Stop::fail("boom")) } else { Ok(data) },
+            )
             .start()
             .await
             .unwrap();
@@ -268,7 +273,11 @@ on_every_store! {
         assert_eq!((&metrics["prevTS"], &*metrics["prevCount"]), (&scene.now().as_millis().to_string(), "2"));
         scene.clock.advance(HOUR);
         finish("done", "completed", 4).await;
-        assert_eq!(scene.list("bull:q:metrics:completed:data").await.len(), 10, "no more points than asked for");
+        assert_eq!(
+            scene.list("bull:q:metrics:completed:data").await.len(),
+            10,
+            "no more points than asked for"
+        );
         finish("fail", "failed", 1).await;
         stop(worker).await;
         let counts = queue.counts().await.unwrap();

@@ -208,7 +208,10 @@ async fn a_job_keeps_its_lock_although_replies_are_lost() {
     gate.until_running(1).await;
     let vulture = quick(&lossy.steady).start().await.unwrap();
     lossy.proxy.lose_replies_where(0.3, seed, contains("EVALSHA"));
-    eventually("renewals were lost", PATIENCE, async || lossy.proxy.lost_replies() >= 5).await;
+    eventually("renewals were lost", PATIENCE, async || {
+        lossy.proxy.lost_replies() >= 5
+    })
+    .await;
     lossy.proxy.stop_losing();
     gate.open();
     let record = reaches(&lossy.steady, &id, JobState::Completed).await;
@@ -270,12 +273,7 @@ async fn every_job_runs_once_although_replies_are_lost() {
         (300, 300),
         "each job ran once"
     );
-    let jobs = lossy
-        .steady
-        .jobs(JobState::Completed, 0, 300)
-        .await
-        .unwrap()
-        .jobs;
+    let jobs = lossy.steady.jobs(JobState::Completed, 0, 300).await.unwrap().jobs;
     for job in jobs {
         assert_eq!((job.attempts_made, job.stalled), (1, 0), "job {}", job.id);
     }

@@ -132,12 +132,7 @@ async fn passwords_that_are_missing_wrong_or_right() {
         !format!("{} {store:?}", store.name()).contains("sesam"),
         "{store:?}"
     );
-    Oxherd::on(store)
-        .queue("q")
-        .unwrap()
-        .add("n", ())
-        .await
-        .unwrap();
+    Oxherd::on(store).queue("q").unwrap().add("n", ()).await.unwrap();
 }
 
 #[tokio::test]
@@ -194,12 +189,7 @@ async fn an_authority_that_cannot_be_read() {
 async fn a_unix_socket() {
     let server = RedisServer::builder().unix_socket().start().await;
     let store = Store::open(&server.unix_url()).await.unwrap();
-    Oxherd::on(store)
-        .queue("q")
-        .unwrap()
-        .add("n", ())
-        .await
-        .unwrap();
+    Oxherd::on(store).queue("q").unwrap().add("n", ()).await.unwrap();
     let (problem, _) = problem("unix:/nowhere/redis.sock").await;
     assert_eq!(problem, OpenProblem::Unreachable);
 }
@@ -221,11 +211,7 @@ async fn a_prefix_keeps_two_programs_apart() {
     }
     assert_eq!(seen.len(), 4, "each sees its own queue only");
     let mut raw = server.connection().await;
-    redis::cmd("SELECT")
-        .arg(1)
-        .exec_async(&mut raw)
-        .await
-        .unwrap();
+    redis::cmd("SELECT").arg(1).exec_async(&mut raw).await.unwrap();
     for prefix in ["app", "{tag}:x", "Grüße", "bull"] {
         let found: bool = redis::cmd("EXISTS")
             .arg(format!("{prefix}:q:wait"))

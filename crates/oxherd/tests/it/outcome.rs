@@ -110,7 +110,8 @@ on_every_store! {
         for end in [Stop::delay_until(Timestamp::from_millis(5)), Stop::delay_for(Duration::ZERO)] {
             let id = queue.add("n", ()).await.unwrap().id;
             let end = std::sync::Mutex::new(Some(end));
-            let worker = first_time(&queue, move |_| end.lock().unwrap().take().unwrap()).start().await.unwrap();
+            let worker =
+                first_time(&queue, move |_| end.lock().unwrap().take().unwrap()).start().await.unwrap();
             let record = reaches(&queue, &id, JobState::Completed).await;
             assert_eq!((record.attempts_made, record.attempts_started), (1, 2));
             stop(worker).await;
@@ -128,7 +129,8 @@ on_every_store! {
         ] {
             let id = queue.add("n", ()).attempts(2).await.unwrap().id;
             let end = std::sync::Mutex::new(Some(end));
-            let worker = first_time(&queue, move |_| end.lock().unwrap().take().unwrap()).start().await.unwrap();
+            let worker =
+                first_time(&queue, move |_| end.lock().unwrap().take().unwrap()).start().await.unwrap();
             let record = reaches(&queue, &id, JobState::Delayed).await;
             assert!(record.problems.is_empty(), "{:?}", record.problems);
             assert!(record.delay > 365 * 24 * 3600 * SECOND, "{:?}", record.delay);
@@ -158,7 +160,10 @@ on_every_store! {
         let record = queue.job(&first).await.unwrap().unwrap().record;
         assert_eq!((record.attempts_made, record.attempts_started), (0, 1));
         assert_eq!(record.failed_reason, None);
-        assert_eq!(scene.events("q").await[4..], ["active jobId 1 prev waiting", "waiting jobId 1 prev active"]);
+        assert_eq!(
+            scene.events("q").await[4..],
+            ["active jobId 1 prev waiting", "waiting jobId 1 prev active"]
+        );
 
         // Another worker keeps to it too.
         let gate = Gate::opened();
@@ -208,7 +213,10 @@ on_every_store! {
         .await;
         stop(worker).await;
         let four: u64 = 4 << 32;
-        assert_eq!(scene.scores("bull:q:prioritized").await, [("1".to_owned(), four), ("2".to_owned(), four + 2)]);
+        assert_eq!(
+            scene.scores("bull:q:prioritized").await,
+            [("1".to_owned(), four), ("2".to_owned(), four + 2)]
+        );
     }
 }
 

@@ -48,8 +48,18 @@ on_every_store! {
         assert_eq!(
             fields,
             [
-                "atm", "ats", "data", "delay", "failedReason", "finishedOn", "name", "opts", "priority", "processedOn",
-                "stacktrace", "timestamp",
+                "atm",
+                "ats",
+                "data",
+                "delay",
+                "failedReason",
+                "finishedOn",
+                "name",
+                "opts",
+                "priority",
+                "processedOn",
+                "stacktrace",
+                "timestamp",
             ]
         );
         assert!(!scene.exists("bull:q:1:lock").await);
@@ -179,7 +189,8 @@ on_every_store! {
     async fn a_strategy_that_panics_is_a_failed_job_and_no_dead_worker(scene: Scene) {
         let queue = scene.queue("q");
         let id = queue.add("n", ()).attempts(9).backoff(Backoff::custom("tide")).await.unwrap().id;
-        let worker = failing(&queue).backoff_strategy("tide", |_, _| panic!("low tide")).start().await.unwrap();
+        let worker =
+            failing(&queue).backoff_strategy("tide", |_, _| panic!("low tide")).start().await.unwrap();
         let record = reaches(&queue, &id, JobState::Failed).await;
         assert!(record.stack_trace.concat().contains("attempt 1 failed"), "{:?}", record.stack_trace);
         let next = queue.add("n", ()).await.unwrap().id;
@@ -236,14 +247,15 @@ on_every_store! {
         let queue = scene.queue("q");
         queue.add("n", json!({})).attempts(2).remove_on_fail(Retention::Remove).await.unwrap();
         let worker = failing(&queue).start().await.unwrap();
-        oxherd_testkit::eventually("the job is gone", PATIENCE, async || {
-            !scene.exists("bull:q:1").await
-        })
-        .await;
+        oxherd_testkit::eventually("the job is gone", PATIENCE, async || !scene.exists("bull:q:1").await)
+            .await;
         stop(worker).await;
         assert!(!scene.exists("bull:q:failed").await);
         let events = scene.events("q").await;
-        assert!(events.contains(&"failed jobId 1 failedReason attempt 2 failed prev active".to_owned()), "{events:?}");
+        assert!(
+            events.contains(&"failed jobId 1 failedReason attempt 2 failed prev active".to_owned()),
+            "{events:?}"
+        );
         assert!(events.contains(&"retries-exhausted jobId 1 attemptsMade 2".to_owned()), "{events:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Where a test plays: a store of its own, and the raw data beside it.
 //!
-//! `on_every_store!` runs one behaviour on a real Redis and on the in-memory double. What a test reads past the library
-//! (lists, scores, hashes, events) it reads here, with the keys written out as the layout has them.
+//! `on_every_store!` runs one behaviour on a real Redis and on the in-memory double. What a test reads past the
+//! library (lists, scores, hashes, events) it reads here, with the keys written out as the layout has them.
 //! Next: `gate.rs` (handlers that a test holds in its hand).
 
 use std::collections::BTreeMap;

@@ -11,7 +11,9 @@ use crate::gate::Gate;
 use crate::scene::{PATIENCE, Scene, on_every_store, reaches, stop};
 
 fn jobs(count: usize) -> Vec<NewJob> {
-    (0..count).map(|number| NewJob::new("n", &number).unwrap()).collect()
+    (0..count)
+        .map(|number| NewJob::new("n", &number).unwrap())
+        .collect()
 }
 
 on_every_store! {

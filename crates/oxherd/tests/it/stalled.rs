@@ -27,7 +27,7 @@ async fn orphan(scene: &Scene, id: &str) {
     assert_eq!(scene.list("bull:q:active").await[0], id);
 }
 
-/// A worker of a process of its own: a thread with a runtime that ends when told, without a word to the worker.
+/// A worker in a runtime of its own, which ends when told, without a word to the worker.
 struct Doomed {
     runtime: tokio::runtime::Runtime,
     worker: Worker,
@@ -96,14 +96,18 @@ on_every_store! {
         scene.tell("ZREM bull:q:prioritized 1").await;
         scene.tell("LPUSH bull:q:active 1").await;
         queue.pause().await.unwrap();
-        let worker = quick(Worker::on(&queue)).handle_any(async |_, _| Ok(Value::Null)).start().await.unwrap();
+        let worker =
+            quick(Worker::on(&queue)).handle_any(async |_, _| Ok(Value::Null)).start().await.unwrap();
         oxherd_testkit::eventually("the job is back in line", PATIENCE, async || {
             scene.scores("bull:q:prioritized").await.len() == 2
         })
         .await;
         stop(worker).await;
         let three: u64 = 3 << 32;
-        assert_eq!(scene.scores("bull:q:prioritized").await, [("1".to_owned(), three), ("2".to_owned(), three + 2)]);
+        assert_eq!(
+            scene.scores("bull:q:prioritized").await,
+            [("1".to_owned(), three), ("2".to_owned(), three + 2)]
+        );
     }
 }
 
@@ -116,13 +120,20 @@ on_every_store! {
             orphan(&scene, "1").await;
             scene.tell(&format!("HSET bull:q:1 stc {stalls_before}")).await;
             let gate = Gate::opened();
-            let worker =
-                quick(Worker::on(&queue)).max_stalled(max_stalled).handle_any(gate.handler()).start().await.unwrap();
+            let worker = quick(Worker::on(&queue))
+                .max_stalled(max_stalled)
+                .handle_any(gate.handler())
+                .start()
+                .await
+                .unwrap();
             let record = reaches(&queue, &id, JobState::Failed).await;
             stop(worker).await;
             assert!(gate.started().is_empty());
             assert_eq!(record.failed_reason.as_deref(), Some("job stalled more than allowable limit"));
-            assert_eq!((record.stalled, record.attempts_made, record.attempts_started), (stalls_before + 1, 1, 2));
+            assert_eq!(
+                (record.stalled, record.attempts_made, record.attempts_started),
+                (stalls_before + 1, 1, 2)
+            );
             assert!(!scene.hash("bull:q:1").await.contains_key("defa"));
             assert_eq!(
                 scene.events("q").await[2..],
@@ -285,7 +296,8 @@ on_every_store! {
             scene.tell("SET bull:q:stalled-check 1 PX 3600000").await;
             take_over(&scene, has_lock).await;
             tokio::time::timeout(PATIENCE, obeys.recv()).await.expect("the handler is told to end").unwrap();
-            oxherd_testkit::eventually("its place is free", PATIENCE, async || worker.health().running == 0).await;
+            oxherd_testkit::eventually("its place is free", PATIENCE, async || worker.health().running == 0)
+                .await;
             stop(worker).await;
 
             let mut lost = 0;
@@ -331,7 +343,8 @@ on_every_store! {
         scene.tell("SET bull:q:stalled-check 1 PX 600").await;
         scene.tell("SADD bull:q:stalled 1").await;
         let started = std::time::Instant::now();
-        let worker = quick(Worker::on(&queue)).handle_any(async |_, _| Ok(Value::Null)).start().await.unwrap();
+        let worker =
+            quick(Worker::on(&queue)).handle_any(async |_, _| Ok(Value::Null)).start().await.unwrap();
         reaches(&queue, &id, JobState::Completed).await;
         assert!(started.elapsed() >= Duration::from_millis(590), "{:?}", started.elapsed());
         stop(worker).await;

@@ -81,7 +81,8 @@ on_every_store! {
         let gate = Gate::opened();
         let worker = held(&queue, &gate).drain_delay(PATIENCE * 10).start().await.unwrap();
         scene.listeners(1).await;
-        let ended = tokio::time::timeout(PATIENCE, worker.stop(PATIENCE * 10)).await.expect("nothing to wait for");
+        let ended =
+            tokio::time::timeout(PATIENCE, worker.stop(PATIENCE * 10)).await.expect("nothing to wait for");
         assert_eq!(ended, report(0, 0));
     }
 }
@@ -162,7 +163,10 @@ on_every_store! {
         gate.until_running(1).await;
         assert_eq!(worker.stop_now().await, report(0, 1));
         let five: u64 = 5 << 32;
-        assert_eq!(scene.scores("bull:q:prioritized").await, [("1".to_owned(), five), ("2".to_owned(), five + 2)]);
+        assert_eq!(
+            scene.scores("bull:q:prioritized").await,
+            [("1".to_owned(), five), ("2".to_owned(), five + 2)]
+        );
         assert_untouched(&scene, "1").await;
     }
 }

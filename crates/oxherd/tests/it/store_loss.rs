@@ -46,13 +46,16 @@ impl Away {
     }
 
     async fn completed(&self, count: u64) {
-        eventually(&format!("{count} jobs complete"), PATIENCE, async || {
-            self.steady
-                .counts()
-                .await
-                .is_ok_and(|counts| counts.completed == count)
-        })
-        .await;
+        let mut last = None;
+        let done = async || {
+            last = self.steady.counts().await.ok();
+            last.is_some_and(|counts| counts.completed == count)
+        };
+        let waited = tokio::time::timeout(PATIENCE, async {
+            eventually("jobs complete", 2 * PATIENCE, done).await
+        });
+        let waited = waited.await;
+        assert!(waited.is_ok(), "{count} jobs complete: {last:?}");
     }
 }
 
@@ -183,12 +186,7 @@ async fn work_goes_on_after_a_network_that_swallowed_everything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_goes_on_after_a_server_that_hung() {
     let away = Away::new().await;
-    absence(
-        &away,
-        async || away.server.freeze(),
-        async || away.server.thaw(),
-    )
-    .await;
+    absence(&away, async || away.server.freeze(), async || away.server.thaw()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,7 +231,10 @@ async fn what_was_acknowledged_survives_a_crash_of_a_server_that_syncs() {
     }
     let stored = away.steady.counts().await.unwrap().waiting;
     // Of the jobs whose reply was lost each may be there or not: one a crash.
-    assert!((acknowledged..=acknowledged + 3).contains(&stored), "{stored} of {acknowledged}");
+    assert!(
+        (acknowledged..=acknowledged + 3).contains(&stored),
+        "{stored} of {acknowledged}"
+    );
     let worker = away.worker(&gate).start().await.unwrap();
     away.completed(stored).await;
     stop(worker).await;
@@ -261,7 +262,10 @@ async fn a_store_that_is_away_is_told_by_health() {
     away.proxy.cut_all();
     let store = away.far.store();
     let health = store.health().await;
-    assert!(health.round_trip.is_none() && health.problem.is_some(), "{health:?}");
+    assert!(
+        health.round_trip.is_none() && health.problem.is_some(),
+        "{health:?}"
+    );
     assert!(health.trouble_for.is_some());
     away.proxy.refuse(false);
     eventually("the store answers again", PATIENCE, async || {

@@ -61,7 +61,9 @@ on_every_store! {
         assert_eq!(record.failed_reason.as_deref(), Some("cannot send mail to user 7"));
         assert_eq!(
             record.stack_trace,
-            ["cannot send mail to user 7\n    caused by: cannot reach mail.example\n    caused by: connection refused"]
+            [
+                "cannot send mail to user 7\n    caused by: cannot reach mail.example\n    caused by: connection refused"
+            ]
         );
     }
 }
@@ -71,11 +73,8 @@ on_every_store! {
         let queue = scene.queue("q");
         let id = queue.add("n", ()).await.unwrap().id;
         const REASON: &str = "line one\nline \"two\" / ü 日本 \u{0}";
-        let worker = Worker::on(&queue)
-            .handle_any(async |_, _| Err(Stop::fail(REASON)))
-            .start()
-            .await
-            .unwrap();
+        let worker =
+            Worker::on(&queue).handle_any(async |_, _| Err(Stop::fail(REASON))).start().await.unwrap();
         let record = reaches(&queue, &id, JobState::Failed).await;
         stop(worker).await;
         assert_eq!(record.failed_reason.as_deref(), Some(REASON));
