@@ -6,7 +6,7 @@ use oxherd::{Error, JobId, JobState, Queue, Stop, Worker};
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::scene::{Scene, on_every_store, reaches, stop};
+use crate::scene::{on_every_store, reaches, stop};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,6 +1,6 @@
 //! Parents and children as Node's flows write them: what the end of a child does to its parent.
 
-use oxherd::{JobId, JobState, Queue, Retention, Stop, Worker};
+use oxherd::{JobId, JobState, Queue, Stop, Worker};
 use serde_json::{Value, json};
 
 use crate::gate::Gate;

@@ -130,7 +130,7 @@ on_every_store! {
             let before = scene.contents().await;
             match queue.add("n", ()).priority(1).await {
                 Ok(added) => {
-                    assert_eq!(queue.job(&added.id).await.unwrap().unwrap().state, JobState::Prioritized)
+                    assert_eq!(queue.job(&added.id).await.unwrap().unwrap().state, JobState::Prioritized);
                 }
                 Err(error) => {
                     scene.assert_unchanged(&before, key).await;

@@ -95,7 +95,7 @@ on_every_store! {
             .map(|number| oxherd::NewJob::new("count", &json!({"number": number})).unwrap())
             .collect();
         let added = queue.add_many(jobs).await.unwrap();
-        assert!(added.iter().all(|added| added.is_ok()));
+        assert!(added.iter().all(Result::is_ok));
         let seen = std::sync::Arc::new(std::sync::Mutex::new(vec![0_u8; 10_000]));
         let worker = Worker::on(&queue)
             .concurrency(100)

@@ -189,9 +189,11 @@ on_every_store! {
         for worker in workers {
             stop(worker).await;
         }
-        let runs = runs.lock().unwrap();
-        assert_eq!(runs.len(), 2000);
-        assert!(runs.values().all(|runs| *runs == 1));
+        {
+            let runs = runs.lock().unwrap();
+            assert_eq!(runs.len(), 2000);
+            assert!(runs.values().all(|runs| *runs == 1));
+        }
         let jobs = queue.jobs(JobState::Completed, 0, 1000).await.unwrap().jobs;
         let by_one = jobs.iter().filter(|job| job.processed_by.as_deref() == Some("one")).count();
         assert!((1..1000).contains(&by_one), "both took part: {by_one} of 1000");

@@ -34,7 +34,7 @@ struct Doomed {
 }
 
 impl Doomed {
-    async fn start(scene: &Scene, gate: &Gate, threads: usize) -> Self {
+    fn start(scene: &Scene, gate: &Gate, threads: usize) -> Self {
         let runtime = match threads {
             1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
             _ => tokio::runtime::Builder::new_multi_thread()
@@ -167,7 +167,7 @@ on_every_store! {
         let queue = scene.queue("q");
         let id = queue.add("n", ()).await.unwrap().id;
         let gate = Gate::closed();
-        let doomed = Doomed::start(&scene, &gate, 2).await;
+        let doomed = Doomed::start(&scene, &gate, 2);
         gate.until_running(1).await;
         doomed.runtime.shutdown_background();
         drop(doomed.worker);
@@ -186,7 +186,7 @@ on_every_store! {
         let queue = scene.queue("q");
         let id = queue.add("n", ()).await.unwrap().id;
         let gate = Gate::closed();
-        let doomed = Doomed::start(&scene, &gate, 2).await;
+        let doomed = Doomed::start(&scene, &gate, 2);
         gate.until_running(1).await;
         doomed.runtime.shutdown_background();
         gate.open();

@@ -52,7 +52,7 @@ impl Away {
             last.is_some_and(|counts| counts.completed == count)
         };
         let waited = tokio::time::timeout(PATIENCE, async {
-            eventually("jobs complete", 2 * PATIENCE, done).await
+            eventually("jobs complete", 2 * PATIENCE, done).await;
         });
         let waited = waited.await;
         assert!(waited.is_ok(), "{count} jobs complete: {last:?}");
@@ -145,7 +145,10 @@ async fn absence(away: &Away, leave: impl AsyncFn(), come_back: impl AsyncFn()) 
     add(&away.steady, 5).await;
     away.completed(8).await;
     println!("work went on {:?} after the store came back", started.elapsed());
-    assert!(worker.health().trouble.is_none());
+    eventually("the worker is well again", PATIENCE, async || {
+        worker.health().trouble.is_none()
+    })
+    .await;
     stop(worker).await;
     assert_each_once(&gate, 8);
     let mut told = (0, 0);
