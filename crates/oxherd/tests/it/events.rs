@@ -119,7 +119,15 @@ on_every_store! {
         let queue = scene.queue("q");
         queue.add("n", ()).await.unwrap();
         let mut events = queue.events(None).await.unwrap();
+        let latest: Vec<(String, Vec<String>)> = scene.ask(&["XREVRANGE", "bull:q:events", "+", "-"]).await;
+        let latest: u64 = latest[0].0.split('-').next().unwrap().parse().unwrap();
         scene.tell("DEL bull:q:events").await;
+        // Within the same millisecond the new stream would begin with the old one's ids.
+        oxherd_testkit::eventually("the server's clock moves on", PATIENCE, async || {
+            let (seconds, micros): (u64, u64) = scene.ask(&["TIME"]).await;
+            seconds * 1000 + micros / 1000 > latest
+        })
+        .await;
         queue.add("n", ()).await.unwrap();
         assert_eq!(next(&mut events).await.job_id.unwrap().as_str(), "2");
     }

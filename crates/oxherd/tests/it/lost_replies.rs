@@ -198,19 +198,23 @@ async fn a_job_keeps_its_lock_although_replies_are_lost() {
     println!("seed {seed}");
     let gate = Gate::closed();
     let id = lossy.steady.add("n", ()).await.unwrap().id;
+    let lock = Duration::from_secs(2);
     let quick = |queue: &Queue| {
         Worker::on(queue)
-            .lock_duration(Duration::from_millis(600))
+            .lock_duration(lock)
             .stalled_interval(Duration::from_millis(100))
             .handle_any(gate.handler())
     };
     let worker = quick(&lossy.far).start().await.unwrap();
     gate.until_running(1).await;
     let vulture = quick(&lossy.steady).start().await.unwrap();
-    lossy.proxy.lose_replies_where(0.3, seed, contains("EVALSHA"));
-    eventually("renewals were lost", PATIENCE, async || {
-        lossy.proxy.lost_replies() >= 5
-    })
+    lossy.proxy.lose_replies_where(0.2, seed, contains("EVALSHA"));
+    let started = Instant::now();
+    eventually(
+        "replies were lost for twice as long as the lock lasts",
+        PATIENCE,
+        async || lossy.proxy.lost_replies() >= 5 && started.elapsed() > 2 * lock,
+    )
     .await;
     lossy.proxy.stop_losing();
     gate.open();

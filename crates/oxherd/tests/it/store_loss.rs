@@ -45,16 +45,15 @@ impl Away {
             .handle_any(gate.handler())
     }
 
+    /// Waits until so many jobs have completed, or more.
     async fn completed(&self, count: u64) {
         let mut last = None;
         let done = async || {
             last = self.steady.counts().await.ok();
-            last.is_some_and(|counts| counts.completed == count)
+            last.is_some_and(|counts| counts.completed >= count)
         };
-        let waited = tokio::time::timeout(PATIENCE, async {
-            eventually("jobs complete", 2 * PATIENCE, done).await;
-        });
-        let waited = waited.await;
+        let waiting = eventually("jobs complete", 2 * PATIENCE, done);
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
         assert!(waited.is_ok(), "{count} jobs complete: {last:?}");
     }
 }
@@ -162,7 +161,8 @@ async fn absence(away: &Away, leave: impl AsyncFn(), come_back: impl AsyncFn()) 
             _ => {}
         }
     }
-    assert_eq!(told, (1, 1), "said once each");
+    // An absence shorter than a call's patience troubles nobody; a longer one is told once, and its end too.
+    assert!(matches!(told, (0, 0) | (1, 1)), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
