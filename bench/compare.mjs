@@ -45,7 +45,7 @@ try {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   console.log(`${cpus().length} x ${cpus()[0].model}; ${jobs} jobs; median of ${rounds} rounds in turn; Redis without persistence`);
-  console.log('| bench | concurrency | oxherd per s | bullmq per s | ratio | oxherd p50 / p99 ms | bullmq p50 / p99 ms | oxherd server µs per job |');
+  console.log('| bench | concurrency | oxherd per s | bullmq per s | ratio | oxherd p50 / p99 ms | bullmq p50 / p99 ms | server µs per job, oxherd / bullmq |');
   console.log('|---|---|---|---|---|---|---|---|');
   for (const concurrency of concurrencies) {
     const seen = { oxherd: {}, bullmq: {} };
@@ -60,7 +60,7 @@ try {
         bench, concurrency, Math.round(of('oxherd', 'per_second')), Math.round(of('bullmq', 'per_second')),
         (of('oxherd', 'per_second') / of('bullmq', 'per_second')).toFixed(2),
         `${of('oxherd', 'p50_ms')} / ${of('oxherd', 'p99_ms')}`, `${of('bullmq', 'p50_ms')} / ${of('bullmq', 'p99_ms')}`,
-        of('oxherd', 'server_us_per_job'),
+        `${of('oxherd', 'server_us_per_job')} / ${of('bullmq', 'server_us_per_job')}`,
       ];
       console.log(`| ${cells.join(' | ')} |`);
     }

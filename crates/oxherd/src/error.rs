@@ -75,7 +75,7 @@ pub enum Error {
     },
     /// The reply was lost: the change may or may not have been made.
     #[error(
-        "outcome unknown: {operation} was sent, but its reply was lost; give jobs an id to make adding safe to repeat"
+        "outcome unknown: {operation} was sent, but its reply was lost; give jobs an id to make adding safe to repeat while they are kept"
     )]
     OutcomeUnknown {
         /// What was attempted.

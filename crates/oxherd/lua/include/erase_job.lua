@@ -2,7 +2,7 @@
 -- Deletes what belongs to one job. Its place in a state is the caller's to clear.
 local function free_deduplication(prefix, deduplication_id, id)
   local key = prefix .. 'de:' .. deduplication_id
-  if redis.call('GET', key) == id then redis.call('DEL', key, prefix .. 'dn:' .. deduplication_id) end
+  if redis.pcall('GET', key) == id then redis.call('DEL', key, prefix .. 'dn:' .. deduplication_id) end
 end
 
 local function erase_keys(key)

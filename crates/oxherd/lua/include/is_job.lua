@@ -1,6 +1,4 @@
--- Whether a hash is a job's: the queue's own keys and other programs' have neither a name nor a timestamp.
+-- Whether a hash is a job's: every job has a timestamp, and no other hash of the queue does.
 local function is_job(key)
-  if redis.call('TYPE', key)['ok'] ~= 'hash' then return false end
-  local fields = redis.call('HMGET', key, 'name', 'timestamp')
-  return (fields[1] or fields[2]) and true or false
+  return redis.call('TYPE', key)['ok'] == 'hash' and redis.call('HEXISTS', key, 'timestamp') == 1
 end

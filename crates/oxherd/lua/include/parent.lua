@@ -39,7 +39,23 @@ local function release_if_last(parent, now)
   if redis.call('SCARD', parent.key .. ':dependencies') == 0 then release_parent(parent, now) end
 end
 
+-- Reads before writes: what another program left under the parent's keys must stop us before its child is let go.
+local function check_parent(parent)
+  redis.call('SCARD', parent.key .. ':dependencies')
+  redis.call('HLEN', parent.key .. ':processed')
+  redis.call('HLEN', parent.key .. ':failed')
+  redis.call('ZCARD', parent.key .. ':unsuccessful')
+  redis.call('HLEN', parent.key)
+  for _, set in ipairs({ 'waiting-children', 'delayed', 'prioritized', 'failed', 'marker' }) do
+    redis.call('ZCARD', parent.prefix .. set)
+  end
+  redis.call('LLEN', parent.prefix .. 'wait')
+  redis.call('LLEN', parent.prefix .. 'active')
+  redis.call('XLEN', parent.prefix .. 'events')
+end
+
 local function child_completed(parent, child_key, value, now)
+  check_parent(parent)
   if redis.call('SREM', parent.key .. ':dependencies', child_key) == 0 then return end
   redis.call('HSET', parent.key .. ':processed', child_key, value)
   release_if_last(parent, now)
@@ -47,6 +63,7 @@ end
 
 -- A child that is gone no longer holds its parent back.
 local function child_removed(parent, child_key, now)
+  check_parent(parent)
   if redis.call('SREM', parent.key .. ':dependencies', child_key) == 1 then release_if_last(parent, now) end
 end
 
@@ -65,6 +82,7 @@ end
 
 local function child_failed(parent, child_key, reason, now)
   if not (parent.fpof or parent.cpof or parent.idof or parent.rdof) then return end
+  check_parent(parent)
   if redis.call('SREM', parent.key .. ':dependencies', child_key) == 0 then return end
   if parent.fpof then
     fail_parent(parent, child_key, now)

@@ -13,6 +13,9 @@ if not is_job(key) then return -1 end
 local fields = redis.call('HMGET', key, 'priority', 'parent', 'parentKey')
 local settings = check_queue(prefix)
 
+local parent = parent_of(fields[2], fields[3])
+if parent then check_parent(parent) end
+
 local state, result
 if redis.call('ZREM', prefix .. 'failed', id) == 1 then
   state, result = 'failed', 'failedReason'
@@ -25,7 +28,6 @@ redis.call('HDEL', key, 'finishedOn', 'processedOn', result)
 if ARGV[3] == '1' then redis.call('HDEL', key, 'atm', 'ats', 'attemptsMade') end
 
 -- A child that runs again holds its parent back again.
-local parent = parent_of(fields[2], fields[3])
 if parent and redis.call('EXISTS', parent.key) == 1 then
   local was_recorded = redis.call('ZREM', parent.key .. ':unsuccessful', key)
     + redis.call('HDEL', parent.key .. ':failed', key) + redis.call('HDEL', parent.key .. ':processed', key)

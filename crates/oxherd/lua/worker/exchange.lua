@@ -102,6 +102,9 @@ if resend then
   for _, id in ipairs(active) do
     if redis.call('GET', prefix .. id .. ':lock') == token then
       taken[#taken + 1] = { id, redis.call('HGETALL', prefix .. id) }
+      -- Their handlers begin only now.
+      redis.call('SET', prefix .. id .. ':lock', token, 'PX', ARGV[3])
+      redis.call('SREM', prefix .. 'stalled', id)
       slots = slots - 1
     end
   end

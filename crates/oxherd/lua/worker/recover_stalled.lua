@@ -6,15 +6,14 @@
 -- RETURN ids brought back; nil when another worker checked within the interval
 -- RESEND safe: a second check within the interval does nothing
 -- @include push
+-- @include check_queue
 local prefix = KEYS[1]
 local interval, max_stalled = ARGV[2], tonumber(ARGV[3])
 if redis.call('EXISTS', prefix .. 'stalled-check') == 1 then return false end
 
-local settings = read_settings(prefix)
+local settings = check_queue(prefix)
 local stalled_key, active_key, events = prefix .. 'stalled', prefix .. 'active', prefix .. 'events'
 local suspects = redis.call('SMEMBERS', stalled_key)
-redis.call('LLEN', active_key)
-redis.call('LLEN', prefix .. 'wait')
 redis.call('SET', prefix .. 'stalled-check', ARGV[1], 'PX', interval)
 redis.call('XTRIM', events, 'MAXLEN', '~', settings.max_events)
 

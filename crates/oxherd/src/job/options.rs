@@ -157,7 +157,7 @@ impl JobOptions {
             if name == "jobId" || !Self::is_ours(name) {
                 continue;
             }
-            if let Err(problem) = options.set(name, value) {
+            if let Err(problem) = options.set(name, &leniently(name, value)) {
                 problems.push(problem);
             }
         }
@@ -211,6 +211,45 @@ impl JobOptions {
     }
 }
 
+/// What other programs write beside or behind what we know: fields of their own, fractions from their arithmetic.
+fn leniently(name: &str, value: &Value) -> Value {
+    let known: &[&str] = match name {
+        "backoff" => &["type", "delay", "jitter"],
+        "removeOnComplete" | "removeOnFail" => &["age", "count", "limit"],
+        _ => &[],
+    };
+    let whole = |value: &Value| match value.as_f64() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be in range"
+        )]
+        Some(number) if value.as_u64().is_none() && (0.0..9e15).contains(&number) => {
+            Value::from(number as u64)
+        }
+        _ => value.clone(),
+    };
+    match value {
+        Value::Object(fields) if !known.is_empty() => {
+            let kept = fields
+                .iter()
+                .filter(|(field, value)| known.contains(&field.as_str()) && !value.is_null());
+            let kept = kept.map(|(field, value)| {
+                (
+                    field.clone(),
+                    if field == "jitter" {
+                        value.clone()
+                    } else {
+                        whole(value)
+                    },
+                )
+            });
+            Value::Object(kept.collect())
+        }
+        value => whole(value),
+    }
+}
+
 fn option(name: &str, reason: &str) -> Error {
     Error::JobOption {
         option: name.to_owned(),
@@ -222,7 +261,7 @@ fn option(name: &str, reason: &str) -> Error {
 mod tests {
     use serde_json::json;
 
-    use super::{JobOptions, Retention};
+    use super::{Backoff, Duration, JobOptions, Retention};
 
     #[test]
     fn wrong_options_are_named() {
@@ -256,6 +295,24 @@ mod tests {
         let (read, problems) = JobOptions::from_wire(&options.to_wire()).unwrap();
         assert_eq!(read, options);
         assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn fields_and_fractions_of_other_programs_do_not_cost_a_back_off() {
+        let text = r#"{"attempts":3,"backoff":{"type":"tide","delay":1000.7,"max":60000},"removeOnComplete":{"age":0.5,"x":1}}"#;
+        let (options, problems) = JobOptions::from_wire(text).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+        let backoff = Backoff::Custom {
+            strategy: "tide".into(),
+            delay: Some(Duration::from_secs(1)),
+        };
+        assert_eq!(options.backoff, Some(backoff));
+        let keep = Retention::Keep {
+            age: Some(Duration::ZERO),
+            count: None,
+            limit: None,
+        };
+        assert_eq!(options.remove_on_complete, Some(keep));
     }
 
     #[test]

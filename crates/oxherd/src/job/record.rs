@@ -81,10 +81,22 @@ impl JobRecord {
     /// # Errors
     /// [`Error::Data`] naming the field that is missing or wrong.
     pub fn data_as<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_str(&self.data).map_err(|error| Error::Data {
+        let refuse = |reason: String| Error::Data {
             name: self.name.clone(),
-            source: error.into(),
-        })
+            source: reason.into(),
+        };
+        let mut text = serde_json::Deserializer::from_str(&self.data);
+        let data = serde_path_to_error::deserialize(&mut text).map_err(|error| {
+            let path = error.path().to_string();
+            let reason = without_values(&error.into_inner().to_string());
+            refuse(if path == "." {
+                reason
+            } else {
+                format!("`{path}`: {reason}")
+            })
+        })?;
+        text.end().map_err(|error| refuse(error.to_string()))?;
+        Ok(data)
     }
 
     /// Whether the job can be run at all: its name, data and options can be read.
@@ -108,6 +120,23 @@ impl JobRecord {
         }
         reader.read(id)
     }
+}
+
+/// A decoding error in words that may stand in logs: what was expected where, but not the value that was there.
+fn without_values(message: &str) -> String {
+    for kind in [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+    ] {
+        if message.starts_with(kind)
+            && let Some((_value, expected)) = message.rsplit_once(", expected ")
+        {
+            return format!("{kind}, expected {expected}");
+        }
+    }
+    message.to_owned()
 }
 
 struct Reader {
@@ -200,7 +229,7 @@ impl Reader {
                 )]
                 Ok(number) if (0.0..9e15).contains(&number) => Some(number as u64),
                 _ => {
-                    self.problem(field, format!("is no number: {text:.40}"));
+                    self.problem(field, "is no number".to_owned());
                     None
                 }
             },
@@ -265,6 +294,26 @@ mod tests {
             record.unreadable().map(|problem| problem.field.as_str()),
             Some("opts")
         );
+    }
+
+    #[test]
+    fn a_payload_that_does_not_decode_is_not_repeated_in_the_error() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Payment {
+            #[expect(dead_code, reason = "only decoded")]
+            card: u64,
+        }
+        let of = |data: &str| JobRecord::from_fields("1".into(), fields(&[("name", "pay"), ("data", data)]));
+        let error = of(r#"{"card":"4111, expected 1111"}"#)
+            .data_as::<Payment>()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("expected u64") && !error.contains("4111"),
+            "{error}"
+        );
+        let error = of("{}").data_as::<Payment>().unwrap_err().to_string();
+        assert!(error.contains("missing field `card`"), "{error}");
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 //! Each queue has one task that sends. While one call is under way the jobs of further `add`s gather, and the next
 //! call carries them all, at most [`JOBS_A_CALL`] a script. An idle queue sends at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +18,8 @@ use crate::store::{JOB_ADD, decode, refused};
 const JOBS_A_CALL: usize = 50;
 /// Jobs one round trip carries.
 const JOBS_A_TRIP: usize = 1000;
+/// How long a job may wait to be sent while the store is away; then its producer is told that it was not.
+pub(super) const LONGEST_QUEUEING: Duration = Duration::from_secs(8);
 /// When to come back to a full queue.
 const RETRY_FULL_AFTER: Duration = Duration::from_secs(1);
 
@@ -34,14 +36,21 @@ pub struct Added {
 pub(super) struct Pending {
     pub(super) job: NewJob,
     pub(super) reply: oneshot::Sender<Result<Added>>,
+    pub(super) since: Instant,
 }
 
 /// Sends gathered jobs until the queue's last handle is gone.
 pub(super) async fn send_gathered(core: QueueCore, mut gathered: mpsc::Receiver<Pending>) {
     let mut batch = Vec::new();
     while gathered.recv_many(&mut batch, JOBS_A_TRIP).await > 0 {
-        let (jobs, replies): (Vec<_>, Vec<_>) = batch
+        let (overdue, due): (Vec<_>, Vec<_>) = batch
             .drain(..)
+            .partition(|pending: &Pending| pending.since.elapsed() > LONGEST_QUEUEING);
+        for pending in overdue {
+            let _ = pending.reply.send(Err(not_sent(&core)));
+        }
+        let (jobs, replies): (Vec<_>, Vec<_>) = due
+            .into_iter()
             .map(|pending| (pending.job, pending.reply))
             .unzip();
         for (reply, added) in replies.into_iter().zip(store(&core, &jobs).await) {
@@ -158,6 +167,14 @@ async fn read(core: &QueueCore, jobs: &[NewJob], reply: redis::RedisResult<Value
             }),
         })
         .collect()
+}
+
+/// Nothing was sent, for certain.
+pub(super) fn not_sent(core: &QueueCore) -> Error {
+    Error::StoreUnavailable {
+        operation: format!("add to queue {:?}", core.name.as_str()),
+        source: format!("not sent within {} s", LONGEST_QUEUEING.as_secs()).into(),
+    }
 }
 
 /// A reply that never came. A refused connection is certain; anything else may have been executed.

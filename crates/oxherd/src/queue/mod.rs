@@ -11,8 +11,8 @@ mod name;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{OnceCell, mpsc, oneshot};
@@ -77,7 +77,7 @@ impl QueueCore {
 #[derive(Clone, Debug)]
 pub struct Queue {
     pub(crate) core: QueueCore,
-    gathering: Arc<OnceLock<mpsc::Sender<add::Pending>>>,
+    gathering: Arc<Mutex<Option<mpsc::Sender<add::Pending>>>>,
 }
 
 impl Queue {
@@ -180,23 +180,36 @@ impl Queue {
         events::follow(self.core.clone(), after.map(ToOwned::to_owned)).await
     }
 
+    /// The way to the sending task; a new task when the runtime of the last one is gone.
+    fn sender(&self) -> mpsc::Sender<add::Pending> {
+        let mut gathering = self.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = gathering.as_ref().filter(|sender| !sender.is_closed()) {
+            return sender.clone();
+        }
+        let (sender, receiver) = mpsc::channel(GATHERED);
+        tokio::spawn(add::send_gathered(self.core.clone(), receiver));
+        *gathering = Some(sender.clone());
+        sender
+    }
+
     async fn gather(&self, job: NewJob) -> Result<Added> {
         job.validate()?;
         self.core.introduce().await?;
-        let sender = self.gathering.get_or_init(|| {
-            let (sender, receiver) = mpsc::channel(GATHERED);
-            tokio::spawn(add::send_gathered(self.core.clone(), receiver));
-            sender
-        });
         let (reply, added) = oneshot::channel();
         let gone = || Error::OutcomeUnknown {
             operation: format!("adding to queue {:?}", self.name().as_str()),
             source: "the runtime that sends jobs was shut down".into(),
         };
-        sender
-            .send(add::Pending { job, reply })
-            .await
-            .map_err(|_| gone())?;
+        let pending = add::Pending {
+            job,
+            reply,
+            since: Instant::now(),
+        };
+        match tokio::time::timeout(add::LONGEST_QUEUEING, self.sender().send(pending)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(gone()),
+            Err(_elapsed) => return Err(add::not_sent(&self.core)),
+        }
         added.await.unwrap_or_else(|_| Err(gone()))
     }
 }

@@ -69,7 +69,7 @@ impl ConnectionLike for Connection {
         Box::pin(async move {
             match self {
                 Self::Shared(link) => {
-                    link.request(|mut manager| async move { manager.send_packed_command(cmd).await })
+                    link.request(|mut connection| async move { connection.send_packed_command(cmd).await })
                         .await
                 }
                 Self::Dedicated { connection, watchdog } => {
@@ -92,8 +92,8 @@ impl ConnectionLike for Connection {
         Box::pin(async move {
             match self {
                 Self::Shared(link) => {
-                    link.request(|mut manager| async move {
-                        manager.send_packed_commands(pipeline, offset, count).await
+                    link.request(|mut connection| async move {
+                        connection.send_packed_commands(pipeline, offset, count).await
                     })
                     .await
                 }

@@ -1,25 +1,35 @@
 //! A shared command connection that always comes back.
 //!
-//! Wraps redis-rs's `ConnectionManager`, which reconnects after a dropped socket, and adds what it lacks: a deadline
-//! on every request, and a fresh connection after a request that was never answered. A server or network that
-//! swallows requests leaves a socket that looks healthy for ever; only giving it up finds the store again.
+//! One multiplexed connection for the whole process, with a deadline on every request. It is made when it is first
+//! needed and made anew after a failure. A request that is never answered gives its connection up, because a server or
+//! network that swallows requests leaves a socket that looks healthy for ever.
+//!
+//! redis-rs's `ConnectionManager` does much of this, but does not tell a request that waited in vain for a connection
+//! from one that was sent: the first certainly changed nothing, and producers must hear the difference.
 
 use std::future::Future;
+use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::MultiplexedConnection;
 use redis::{Client, RedisError, RedisResult};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
-/// Longest wait between two attempts to connect: work goes on within 2 s of the store's return.
+use super::open;
+
+/// Shortest and longest wait between two attempts to connect: work goes on within 2 s of the store's return.
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
 /// How long one attempt to connect may take, handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A request that got its connection late still has this long for its answer.
+const SHORTEST_ANSWER: Duration = Duration::from_millis(200);
 
 /// Whether the store answered lately.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LinkState {
-    pub(crate) last_answer: Option<Instant>,
     /// Since when requests fail, and why; `None` while they are answered.
     pub(crate) trouble: Option<(Instant, Arc<RedisError>)>,
 }
@@ -32,24 +42,31 @@ pub(crate) struct Link {
 
 struct Shared {
     client: Client,
-    current: RwLock<(u64, ConnectionManager)>,
+    live: RwLock<Option<Live>>,
+    /// Held by the one that connects; how many connections there have been.
+    connecting: Mutex<u64>,
     state: RwLock<LinkState>,
 }
 
+/// A connection, and the how many-eth it is.
+#[derive(Clone)]
+struct Live {
+    number: u64,
+    connection: MultiplexedConnection,
+}
+
 impl Link {
-    pub(crate) fn new(client: Client, deadline: Duration) -> RedisResult<Self> {
-        let manager = connect_lazily(&client)?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                client,
-                current: RwLock::new((0, manager)),
-                state: RwLock::new(LinkState {
-                    last_answer: None,
-                    trouble: None,
-                }),
-            }),
+    pub(crate) fn new(client: Client, deadline: Duration) -> Self {
+        let shared = Shared {
+            client,
+            live: RwLock::default(),
+            connecting: Mutex::new(0),
+            state: RwLock::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
             deadline,
-        })
+        }
     }
 
     /// The same connection with another deadline for each request.
@@ -68,58 +85,100 @@ impl Link {
             .clone()
     }
 
-    /// Sends through the current connection; gives that connection up when no answer comes in time.
-    pub(crate) async fn request<T, F>(&self, send: impl FnOnce(ConnectionManager) -> F) -> RedisResult<T>
+    /// Sends through the live connection, or the next one. An error that [`RedisError::is_connection_refusal`] was
+    /// never sent; any other I/O error may have been executed.
+    pub(crate) async fn request<T, F>(&self, send: impl FnOnce(MultiplexedConnection) -> F) -> RedisResult<T>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let (generation, manager) = self.shared.current();
-        match tokio::time::timeout(self.deadline, send(manager)).await {
-            Ok(Ok(reply)) => {
-                self.shared.answered();
-                Ok(reply)
-            }
-            Ok(Err(error)) => {
-                if error.is_io_error() {
-                    self.shared.failed(&error);
-                } else {
-                    self.shared.answered();
-                }
-                Err(error)
-            }
+        let started = Instant::now();
+        let Ok(live) = timeout(self.deadline, self.shared.connected()).await else {
+            return Err(self.never_sent());
+        };
+        let left = self
+            .deadline
+            .saturating_sub(started.elapsed())
+            .max(SHORTEST_ANSWER);
+        let result = match timeout(left, send(live.connection)).await {
+            Ok(result) => result,
             Err(_elapsed) => {
-                let error = RedisError::from(std::io::Error::new(
-                    std::io::ErrorKind::TimedOut,
-                    format!("no answer within {} ms", self.deadline.as_millis()),
-                ));
-                self.shared.failed(&error);
-                self.shared.give_up(generation)?;
-                Err(error)
+                let reason = format!("no answer within {} ms", self.deadline.as_millis());
+                Err(io::Error::new(io::ErrorKind::TimedOut, reason).into())
             }
+        };
+        match &result {
+            Err(error) if error.is_io_error() || error.is_unrecoverable_error() => {
+                self.shared.give_up(live.number);
+                self.shared.failed(error);
+            }
+            _ => self.shared.answered(),
         }
+        result
+    }
+
+    fn never_sent(&self) -> RedisError {
+        let last = self.state().trouble.map_or_else(
+            || "no attempt succeeded".to_owned(),
+            |(_, error)| error.to_string(),
+        );
+        let reason = format!("not connected within {} ms: {last}", self.deadline.as_millis());
+        io::Error::new(io::ErrorKind::ConnectionRefused, reason).into()
     }
 }
 
 impl Shared {
-    fn current(&self) -> (u64, ConnectionManager) {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The live connection, or a new one however long that takes.
+    async fn connected(&self) -> Live {
+        if let Some(live) = self.live() {
+            return live;
+        }
+        // One caller connects, the others wait for it; when its time is up the next one goes on.
+        let mut count = self.connecting.lock().await;
+        let mut wait = FIRST_BACKOFF;
+        loop {
+            if let Some(live) = self.live() {
+                return live;
+            }
+            match open::connect(&self.client, CONNECT_TIMEOUT).await {
+                Ok(connection) => {
+                    *count += 1;
+                    let live = Live {
+                        number: *count,
+                        connection,
+                    };
+                    *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+                    return live;
+                }
+                Err(error) => self.failed(&error),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_BACKOFF);
+        }
     }
 
-    /// Replaces the connection of this generation; a younger one is left alone.
-    fn give_up(&self, generation: u64) -> RedisResult<()> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.0 == generation {
-            *current = (generation + 1, connect_lazily(&self.client)?);
+    fn live(&self) -> Option<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets this connection; a younger one is left alone.
+    fn give_up(&self, number: u64) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if live.as_ref().is_some_and(|live| live.number == number) {
+            *live = None;
         }
-        Ok(())
     }
 
     fn answered(&self) {
+        if self
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .trouble
+            .is_none()
+        {
+            return;
+        }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.last_answer = Some(Instant::now());
         if state.trouble.take().is_some() {
             tracing::info!("the store answers again");
         }
@@ -127,20 +186,13 @@ impl Shared {
 
     fn failed(&self, error: &RedisError) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.trouble.is_none() {
-            tracing::warn!(%error, "the store does not answer; reconnecting");
-            state.trouble = Some((Instant::now(), Arc::new(error.clone())));
+        let error = Arc::new(error.clone());
+        match &mut state.trouble {
+            Some((_, last)) => *last = error,
+            None => {
+                tracing::warn!(%error, "the store does not answer; reconnecting");
+                state.trouble = Some((Instant::now(), error));
+            }
         }
     }
-}
-
-fn connect_lazily(client: &Client) -> RedisResult<ConnectionManager> {
-    let config = ConnectionManagerConfig::new()
-        .set_min_delay(Duration::from_millis(20))
-        .set_max_delay(LONGEST_BACKOFF)
-        // Until the request's own deadline, so that a short absence is not an error at all.
-        .set_number_of_retries(usize::MAX)
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(None);
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }

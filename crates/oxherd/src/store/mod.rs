@@ -87,9 +87,7 @@ impl Store {
         let client = open::client(&url)?;
         let server = open::probe(&client, &url).await?;
         open::warn_of_settings(&server);
-        let link = link::Link::new(client.clone(), DEADLINE).map_err(|error| Error::StoreUrl {
-            reason: error.to_string(),
-        })?;
+        let link = link::Link::new(client.clone(), DEADLINE);
         let (name, prefix) = (url.to_string(), url.prefix().to_owned());
         Ok(Self {
             inner: Arc::new(Inner {

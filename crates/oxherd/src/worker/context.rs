@@ -126,7 +126,8 @@ impl JobContext {
         self.check("update", code)
     }
 
-    /// Whether the handler should end: its lock is lost, or the worker stops and the time it grants is over.
+    /// Whether the handler should end: its lock is lost, or the worker stopped and the grace is over (then an async
+    /// handler is dropped at its next `.await` anyway; this is for code that blocks).
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.is_cancelled()

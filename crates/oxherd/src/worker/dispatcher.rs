@@ -93,6 +93,8 @@ struct State {
     report_found: mpsc::UnboundedSender<(Arc<str>, Vec<String>)>,
     /// The queue may hold something for us.
     may_have_work: bool,
+    /// The listener heard of work after the call under way was sent, and so perhaps after the store executed it.
+    heard_meanwhile: bool,
     is_listening: bool,
     next_due: Option<Timestamp>,
     rest_until: Option<Instant>,
@@ -120,6 +122,7 @@ impl Dispatcher {
             found,
             report_found,
             may_have_work: true,
+            heard_meanwhile: false,
             is_listening: false,
             next_due: None,
             rest_until: None,
@@ -217,6 +220,7 @@ impl Dispatcher {
             slots,
             handed_in: state.handed_in.drain(..count).collect(),
         };
+        state.heard_meanwhile = false;
         state.in_flight = Some(Box::pin(self.exchanger.clone().exchange(request)));
     }
 
@@ -245,7 +249,7 @@ impl Dispatcher {
         }
         if slots > 0 {
             // Fewer than asked for means there is no more at the moment.
-            state.may_have_work = reply.taken.len() >= slots || has_dropped;
+            state.may_have_work = reply.taken.len() >= slots || has_dropped || state.heard_meanwhile;
             if let Some(due) = reply.next_due {
                 state.next_due = Some(due);
             }
@@ -293,7 +297,10 @@ impl Dispatcher {
         state.is_listening = false;
         match heard {
             Heard::Due(due) => state.next_due = Some(state.next_due.map_or(due, |known| known.min(due))),
-            Heard::Work | Heard::Silence => state.may_have_work = true,
+            Heard::Work | Heard::Silence => {
+                state.may_have_work = true;
+                state.heard_meanwhile = state.in_flight.is_some();
+            }
         }
         let is_full = self.concurrency.load(Ordering::Relaxed) <= state.running.len();
         if is_full || state.stopping.is_some() {
@@ -329,6 +336,10 @@ impl Dispatcher {
 
     /// The time for handlers is over.
     fn give_back_running(&self, state: &mut State) {
+        // Who ended in time is done, also if nobody looked yet.
+        while let Ok(ended) = state.ended.try_recv() {
+            self.on_end(state, ended);
+        }
         let running: Vec<_> = state.running.drain().collect();
         for (claim, handler) in running {
             self.claims.lose(&claim);

@@ -22,6 +22,8 @@ use crate::store::{WORKER_EXCHANGE, WORKER_RECLAIM, decode, refused};
 pub(super) const JOBS_A_CALL: usize = 50;
 /// A call without an answer for this long is given up and sent again on another connection.
 const DEADLINE: Duration = Duration::from_millis(1500);
+/// A call that was sent and not answered gets more time, up to this: its answer may just be large.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(24);
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LONGEST_RETRY: Duration = Duration::from_millis(500);
 
@@ -58,13 +60,18 @@ pub(super) struct Exchanger {
 impl Exchanger {
     /// Sends until it is answered.
     pub(super) async fn exchange(self, request: Request) -> Reply {
-        let (mut was_resent, mut wait) = (false, FIRST_RETRY);
+        let (mut was_resent, mut wait, mut deadline) = (false, FIRST_RETRY, DEADLINE);
         loop {
             let call = self.call(&request, was_resent);
-            let mut connection = self.core.store.shared().with_deadline(DEADLINE);
+            let mut connection = self.core.store.shared().with_deadline(deadline);
             let reply = match WORKER_EXCHANGE.run(&mut connection, &call).await {
                 Ok(reply) => read(reply),
-                Err(error) => Err(self.explain(error).await),
+                Err(error) => {
+                    if error.is_timeout() {
+                        deadline = (deadline * 2).min(LONGEST_DEADLINE);
+                    }
+                    Err(self.explain(error).await)
+                }
             };
             match reply {
                 Ok((codes, taken, rate_limit_ms, next_due_ms, dropped, faults)) => {

@@ -31,24 +31,20 @@ const KEYS: [(&str, &str); 17] = [
 
 /// Puts something else where the queue's own data belongs, which is set aside.
 async fn spoil(scene: &Scene, key: &str, expected: &str) {
-    let key = format!("bull:q:{key}");
-    if scene.exists(&key).await {
-        scene.tell(&format!("RENAME {key} aside")).await;
-    }
-    scene
-        .tell(&if expected == "string" {
-            format!("LPUSH {key} x")
-        } else {
-            format!("SET {key} x")
-        })
+    // In one step, since a worker may write in between.
+    const SPOIL: &str = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], 'aside') end \
+                         return redis.call(ARGV[1], KEYS[1], 'x')";
+    let other = if expected == "string" { "LPUSH" } else { "SET" };
+    let _: redis::Value = scene
+        .ask(&["EVAL", SPOIL, "1", &format!("bull:q:{key}"), other])
         .await;
 }
 
 async fn mend(scene: &Scene, key: &str) {
-    scene.tell(&format!("DEL bull:q:{key}")).await;
-    if scene.exists("aside").await {
-        scene.tell(&format!("RENAME aside bull:q:{key}")).await;
-    }
+    const MEND: &str = "redis.call('DEL', KEYS[1]) \
+                        if redis.call('EXISTS', 'aside') == 1 then redis.call('RENAME', 'aside', KEYS[1]) end \
+                        return 0";
+    let _: redis::Value = scene.ask(&["EVAL", MEND, "1", &format!("bull:q:{key}")]).await;
 }
 
 fn assert_names(error: &Error, key: &str, expected: &str) {

@@ -96,9 +96,9 @@ on_every_store! {
         let queue = scene.queue("images");
         for (data, word) in [
             (json!({}), "width"),
-            (json!({"width": "wide"}), "wide"),
-            (json!({"width": -1}), "-1"),
-            (json!(null), "null"),
+            (json!({"width": "wide"}), "`width`: invalid type, expected u32"),
+            (json!({"width": -1}), "`width`: invalid value, expected u32"),
+            (json!(null), "invalid type, expected struct"),
         ] {
             let id = queue.add("resize", data).attempts(5).await.unwrap().id;
             let worker = Worker::on(&queue).handle(resize).start().await.unwrap();

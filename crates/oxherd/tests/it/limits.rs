@@ -61,7 +61,9 @@ on_every_store! {
         assert_eq!(started, 2);
         assert!((1..=3_600_000).contains(&remaining), "{remaining}");
         finds_nothing(passing(&queue, &gate).limiter(2, HOUR)).await;
-        assert_eq!(gate.started(), ["1", "2"]);
+        let mut first = gate.started();
+        first.sort_unstable();
+        assert_eq!(first, ["1", "2"]);
         assert!(!scene.event_names("q").await.contains(&"drained".to_owned()));
 
         // A window that ended lets the next ones in.

@@ -298,7 +298,8 @@ async fn stop_and_go(scene: &Scene, end: impl AsyncFn(Worker)) -> Vec<u32> {
     };
     for _ in 0..10 {
         let worker = worker().start().await.unwrap();
-        let target = runs.lock().unwrap().len() + random.random_range(0..30);
+        // Workers overshoot, so the last of them may find nothing left.
+        let target = (runs.lock().unwrap().len() + random.random_range(0..30)).min(500);
         let reached = async || runs.lock().unwrap().len() >= target;
         oxherd_testkit::eventually("some jobs run", PATIENCE, reached).await;
         end(worker).await;

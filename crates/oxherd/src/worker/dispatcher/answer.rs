@@ -12,12 +12,19 @@ impl Dispatcher {
     pub(super) fn on_code(&self, state: &mut State, job: HandIn, code: i64, was_resent: bool) {
         let queue = &self.exchanger.core.name;
         let attempt = state.attempts.remove(&job.claim);
-        // Only a resend can find its own work done: the lock went with the first copy.
-        let is_done = code == 0 || (was_resent && matches!(code, -1 | -2 | -3 | -6));
+        // Only a resend can find its own work done. The lock went with the first copy, so a job that ended answers that
+        // it is gone or no longer active; one that went back in line may be another's already.
+        let is_in_line_again = !matches!(job.verdict, Verdict::Completed { .. } | Verdict::Failed { .. });
+        let is_done = code == 0
+            || (was_resent && (matches!(code, -1 | -3) || (is_in_line_again && matches!(code, -2 | -6))));
         if is_done {
             if let Some(attempt) = attempt {
                 self.announce(&attempt, job.verdict);
             }
+            return;
+        }
+        if attempt.is_none() && matches!(code, -1 | -2 | -3 | -6) {
+            // A suspect that ended or went elsewhere meanwhile.
             return;
         }
         let id = &job.claim.id;
