@@ -8,6 +8,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
+use oxherd_server::problem::write_refusal;
+
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -170,6 +172,7 @@ impl From<oxherd::Error> for Failure {
                 (Code::Refused, Some("`oxherd job show` tells where the job is"))
             }
             E::QueueFull { .. } => (Code::Refused, None),
+            E::Store { source, .. } => (Code::Failed, write_refusal(&source.to_string())),
             _ => (Code::Failed, None),
         };
         let mut failure = Self::new(code, error.to_string());
@@ -201,6 +204,19 @@ mod tests {
         assert_eq!(failure.code(), Code::Failed);
         assert_eq!(failure.message(), "cannot job/add: connection refused");
         assert!(failure.causes().is_empty(), "{:?}", failure.causes());
+    }
+
+    #[test]
+    fn a_store_that_takes_no_changes_comes_with_the_remedy() {
+        let error = oxherd::Error::Store {
+            operation: "job/add".to_owned(),
+            source: Box::new(std::io::Error::other("OOM command not allowed")),
+        };
+        assert!(
+            Failure::from(error)
+                .remedy()
+                .is_some_and(|help| help.contains("maxmemory"))
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::config::Config;
 use crate::processors::webhook::{Payload, Rules};
-use members::Members;
+use members::{Members, repeated};
 
 /// The back-off strategy that the built-in webhook worker knows.
 pub(crate) const WEBHOOK_BACKOFF: &str = "webhook";
@@ -118,6 +118,9 @@ impl Intake {
             Ok(Some(given)) => given,
             Err(error) => return Err(fault("opts", &format!("cannot be read: {error}"))),
         };
+        if let Some(path) = options.and_then(|text| repeated("opts", text)) {
+            return Err(fault(&path, "is there more than once"));
+        }
         let mut options = JobOptions::from_json(&given)?;
         if let Some(deliveries) = self.webhooks.get(queue) {
             Payload::parse(data.as_bytes(), &deliveries.rules).map_err(|error| {
@@ -216,6 +219,14 @@ mod tests {
             (r#"{"name":"a","name":"b"}"#, "`name` is there more than once"),
             (r#"{"name":"a","opts":[]}"#, "`opts` must be an object"),
             (
+                r#"{"name":"a","opts":{"attempts":2,"delay":1,"a\u0074tempts":3}}"#,
+                "`opts.attempts` is there more than once",
+            ),
+            (
+                r#"{"name":"a","opts":{"backoff":{"type":"fixed","delay":1,"delay":2}}}"#,
+                "`opts.backoff.delay` is there more than once",
+            ),
+            (
                 r#"{"name":"a","opts":{"retries":3}}"#,
                 "`opts.retries` unknown option",
             ),
@@ -235,6 +246,17 @@ mod tests {
             let error = read(&intake, json).unwrap_err();
             assert!(error.starts_with(start), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn options_from_a_form_are_checked_for_repeats_too() {
+        let options = r#" {"attempts":2, "attempts":3} "#;
+        let fault = intake("").assemble("q", "a", "", options).unwrap_err();
+        assert_eq!(fault.field, "opts.attempts");
+        // What a job carries is its own business.
+        intake("")
+            .assemble("q", "a", r#"{"x":1,"x":2}"#, r#"{"delay":1}"#)
+            .unwrap();
     }
 
     #[test]

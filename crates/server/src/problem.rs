@@ -52,6 +52,8 @@ pub enum Kind {
     UnexpectedReply,
     /// The store does not answer.
     StoreUnavailable,
+    /// The store answers, but takes no changes.
+    StoreRefusesWrites,
     /// As many event streams as may be are open.
     TooManyStreams,
     /// The change may or may not have been made.
@@ -91,6 +93,11 @@ impl Kind {
                 "store-unavailable",
                 "store does not answer",
             ),
+            Self::StoreRefusesWrites => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-refuses-writes",
+                "store refuses writes",
+            ),
             Self::TooManyStreams => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too-many-streams",
@@ -127,6 +134,10 @@ pub struct Problem {
     errors: Vec<IndexedFault>,
     retry_after: Option<Duration>,
 }
+
+/// An answer's detail, left in the extensions of answers that are the server's fault, for the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause(pub(crate) String);
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -223,6 +234,9 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static("Bearer realm=\"oxherd\""),
             );
         }
+        if self.kind.status().is_server_error() {
+            response.extensions_mut().insert(Cause(self.detail));
+        }
         response
     }
 }
@@ -263,6 +277,11 @@ impl From<Error> for Problem {
                 log(&error);
                 problem(Kind::UnexpectedReply)
             }
+            Error::Store { source, .. } if write_refusal(&source.to_string()).is_some() => {
+                log(&error);
+                let remedy = write_refusal(&source.to_string()).unwrap_or_default();
+                Self::new(Kind::StoreRefusesWrites, format!("{detail}; {remedy}")).retry_after(STORE_RETRY)
+            }
             Error::Store { source, .. } if is_passing(&source.to_string()) => {
                 log(&error);
                 problem(Kind::StoreUnavailable).retry_after(STORE_RETRY)
@@ -276,23 +295,92 @@ impl From<Error> for Problem {
     }
 }
 
-/// Refusals of a server that starts, fails over or has no memory: they pass without anybody changing the request.
+/// What to do about a server that answers but takes no changes, if that is what it said.
+#[must_use]
+pub fn write_refusal(refusal: &str) -> Option<&'static str> {
+    let has = |code: &str| words(refusal).any(|word| word == code);
+    if has("OOM") {
+        Some("the server is out of memory: raise its `maxmemory` or free memory")
+    } else if has("READONLY") || has("ReadOnly") {
+        Some("the server is a replica: set the store to the primary")
+    } else if has("MISCONF") {
+        Some("the server cannot save to its disk: free space or mend what its own log names")
+    } else if has("NOREPLICAS") {
+        Some("too few replicas follow the server: bring them back or lower `min-replicas-to-write`")
+    } else {
+        None
+    }
+}
+
+/// Refusals of a server that starts or fails over: they pass without anybody changing the request.
 fn is_passing(refusal: &str) -> bool {
-    [
-        "LOADING",
-        "OOM",
-        "READONLY",
-        "MASTERDOWN",
-        "CLUSTERDOWN",
-        "TRYAGAIN",
-        "BUSY ",
-        "MISCONF",
-    ]
-    .iter()
-    .any(|code| refusal.contains(code))
+    words(refusal).any(|word| {
+        matches!(
+            word,
+            "LOADING"
+                | "BusyLoading"
+                | "MASTERDOWN"
+                | "MasterDown"
+                | "CLUSTERDOWN"
+                | "ClusterDown"
+                | "TRYAGAIN"
+                | "TryAgain"
+                | "BUSY"
+        )
+    })
+}
+
+/// Codes are words of their own: what the server wrote, or the client library's spelling of the kinds it knows.
+fn words(refusal: &str) -> impl Iterator<Item = &str> {
+    refusal.split(|letter: char| !letter.is_ascii_alphanumeric())
 }
 
 fn log(error: &Error) {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     tracing::warn!(%error, cause, "a request failed at the store");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_passing, write_refusal};
+
+    #[test]
+    fn refused_writes_have_a_remedy_and_other_refusals_do_not() {
+        for (refusal, remedy) in [
+            (
+                "OOM command not allowed when used memory > 'maxmemory'.",
+                "maxmemory",
+            ),
+            (
+                "ReadOnly: You can't write against a read only replica.",
+                "primary",
+            ),
+            ("-MISCONF Redis is configured to save RDB snapshots", "disk"),
+            ("NOREPLICAS: Not enough good replicas to write.", "replicas"),
+        ] {
+            assert!(write_refusal(refusal).unwrap().contains(remedy), "{refusal}");
+        }
+        for other in ["LOADING Redis is loading", "WRONGTYPE key \"ROOM\"", ""] {
+            assert_eq!(write_refusal(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_starts_or_fails_over_is_worth_another_try() {
+        for passing in [
+            "BusyLoading: Redis is loading the dataset in memory",
+            "LOADING Redis is loading",
+            "MasterDown: Link with MASTER is down",
+            "BUSY: Redis is busy running a script",
+        ] {
+            assert!(is_passing(passing), "{passing}");
+        }
+        for lasting in [
+            "NotBusy: No scripts in execution right now",
+            "NOPERM no such user",
+            "",
+        ] {
+            assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Serve {
     /// How long jobs may run on after the first signal (OXHERD_SHUTDOWN_GRACE) [default: 25s]
     #[arg(long, value_name = "TIME")]
     shutdown_grace: Option<String>,
-    /// Fields of payloads that are hidden, with commas (OXHERD_MASK) [default: passwords, tokens, ...]
+    /// Fields of payloads to hide besides the usual ones, with commas; `none` hides nothing (OXHERD_MASK)
     #[arg(long, value_name = "NAMES")]
     mask: Option<String>,
     /// Print the settings in force as TOML and end

@@ -75,7 +75,6 @@ impl<'a> Reader<'a> {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
             DeValue::Array(_) if key == "mask" => match names(value) {
-                Some(names) if names.is_empty() => "none".to_owned(),
                 Some(names) => names.join(","),
                 None => return self.fault(at, key, "must be a list of strings".to_owned()),
             },

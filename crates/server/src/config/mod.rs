@@ -10,7 +10,7 @@
 //! | `log_format`     | `--log-format`, `OXHERD_LOG_FORMAT`       | `text`                   |
 //! | `max_body`       | `--max-body`, `OXHERD_MAX_BODY`           | `1MiB`                   |
 //! | `shutdown_grace` | `--shutdown-grace`, `OXHERD_SHUTDOWN_GRACE` | `25s`                  |
-//! | `mask`           | `--mask`, `OXHERD_MASK` (with commas)     | passwords, tokens, ...   |
+//! | `mask`           | `--mask`, `OXHERD_MASK` (with commas)     | adds to the usual names  |
 //!
 //! `[queues.NAME]` with `max_waiting` and `[[webhooks]]` are read from the file alone. The file is `--config`, else
 //! `OXHERD_CONFIG`, else `oxherd.toml` in the working directory if it is there. Everything wrong is reported at once,

@@ -53,12 +53,11 @@ pub(super) fn print(config: &Config) -> String {
         &milliseconds.to_string(),
         &config.shutdown_grace,
     );
-    line(
-        &mut out,
-        "mask",
-        &toml::Value::from(config.mask.names().to_vec()).to_string(),
-        &config.mask,
-    );
+    let mask = match config.mask.names() {
+        [] => quoted("none"),
+        names => toml::Value::from(names.to_vec()).to_string(),
+    };
+    line(&mut out, "mask", &mask, &config.mask);
     let file = config
         .file
         .as_ref()

@@ -174,12 +174,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{text:?} {error}"))
 }
 
-/// Names with commas; `none` hides nothing.
+/// Names with commas, hidden beside the usual ones; `none` alone hides nothing.
 pub(super) fn mask(text: &str) -> Masking {
     if text.trim() == "none" {
         return Masking::of::<&str>([]);
     }
-    Masking::of(text.split(',').map(str::trim))
+    Masking::default().and(text.split(',').map(str::trim))
 }
 
 #[cfg(test)]
@@ -222,6 +222,21 @@ mod tests {
         for text in ["7070", ":7070", "example.com:80", "127.0.0.1", "127.0.0.1:70700"] {
             assert!(listen(text).unwrap_err().contains("127.0.0.1:7070"), "{text}");
         }
+    }
+
+    #[test]
+    fn names_to_mask_add_to_the_usual_ones_and_only_none_hides_nothing() {
+        let usual = Masking::default();
+        let masking = mask("pin, Session_Id, token");
+        assert_eq!(
+            masking.names(),
+            [usual.names(), &["pin".to_owned(), "sessionid".to_owned()]].concat()
+        );
+        for nothing_more in ["", " , ", "password"] {
+            assert_eq!(mask(nothing_more), usual, "{nothing_more:?}");
+        }
+        assert!(mask(" none ").names().is_empty());
+        assert!(mask("none,pin").names().starts_with(usual.names()));
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let kind = self.page.kind;
         let mut response = render(kind.status(), &*self.page);
-        if kind == Kind::StoreUnavailable {
+        if matches!(kind, Kind::StoreUnavailable | Kind::StoreRefusesWrites) {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("2"));
@@ -117,6 +117,7 @@ const fn heading(kind: Kind) -> &'static str {
         Kind::WrongState => "The job does not allow this now",
         Kind::InvalidRequest | Kind::InvalidJob => "This address makes no sense",
         Kind::StoreUnavailable => "The store does not answer",
+        Kind::StoreRefusesWrites => "The store refuses writes",
         Kind::OutcomeUnknown => "It is not known whether this was done",
         _ => "Something went wrong",
     }

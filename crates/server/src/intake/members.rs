@@ -1,5 +1,6 @@
 //! A JSON object as it was written: every member in order, values untouched, and a name that is there twice seen twice.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -17,6 +18,20 @@ impl<'a> Members<'a> {
     pub(super) fn of(value: &'a RawValue) -> Option<Self> {
         serde_json::from_str(value.get()).ok()
     }
+}
+
+/// The path of the first name that an object, or one within it, has twice. For text that was parsed before: a parser's
+/// limit on nesting bounds the recursion here.
+pub(super) fn repeated(path: &str, json: &str) -> Option<String> {
+    let members: Members<'_> = serde_json::from_str(json).ok()?;
+    let mut seen = HashSet::new();
+    members.pairs.iter().find_map(|(name, value)| {
+        let path = format!("{path}.{name}");
+        if !seen.insert(name) {
+            return Some(path);
+        }
+        repeated(&path, value.get())
+    })
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {

@@ -74,8 +74,8 @@ async fn deliver(courier: Arc<Courier>, context: JobContext) -> Outcome<Value> {
         Delivery::RetryLater {
             after: Some(wait),
             reason,
-        } => Err(Stop::retry_after(wait, reason)),
-        Delivery::RetryLater { after: None, reason } => Err(Stop::retry(reason)),
-        Delivery::Refused { reason } => Err(Stop::fail(reason)),
+        } => Err(Stop::retry_after(wait, reason.into_failure())),
+        Delivery::RetryLater { after: None, reason } => Err(Stop::retry(reason.into_failure())),
+        Delivery::Refused { reason } => Err(Stop::fail(reason.into_failure())),
     }
 }

@@ -3,8 +3,10 @@
 //! Starting checks the settings, opens the store, starts the workers and listens, in that order, and fails with a
 //! sentence that says which of them did not work. Stopping turns readiness off first, lets running jobs end within the
 //! grace, gives the others back to their queues, and closes last.
-//! Next: `router.rs` (all routes), `workers.rs`, `deliveries.rs` (webhooks), `signals.rs` (what ends it).
+//! Next: `connections.rs` (what clients may take), `router.rs` (all routes), `workers.rs`, `deliveries.rs` (webhooks),
+//! `signals.rs` (what ends it).
 
+mod connections;
 mod deliveries;
 mod router;
 mod signals;
@@ -14,7 +16,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::serve::ListenerExt as _;
 use oxherd::{StopReport, Store, WorkerStopper};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,6 +25,7 @@ use crate::app::App;
 use crate::config::{Config, open_door};
 use crate::processors::webhook::CourierError;
 use crate::view::{View, ViewSettings};
+use connections::Bounds;
 use workers::RunningWorkers;
 
 pub use router::router;
@@ -103,19 +105,13 @@ impl Server {
         }
 
         let stop_http = CancellationToken::new();
-        let ended = stop_http.clone().cancelled_owned();
-        // Events are small, and one must not wait for the next to fill a packet.
-        let listener = listener.tap_io(|socket| {
-            if let Err(error) = socket.set_nodelay(true) {
-                tracing::debug!(%error, "cannot send small packets at once");
-            }
-        });
-        let serving = axum::serve(listener, router(app.clone())).with_graceful_shutdown(ended);
-        let http = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the HTTP server ended by a fault");
-            }
-        });
+        let serving = connections::serve(
+            listener,
+            router(app.clone()),
+            Bounds::default(),
+            stop_http.clone(),
+        );
+        let http = tokio::spawn(serving);
         tracing::info!(%address, store = app.view.store().name(), "listening");
         Ok(Running {
             address,

@@ -51,6 +51,17 @@ impl Masking {
         }
     }
 
+    /// The same with these names hidden as well.
+    #[must_use]
+    pub fn and<S: AsRef<str>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        for name in Self::of(names).endings {
+            if !self.endings.contains(&name) {
+                self.endings.push(name);
+            }
+        }
+        self
+    }
+
     /// The names as they are compared: lower case, without `_` and `-`.
     #[must_use]
     pub fn names(&self) -> &[String] {

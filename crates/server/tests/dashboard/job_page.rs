@@ -115,7 +115,7 @@ async fn fields_that_cannot_be_read_are_named_and_the_rest_is_shown() {
     }
     let page = open(&scene.client, "/queues/mail/jobs/1").await;
     page.says("Some fields cannot be read")
-        .says("timestamp is no number: yesterday")
+        .says("timestamp is no number")
         .says("data is no JSON");
     page.says("imported")
         .says("{&#34;broken&#34;:")

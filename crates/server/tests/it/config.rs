@@ -248,7 +248,23 @@ fn what_is_printed_hides_secrets_names_sources_and_can_be_read_back() {
     let readable = printed.replace("whsec_redacted", SECRET);
     let again = resolve(&Flags::default(), &[], &readable).unwrap();
     assert_eq!(again.webhooks[0].config.rate_limit.unwrap().max.get(), 5);
-    assert_eq!(again.mask.names(), ["pin"]);
+    assert!(again.mask.names().contains(&"password".to_owned()), "{printed}");
+    assert_eq!(again.mask.names().last().map(String::as_str), Some("pin"));
+}
+
+#[test]
+fn masking_is_switched_off_by_none_alone() {
+    let mask = |toml: &str| resolve(&Flags::default(), &[], toml).unwrap();
+    let usual = mask("").mask.value;
+    for toml in ["mask = []", "mask = ''", "mask = ['token']"] {
+        assert_eq!(mask(toml).mask.value, usual, "{toml}");
+    }
+    for toml in ["mask = 'none'", "mask = ['none']"] {
+        let config = mask(toml);
+        assert!(config.mask.names().is_empty(), "{toml}");
+        let printed = config.print();
+        assert!(mask(&printed).mask.names().is_empty(), "{printed}");
+    }
 }
 
 #[test]

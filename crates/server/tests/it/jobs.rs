@@ -19,8 +19,18 @@ async fn routes_and_methods_that_are_not_there_are_problems_too() {
         .await
         .problem(404);
     let answer = scene.client.delete("/api/v1/queues").await;
-    answer.problem(405);
-    assert!(answer.header("allow").contains("GET"), "{answer:?}");
+    let problem = answer.problem(405);
+    assert_eq!(answer.header("allow"), "GET,HEAD", "{answer:?}");
+    assert_eq!(
+        problem["detail"],
+        "DELETE is not possible here; possible: GET, HEAD"
+    );
+    let problem = scene
+        .client
+        .send(Method::PUT, "/api/v1/queues/q/jobs", &[], "")
+        .await
+        .problem(405);
+    assert!(problem["detail"].as_str().unwrap().contains("POST"), "{problem}");
     let problem = scene
         .client
         .get("/api/v1/queues/q/jobs?sate=failed")

@@ -145,3 +145,49 @@ async fn an_unanswered_add_without_an_id_is_an_unknown_outcome() {
         "{problem}"
     );
 }
+
+#[tokio::test]
+async fn a_store_that_takes_no_changes_is_told_from_one_that_is_away() {
+    let scene = Scene::start().await;
+    let mut connection = scene.redis.connection().await;
+    for (change, undo, remedy) in [
+        (
+            &["CONFIG", "SET", "maxmemory", "1"][..],
+            &["CONFIG", "SET", "maxmemory", "0"][..],
+            "maxmemory",
+        ),
+        (
+            &["REPLICAOF", "127.0.0.1", "1"],
+            &["REPLICAOF", "NO", "ONE"],
+            "replica",
+        ),
+    ] {
+        redis::cmd(change[0])
+            .arg(&change[1..])
+            .exec_async(&mut connection)
+            .await
+            .unwrap();
+        let answer = scene
+            .client
+            .post("/api/v1/queues/q/jobs", r#"{"name":"a"}"#)
+            .await;
+        let problem = answer.problem(503);
+        assert_eq!(
+            problem["type"], "urn:oxherd:problem:store-refuses-writes",
+            "{problem}"
+        );
+        assert_eq!(problem["title"], "store refuses writes");
+        assert!(problem["detail"].as_str().unwrap().contains(remedy), "{problem}");
+        assert!(!answer.header("retry-after").is_empty());
+        redis::cmd(undo[0])
+            .arg(&undo[1..])
+            .exec_async(&mut connection)
+            .await
+            .unwrap();
+        scene
+            .client
+            .post("/api/v1/queues/q/jobs", r#"{"name":"a"}"#)
+            .await
+            .ok(202);
+    }
+}

@@ -39,7 +39,7 @@ pub use duration::{DurationError, HumanDuration};
 pub use network::{Network, NetworkError};
 pub use payload::{Payload, Rules};
 pub use problem::{PayloadError, Problem};
-pub use reason::Reason;
+pub use reason::{Failure, Reason};
 pub use secret::{Secret, SecretError};
 pub use sign::{ID_HEADER, MessageId, MessageIdError, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 pub use trust::trusted_roots;

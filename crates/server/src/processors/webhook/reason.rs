@@ -9,13 +9,13 @@ use super::address::RefusedAddress;
 use super::client::Answer;
 use super::problem::PayloadError;
 
-/// What went wrong. Displays as a sentence for the job's failure, with the status and the beginning of the
-/// answer.
+/// What went wrong. Displays as a sentence for logs and the job's failure, with the status; what the receiver said may
+/// repeat the payload or a secret, so it is kept apart, see [`Reason::into_failure`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
     /// The receiver answered with something else than 2xx.
-    #[error("the receiver answered {}{}", .0.status, excerpt(&.0.body))]
+    #[error("the receiver answered {}", .0.status)]
     Answered(Answer),
     /// The receiver had not answered when the time was up.
     #[error("the receiver did not answer within {}ms", .after.as_millis())]
@@ -59,6 +59,13 @@ impl Reason {
         }
     }
 
+    /// The reason with what the receiver said as its cause, which stays out of logs.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        let said = self.answer().and_then(|answer| Said::of(&answer.body));
+        Failure { reason: self, said }
+    }
+
     /// The receiver's answer, if there was one.
     #[must_use]
     pub const fn answer(&self) -> Option<&Answer> {
@@ -69,24 +76,39 @@ impl Reason {
     }
 }
 
-/// The beginning of a body on one line.
-fn excerpt(body: &str) -> String {
-    const MOST: usize = 200;
-    let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() {
-        return String::new();
+/// A failed delivery as the job keeps it: the reason, caused by what the receiver said.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Failure {
+    reason: Reason,
+    #[source]
+    said: Option<Said>,
+}
+
+/// The beginning of a receiver's answer, on one line.
+#[derive(Debug, thiserror::Error)]
+#[error("it said: {0}")]
+struct Said(String);
+
+impl Said {
+    fn of(body: &str) -> Option<Self> {
+        const MOST: usize = 200;
+        let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            return None;
+        }
+        let end = if line.chars().nth(MOST).is_some() {
+            "…"
+        } else {
+            ""
+        };
+        let beginning: String = line
+            .chars()
+            .take(MOST)
+            .filter(|letter| !letter.is_control())
+            .collect();
+        Some(Self(format!("{beginning}{end}")))
     }
-    let end = if line.chars().nth(MOST).is_some() {
-        "…"
-    } else {
-        ""
-    };
-    let beginning: String = line
-        .chars()
-        .take(MOST)
-        .filter(|letter| !letter.is_control())
-        .collect();
-    format!(": {beginning}{end}")
 }
 
 #[cfg(test)]
@@ -112,13 +134,18 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_has_the_status_and_one_short_line_of_the_answer() {
-        assert_eq!(answered(500, "").to_string(), "the receiver answered 500");
+    fn what_the_receiver_said_is_a_cause_and_no_part_of_the_sentence() {
+        let said = |body: &str| {
+            let failure = answered(500, body).into_failure();
+            assert_eq!(failure.to_string(), "the receiver answered 500");
+            std::error::Error::source(&failure).map(ToString::to_string)
+        };
+        assert_eq!(said(""), None);
         assert_eq!(
-            answered(500, "out of\r\n\x1b[31m cheese").to_string(),
-            "the receiver answered 500: out of [31m cheese"
+            said("out of\r\n\x1b[31m cheese").as_deref(),
+            Some("it said: out of [31m cheese")
         );
-        let long = answered(500, &"ä".repeat(4_000)).to_string();
+        let long = said(&"ä".repeat(4_000)).unwrap_or_default();
         assert!(long.ends_with("ä…") && long.chars().count() < 240, "{long}");
     }
 }
