@@ -12,7 +12,7 @@ use super::QueueCore;
 use crate::clock::{Timestamp, millis};
 use crate::error::{Error, Result};
 use crate::job::{JobId, NewJob};
-use crate::store::{JOB_ADD, decode, refused};
+use crate::store::{JOB_ADD, decode, is_cut_off, refused};
 
 /// Jobs one script call stores. The server does nothing else meanwhile, so it stays around a millisecond.
 const JOBS_A_CALL: usize = 50;
@@ -65,7 +65,7 @@ pub(super) async fn store(core: &QueueCore, jobs: &[NewJob]) -> Vec<Result<Added
     let mut results = Vec::with_capacity(jobs.len());
     for trip in jobs.chunks(JOBS_A_TRIP) {
         let mut replies = send(core, trip).await;
-        if matches!(&replies, Err(error) if error.is_io_error() && !error.is_timeout())
+        if matches!(&replies, Err(error) if is_cut_off(error))
             && trip.iter().all(|job| job.options.job_id.is_some())
         {
             // Own ids make adding safe to repeat.

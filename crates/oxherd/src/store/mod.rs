@@ -238,7 +238,7 @@ impl Store {
     pub(crate) async fn run_safe<T: FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T> {
         let mut connection = self.shared();
         let mut reply = script.run(&mut connection, call).await;
-        if matches!(&reply, Err(error) if error.is_io_error() && !error.is_timeout()) {
+        if matches!(&reply, Err(error) if is_cut_off(error)) {
             reply = script.run(&mut connection, call).await;
         }
         let reply = reply.map_err(|error| refused(&script.operation(), error))?;
@@ -305,6 +305,12 @@ pub(crate) fn decode<T: FromRedisValue>(operation: &str, reply: Value) -> Result
         operation: operation.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// A connection that broke under a request: worth another try at once. One that timed out, or that waited in vain for a
+/// connection, has used its time up.
+pub(crate) fn is_cut_off(error: &redis::RedisError) -> bool {
+    error.is_io_error() && !error.is_timeout() && !error.is_connection_refusal()
 }
 
 /// The error of a call whose repetition does no harm.
