@@ -11,6 +11,7 @@ pub mod auth;
 pub mod config;
 mod dashboard;
 pub mod intake;
+mod members;
 pub mod metrics;
 pub mod problem;
 pub mod processors;

@@ -108,20 +108,18 @@ impl Store {
     /// [`Error::Open`] when it does not answer `INFO`.
     #[cfg(feature = "testing")]
     pub async fn in_process(server: impl InProcess + 'static, prefix: &str) -> Result<Self> {
-        let mut first = server.duplicate();
-        let version = open::version_of(&mut Connection::InProcess {
-            server: first.duplicate(),
+        let server = server.duplicate();
+        let mut connection = Connection::InProcess {
+            server: server.clone(),
             deadline: DEADLINE,
-        })
-        .await?;
-        let _ = first.get_db();
-        first = server.duplicate();
+        };
+        let version = open::version_of(&mut connection).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 name: "in-process".to_owned(),
                 prefix: prefix.to_owned(),
                 server: version,
-                backend: Backend::InProcess(first),
+                backend: Backend::InProcess(server),
             }),
         })
     }

@@ -1,7 +1,7 @@
 //! The one call between a worker and its queue: hand in what ended, take what is next.
 //!
 //! A call whose reply was lost is sent again with the same token until it is answered: jobs handed in by the first
-//! copy answer that they are gone, jobs taken by it come back. Nothing is lost and nothing runs twice.
+//! copy answer that they are gone, jobs taken by it come back. No job is lost, and none starts a second time while its lock holds.
 
 use std::sync::Arc;
 use std::time::Duration;

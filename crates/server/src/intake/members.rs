@@ -1,17 +1,10 @@
-//! A JSON object as it was written: every member in order, values untouched, and a name that is there twice seen twice.
+//! Looking into a job's JSON before its options are understood.
 
 use std::collections::HashSet;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of an object.
-#[derive(Debug)]
-pub(super) struct Members<'a> {
-    /// Names and values in the order of the text.
-    pub(super) pairs: Vec<(String, &'a RawValue)>,
-}
+pub(super) use crate::members::Members;
 
 impl<'a> Members<'a> {
     /// The members, if the value is an object.
@@ -32,28 +25,4 @@ pub(super) fn repeated(path: &str, json: &str) -> Option<String> {
         }
         repeated(&path, value.get())
     })
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Members { pairs })
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
-    }
 }

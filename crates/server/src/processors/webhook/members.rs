@@ -1,20 +1,10 @@
-//! The members of a JSON object, each value still as it was written.
-//!
-//! Read this way, an error can name its field, a doubled name is noticed instead of one winning silently, and
-//! a body keeps its bytes (its numbers too) until they are signed and sent.
+//! The members of a payload, with errors in the payload's own words. The body keeps its bytes until they are signed
+//! and sent.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::problem::Problem;
-
-/// Names and raw values in the order they were written.
-pub(super) struct Members<'a> {
-    pub(super) pairs: Vec<(String, &'a RawValue)>,
-}
+pub(super) use crate::members::Members;
 
 impl<'a> Members<'a> {
     pub(super) fn parse(text: &'a [u8], otherwise: Problem) -> Result<Self, Problem> {
@@ -25,30 +15,6 @@ impl<'a> Members<'a> {
             return Err(is_json.unwrap_or_else(|error| Problem::NotJson(error.to_string())));
         }
         serde_json::from_slice(text).map_err(|error| Problem::NotJson(error.to_string()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Members { pairs })
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
     }
 }
 
