@@ -1,0 +1,22 @@
+//! Redis semantics in process.
+mod arguments;
+mod blocked;
+mod client;
+mod clock;
+mod commands;
+mod config;
+mod connection;
+mod context;
+mod core;
+mod effect;
+mod engine;
+mod error;
+mod execute;
+mod glob;
+mod keyspace;
+mod lua;
+mod number;
+mod pubsub;
+mod reply;
+mod resp;
+mod tracking;
