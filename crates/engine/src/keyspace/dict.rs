@@ -231,3 +231,10 @@ impl<V> Dict<V> {
         self.segments.into_iter().flat_map(|segment| segment.table)
     }
 }
+
+impl<V> std::fmt::Debug for Dict<V> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The contents may be millions, and are users' data.
+        formatter.debug_struct("Dict").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
