@@ -28,3 +28,7 @@ mod housekeeping;
 #[cfg(test)]
 mod testing;
 mod tracking;
+
+pub use clock::{Clock, ManualClock};
+pub use connection::{Connection, Pushes};
+pub use engine::{Engine, Options};
