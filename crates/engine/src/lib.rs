@@ -15,8 +15,20 @@ mod execute;
 mod glob;
 mod keyspace;
 mod lua;
+mod long_double;
+mod monitor;
 mod number;
 mod pubsub;
 mod reply;
 mod resp;
+mod scripts;
+mod stats;
+mod session;
+mod housekeeping;
+#[cfg(test)]
+mod testing;
 mod tracking;
+
+pub use clock::{Clock, ManualClock};
+pub use connection::{Connection, Pushes};
+pub use engine::{Engine, Options};
