@@ -28,3 +28,7 @@ mod housekeeping;
 #[cfg(test)]
 mod testing;
 mod tracking;
+
+pub use engine::{Engine, Options};
+pub use error::{Error, ErrorKind};
+pub use resp::{Address, Endpoint, Limits, Server};

@@ -82,7 +82,9 @@ pub(super) fn bind(address: &Address) -> Result<(Bound, Address), Error> {
     match address {
         Address::Tcp(socket_address) => {
             let bound = bind_tcp(*socket_address).map_err(|error| cannot_listen(address, error))?;
-            let actual = bound.local_addr().map_err(|error| cannot_listen(address, error))?;
+            let actual = bound
+                .local_addr()
+                .map_err(|error| cannot_listen(address, error))?;
             Ok((Bound::Tcp(bound), Address::Tcp(actual)))
         }
         Address::Unix(path) => Ok((bind_unix(path, address)?, address.clone())),
@@ -104,7 +106,10 @@ fn bind_unix(path: &Path, address: &Address) -> Result<Bound, Error> {
         listener.set_nonblocking(true)?;
         let identity = identity(&draft.0)?;
         fs::rename(&draft.0, path)?;
-        let file = SocketFile { path: path.to_owned(), identity };
+        let file = SocketFile {
+            path: path.to_owned(),
+            identity,
+        };
         Ok(Bound::Unix(listener, file))
     };
     make().map_err(|error| cannot_listen(address, error))
@@ -137,7 +142,14 @@ fn refuse_living(path: &Path, address: &Address) -> Result<(), Error> {
         return Err(Error::new(ErrorKind::AddressInUse, message));
     }
     match UnixStream::connect(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(())
+        }
         // A queue that is full belongs to somebody who lives.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(cannot_listen(address, error)),
         _ => {

@@ -5,24 +5,15 @@
 
 use memchr::memchr2;
 
-use super::double::format_double;
-use super::reply::Reply;
-
-/// The two dialects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Protocol {
-    /// RESP2, which every client starts with.
-    #[default]
-    Resp2,
-    /// RESP3, after `HELLO 3`.
-    Resp3,
-}
+use crate::client::Protocol;
+use crate::number;
+use crate::reply::Reply;
 
 /// Appends `reply` to `out`.
 pub(super) fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
     match (reply, protocol) {
         (Reply::Simple(text), _) => simple(text, out),
-        (Reply::Error(fault), _) => error(&fault.0, out),
+        (Reply::Error(fault), _) => error(fault.text(), out),
         (Reply::Int(number), _) => header(b':', *number, out),
         (Reply::Bulk(bytes), _) => bulk(bytes, out),
         (Reply::Nil, Protocol::Resp2) => out.extend_from_slice(b"$-1\r\n"),
@@ -130,18 +121,29 @@ fn one_line(kind: u8, text: &[u8], out: &mut Vec<u8>) {
 }
 
 fn double(number: f64, protocol: Protocol, out: &mut Vec<u8>) {
-    let digits = format_double(number);
+    let mut short = itoa::Buffer::new();
+    // Scores are mostly small whole numbers, and those need no allocation.
+    let is_short =
+        number.abs() < 1e9 && number.fract() == 0.0 && !(number == 0.0 && number.is_sign_negative());
+    let long;
+    let digits = if is_short {
+        short.format(number as i64)
+    } else {
+        long = number::double(number);
+        &long
+    };
     match protocol {
-        Protocol::Resp2 => bulk(&digits, out),
-        Protocol::Resp3 => line(b',', &digits, out),
+        Protocol::Resp2 => bulk(digits.as_bytes(), out),
+        Protocol::Resp3 => line(b',', digits.as_bytes(), out),
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::reply::{Fault, Reply};
-    use super::{Protocol, encode};
+    use super::encode;
+    use crate::client::Protocol;
+    use crate::reply::{Fault, Reply};
 
     fn text(reply: &Reply, protocol: Protocol) -> String {
         let mut out = b"before".to_vec();
@@ -171,7 +173,7 @@ mod tests {
         for (reply, wire) in [
             (Reply::Simple("OK".into()), "+OK\r\n"),
             (Reply::Simple("QUEUED".into()), "+QUEUED\r\n"),
-            (Reply::Error(Fault("ERR no".into())), "-ERR no\r\n"),
+            (Reply::Error(Fault::new("ERR no")), "-ERR no\r\n"),
             (Reply::Int(i64::MIN), ":-9223372036854775808\r\n"),
             (Reply::Bulk(b"a\r\nb".to_vec()), "$4\r\na\r\nb\r\n"),
             (Reply::Bulk(Vec::new()), "$0\r\n\r\n"),
@@ -217,7 +219,7 @@ mod tests {
     fn a_line_end_never_leaves_a_one_line_reply() {
         assert_both(&Reply::Simple("a\r\nb\n".into()), "+a  b \r\n", "+a  b \r\n");
         assert_both(
-            &Reply::Error(Fault("\nERR a\r\nb\r\n".into())),
+            &Reply::Error(Fault::new("\nERR a\r\nb\r\n")),
             "- ERR a  b\r\n",
             "- ERR a  b\r\n",
         );
@@ -233,5 +235,7 @@ mod tests {
         );
         assert_both(&Reply::Double(f64::INFINITY), "$3\r\ninf\r\n", ",inf\r\n");
         assert_both(&Reply::Double(-3.0), "$2\r\n-3\r\n", ",-3\r\n");
+        assert_both(&Reply::Double(-0.0), "$2\r\n-0\r\n", ",-0\r\n");
+        assert_both(&Reply::Double(1e17), "$5\r\n1e+17\r\n", ",1e+17\r\n");
     }
 }

@@ -44,7 +44,11 @@ pub(super) struct OutputLimits {
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self { max_bulk: 512 * MEGABYTE, max_arguments: 1024 * 1024, max_buffered: 1024 * MEGABYTE }
+        Self {
+            max_bulk: 512 * MEGABYTE,
+            max_arguments: 1024 * 1024,
+            max_buffered: 1024 * MEGABYTE,
+        }
     }
 }
 
@@ -55,7 +59,12 @@ impl Default for Limits {
             pushes: Some(32 * MEGABYTE),
             lasting_pushes: Some((8 * MEGABYTE, Duration::from_secs(60))),
         };
-        Self { request: RequestLimits::default(), output, idle: None, keepalive: Some(Duration::from_secs(300)) }
+        Self {
+            request: RequestLimits::default(),
+            output,
+            idle: None,
+            keepalive: Some(Duration::from_secs(300)),
+        }
     }
 }
 

@@ -48,6 +48,11 @@ impl Output {
         self.bytes.len() - self.sent
     }
 
+    /// Bytes gathered since the buffer was last empty.
+    pub(super) fn gathered(&self) -> usize {
+        self.waiting()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting() == 0
     }
