@@ -1,1 +1,171 @@
-//! To be written.
+//! The engine: its lock, its housekeeper, and the way in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::client::Arrival;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::core::Core;
+use crate::effect::Recorder;
+use crate::housekeeping::Housekeeper;
+use crate::session::Session;
+
+/// How long a caller waits for the lock before it asks whether a script runs too long.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// A Redis-compatible store in this process. Clones are the same store.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What sessions, the housekeeper and scripts share.
+pub(crate) struct Shared {
+    core: Mutex<Core>,
+    /// When the running script began, in nanoseconds of the clock; 0 when none runs or it is not too long yet.
+    script: RunningScript,
+    pub(crate) housekeeper: Housekeeper,
+}
+
+/// What is known of a running script without the lock, which it holds.
+#[derive(Debug, Default)]
+pub(crate) struct RunningScript {
+    /// It has run longer than it should.
+    pub(crate) is_slow: AtomicBool,
+    /// It was told to stop.
+    pub(crate) is_killed: AtomicBool,
+    /// Commands refused because of it.
+    pub(crate) refused: AtomicU64,
+}
+
+/// The engine cannot serve: a script runs too long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy;
+
+/// How an engine is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    config: Config,
+    clock: Clock,
+    seed: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            clock: Clock::system(),
+            seed: None,
+        }
+    }
+}
+
+impl Options {
+    /// Another clock than the machine's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Bytes of data beyond which commands that need memory are refused; `None`, the default, is no limit.
+    pub fn max_memory(mut self, bytes: Option<usize>) -> Self {
+        self.config.max_memory = bytes.unwrap_or(0);
+        self
+    }
+
+    /// What AUTH asks clients of the RESP endpoint for.
+    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.config.password = password.into();
+        self
+    }
+
+    /// How long a script may run before it counts as slow; 5 s by default.
+    pub fn busy_after(mut self, limit: Duration) -> Self {
+        self.config.busy_after = limit;
+        self
+    }
+
+    /// The seed of random answers (SPOP, RANDOMKEY), for tests.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts an engine that lives in memory.
+    pub fn start(self) -> Engine {
+        let core = Core::new(self.config, self.clock, Recorder::default(), self.seed);
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            script: RunningScript::default(),
+            housekeeper: Housekeeper::default(),
+        });
+        crate::housekeeping::start(&shared);
+        Engine { shared }
+    }
+}
+
+impl Engine {
+    /// An engine in memory with the default options.
+    pub fn in_memory() -> Self {
+        Options::default().start()
+    }
+
+    /// Does at once what time has brought: expiry and the end of waits.
+    ///
+    /// Only useful with a manual clock, after moving it; otherwise it happens by itself.
+    pub fn tick(&self) {
+        self.shared.lock().tick();
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// A new client.
+    pub(crate) fn session(&self, arrival: Arrival) -> Session {
+        Session::open(&self.shared, arrival)
+    }
+}
+
+impl Shared {
+    /// The state, however long it takes: for what must happen (a client leaving) and for housekeeping.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock()
+    }
+
+    /// The state, unless a script keeps it too long.
+    pub(crate) fn enter(&self) -> Result<MutexGuard<'_, Core>, Busy> {
+        if let Some(core) = self.core.try_lock() {
+            return Ok(core);
+        }
+        loop {
+            if self.script.is_slow.load(Ordering::Acquire) {
+                self.script.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(Busy);
+            }
+            if let Some(core) = self.core.try_lock_for(PATIENCE) {
+                return Ok(core);
+            }
+        }
+    }
+
+    pub(crate) fn script(&self) -> &RunningScript {
+        &self.script
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

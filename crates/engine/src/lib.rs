@@ -15,8 +15,16 @@ mod execute;
 mod glob;
 mod keyspace;
 mod lua;
+mod long_double;
+mod monitor;
 mod number;
 mod pubsub;
 mod reply;
 mod resp;
+mod scripts;
+mod stats;
+mod session;
+mod housekeeping;
+#[cfg(test)]
+mod testing;
 mod tracking;

@@ -10,7 +10,7 @@ mod small;
 mod tests;
 
 use super::changes::Changes;
-use super::dict::Dict;
+use super::dict::{Dict, sample_of};
 use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
 use super::value::Dirt;
 
@@ -134,6 +134,17 @@ impl Hash {
         }
     }
 
+    /// So many different fields, or all when there are fewer; each choice is as likely as every other.
+    pub(crate) fn sample(&self, count: usize, random: &mut fastrand::Rng) -> Vec<(&[u8], &[u8])> {
+        match &self.0 {
+            Form::Small(packed) => sample_of(small::iter(packed).collect(), count, random),
+            Form::Large(large) => {
+                let sample = large.values.sample(count, random);
+                sample.into_iter().map(|(field, value)| (field, &**value)).collect()
+            }
+        }
+    }
+
     /// Shows about `count` fields from `cursor` on and answers the next cursor. A small hash comes at once.
     pub(crate) fn scan(&self, cursor: u64, count: usize, mut see: impl FnMut(&[u8], &[u8])) -> u64 {
         match &self.0 {
@@ -184,6 +195,13 @@ impl Hash {
             Form::Large(large) => large,
             Form::Small(_) => unreachable!("a small hash was replaced just now"),
         }
+    }
+}
+
+impl std::fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The contents may be millions, and are users' data.
+        formatter.debug_struct("Hash").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

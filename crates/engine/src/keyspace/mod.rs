@@ -2,11 +2,18 @@
 mod changes;
 mod database;
 mod dict;
+mod entry;
 mod hash;
-mod hyperloglog;
+pub(crate) mod hyperloglog;
 mod list;
 mod packed;
+mod pending;
 mod set;
 mod sorted_set;
 mod stream;
 mod value;
+
+pub(crate) use database::Database;
+pub(crate) use entry::{Entry, Kind, NEVER, Value};
+pub(crate) use hash::Hash;
+pub(crate) use set::{Member, Set};

@@ -11,9 +11,10 @@ mod words;
 mod tests;
 
 use super::changes::Changes;
-use super::dict::Dict;
+use super::dict::{Dict, sample_of};
 use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
 use super::value::Dirt;
+use crate::number::parse_int;
 
 /// The mark of a small set whose members are not all integers; otherwise it is the width of an integer.
 const WORDS: u8 = 0;
@@ -84,7 +85,7 @@ impl Set {
         match &self.0 {
             Form::Small(packed) if packed.mark == WORDS => words::contains(packed, member),
             Form::Small(packed) => {
-                integers::parse(member).is_some_and(|number| integers::contains(packed, number))
+                parse_int(member).is_some_and(|number| integers::contains(packed, number))
             }
             Form::Large(large) => large.members.contains(member),
         }
@@ -107,7 +108,7 @@ impl Set {
                 Some(is_new) => is_new,
                 None => self.enlarge().add(member),
             },
-            Form::Small(packed) => match integers::parse(member) {
+            Form::Small(packed) => match parse_int(member) {
                 Some(number) => match integers::add(packed, number) {
                     Some(is_new) => is_new,
                     None => self.enlarge().add(member),
@@ -130,7 +131,7 @@ impl Set {
         match &mut self.0 {
             Form::Small(packed) if packed.mark == WORDS => words::remove(packed, member),
             Form::Small(packed) => {
-                integers::parse(member).is_some_and(|number| integers::remove(packed, number))
+                parse_int(member).is_some_and(|number| integers::remove(packed, number))
             }
             Form::Large(large) => large.remove(member),
         }
@@ -162,6 +163,17 @@ impl Set {
                 }
             }
             Form::Large(large) => large.members.random(random).map(|(member, ())| Member::Bytes(member)),
+        }
+    }
+
+    /// So many different members, or all when there are fewer; each choice is as likely as every other.
+    pub(crate) fn sample(&self, count: usize, random: &mut fastrand::Rng) -> Vec<Member<'_>> {
+        match &self.0 {
+            Form::Small(_) => sample_of(self.iter().collect(), count, random),
+            Form::Large(large) => {
+                let sample = large.members.sample(count, random);
+                sample.into_iter().map(|(member, ())| Member::Bytes(member)).collect()
+            }
         }
     }
 
@@ -239,6 +251,13 @@ impl Set {
             Form::Large(large) => large,
             Form::Small(_) => unreachable!("a small set was replaced just now"),
         }
+    }
+}
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The contents may be millions, and are users' data.
+        formatter.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

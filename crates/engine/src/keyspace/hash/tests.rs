@@ -110,6 +110,15 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
     prop_assert_eq!(&scanned, &model);
     let random = hash.random(&mut fastrand::Rng::with_seed(1)).map(|(field, value)| (field.to_vec(), value.to_vec()));
     prop_assert_eq!(random.is_none(), model.is_empty());
+    for count in [0, 1, model.len() / 4, model.len() + 1] {
+        let sample: Model = hash
+            .sample(count, &mut fastrand::Rng::with_seed(9))
+            .into_iter()
+            .map(|(field, value)| (field.to_vec(), value.to_vec()))
+            .collect();
+        prop_assert_eq!(sample.len(), count.min(model.len()));
+        prop_assert!(sample.iter().all(|(field, value)| model.get(field) == Some(value)));
+    }
     prop_assert!(random.is_none_or(|(field, value)| model[&field] == value));
     Ok(())
 }

@@ -1,0 +1,3 @@
+//! Scripts.
+#[derive(Debug, Default)]
+pub(crate) struct Scripts {}
