@@ -90,7 +90,8 @@ pub(crate) fn sample_of<T>(mut items: Vec<T>, count: usize, random: &mut fastran
         return items;
     }
     for place in 0..count {
-        items.swap(place, random.usize(place..items.len()));
+        let other = random.usize(place..items.len());
+        items.swap(place, other);
     }
     items.truncate(count);
     items
