@@ -1,13 +1,13 @@
 //! Hashes: fields and their values under one key.
 //!
-//! Next: `hashes/random.rs` (HRANDFIELD), `cursor.rs` (HSCAN's options).
+//! Next: `hashes/random.rs` (HRANDFIELD), `scan.rs` (HSCAN's options).
 
 pub(super) mod random;
 
 #[cfg(test)]
 mod tests;
 
-use super::{Command, cursor};
+use super::{Command, scan};
 use crate::arguments::Args;
 use crate::context::Ctx;
 use crate::keyspace::Hash;
@@ -29,7 +29,10 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::read("hkeys", 2, hkeys).key(),
     Command::read("hvals", 2, hvals).key(),
     Command::write("hincrby", 4, hincrby).grows().fast().key(),
-    Command::write("hincrbyfloat", 4, hincrbyfloat).grows().fast().key(),
+    Command::write("hincrbyfloat", 4, hincrbyfloat)
+        .grows()
+        .fast()
+        .key(),
     Command::read("hrandfield", -2, random::hrandfield).key(),
     Command::read("hscan", -3, hscan).key(),
 ];
@@ -48,7 +51,9 @@ fn set_pairs(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str) -> Result<usize, 
         return Err(Fault::arity(command));
     }
     let (pairs, _) = args.tail(2).as_chunks();
-    let added = ctx.create::<Hash>(args.at(1))?.set_all(pairs.iter().map(|&[field, value]| (field, value)));
+    let added = ctx
+        .create::<Hash>(args.at(1))?
+        .set_all(pairs.iter().map(|&[field, value]| (field, value)));
     ctx.touched(args.at(1));
     Ok(added)
 }
@@ -70,7 +75,10 @@ fn hget(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn hmget(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let hash = ctx.read::<Hash>(args.at(1))?;
-    let values = args.tail(2).iter().map(|field| Reply::bulk_or_nil(hash.and_then(|hash| hash.get(field))));
+    let values = args
+        .tail(2)
+        .iter()
+        .map(|field| Reply::bulk_or_nil(hash.and_then(|hash| hash.get(field))));
     Ok(Reply::Array(values.collect()))
 }
 
@@ -79,7 +87,10 @@ fn hgetall(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Ok(Reply::Map(Vec::new()));
     };
     let mut pairs = Vec::with_capacity(hash.len());
-    pairs.extend(hash.iter().map(|(field, value)| (Reply::bulk(field), Reply::bulk(value))));
+    pairs.extend(
+        hash.iter()
+            .map(|(field, value)| (Reply::bulk(field), Reply::bulk(value))),
+    );
     Ok(Reply::Map(pairs))
 }
 
@@ -105,17 +116,25 @@ fn hlen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn hstrlen(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let hash = ctx.read::<Hash>(args.at(1))?;
-    Ok(Reply::count(hash.and_then(|hash| hash.get(args.at(2))).map_or(0, <[u8]>::len)))
+    Ok(Reply::count(
+        hash.and_then(|hash| hash.get(args.at(2))).map_or(0, <[u8]>::len),
+    ))
 }
 
 fn hkeys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let hash = ctx.read::<Hash>(args.at(1))?;
-    Ok(Reply::bulks(hash.into_iter().flat_map(|hash| hash.iter().map(|(field, _)| field))))
+    Ok(Reply::bulks(
+        hash.into_iter()
+            .flat_map(|hash| hash.iter().map(|(field, _)| field)),
+    ))
 }
 
 fn hvals(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let hash = ctx.read::<Hash>(args.at(1))?;
-    Ok(Reply::bulks(hash.into_iter().flat_map(|hash| hash.iter().map(|(_, value)| value))))
+    Ok(Reply::bulks(
+        hash.into_iter()
+            .flat_map(|hash| hash.iter().map(|(_, value)| value)),
+    ))
 }
 
 fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -124,8 +143,11 @@ fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         Some(value) => parse_int(value).ok_or(Fault::of("ERR hash value is not an integer"))?,
         None => 0,
     };
-    let sum = number.checked_add(step).ok_or(Fault::of("ERR increment or decrement would overflow"))?;
-    ctx.create::<Hash>(key)?.set(field, itoa::Buffer::new().format(sum).as_bytes());
+    let sum = number
+        .checked_add(step)
+        .ok_or(Fault::of("ERR increment or decrement would overflow"))?;
+    ctx.create::<Hash>(key)?
+        .set(field, itoa::Buffer::new().format(sum).as_bytes());
     ctx.touched(key);
     Ok(Reply::Int(sum))
 }
@@ -136,7 +158,10 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if step == LongDouble::Infinite {
         return Err(Fault::of("ERR value is NaN or Infinity"));
     }
-    let old = ctx.write::<Hash>(key)?.and_then(|hash| hash.get(field)).unwrap_or(b"0");
+    let old = ctx
+        .write::<Hash>(key)?
+        .and_then(|hash| hash.get(field))
+        .unwrap_or(b"0");
     let sum = LongDouble::parse(old)
         .ok_or(Fault::of("ERR hash value is not a float"))?
         .sum(&step)
@@ -148,16 +173,16 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn hscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let from = cursor::parse(args.at(2))?;
+    let from = scan::cursor(args.at(2))?;
     let Some(hash) = ctx.read::<Hash>(args.at(1))? else {
-        return Ok(cursor::reply(0, Vec::new()));
+        return Ok(scan::found(0, Vec::new()));
     };
-    let step = cursor::Step::read(args.options(3))?;
+    let options = scan::ScanOptions::read(args.options(3), false)?;
     let mut shown = Vec::new();
-    let next = hash.scan(from, step.count, |field, value| {
-        if step.shows(field) {
+    let next = hash.scan(from, options.count, |field, value| {
+        if options.wants(field) {
             shown.extend([Reply::bulk(field), Reply::bulk(value)]);
         }
     });
-    Ok(cursor::reply(next, shown))
+    Ok(scan::found(next, shown))
 }

@@ -23,9 +23,9 @@ impl From<Corrupted> for Fault {
 /// The value of a key; a string of another kind is refused.
 fn value<'a>(ctx: &'a mut Ctx<'_>, key: &[u8]) -> Result<Option<&'a Vec<u8>>, Fault> {
     match ctx.read::<Vec<u8>>(key)? {
-        Some(value) if !log::is_valid(value) => {
-            Err(Fault::of("WRONGTYPE Key is not a valid HyperLogLog string value."))
-        }
+        Some(value) if !log::is_valid(value) => Err(Fault::of(
+            "WRONGTYPE Key is not a valid HyperLogLog string value.",
+        )),
         value => Ok(value),
     }
 }

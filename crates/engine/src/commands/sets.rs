@@ -1,7 +1,7 @@
 //! Sets: members without order or repetition under one key.
 //!
 //! Next: `sets/algebra.rs` (intersections, unions, differences), `sets/random.rs` (SPOP, SRANDMEMBER),
-//! `cursor.rs` (SSCAN's options).
+//! `scan.rs` (SSCAN's options).
 
 mod algebra;
 mod random;
@@ -9,7 +9,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-use super::{Command, cursor};
+use super::{Command, scan};
 use crate::arguments::Args;
 use crate::context::Ctx;
 use crate::keyspace::{Member, Set};
@@ -26,12 +26,18 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::write("spop", -2, random::spop).fast().key(),
     Command::read("srandmember", -2, random::srandmember).key(),
     Command::read("sinter", -2, algebra::sinter).keys(1, -1, 1),
-    Command::write("sinterstore", -3, algebra::sinterstore).grows().keys(1, -1, 1),
+    Command::write("sinterstore", -3, algebra::sinterstore)
+        .grows()
+        .keys(1, -1, 1),
     Command::read("sintercard", -3, algebra::sintercard).counted_keys(1, 0),
     Command::read("sunion", -2, algebra::sunion).keys(1, -1, 1),
-    Command::write("sunionstore", -3, algebra::sunionstore).grows().keys(1, -1, 1),
+    Command::write("sunionstore", -3, algebra::sunionstore)
+        .grows()
+        .keys(1, -1, 1),
     Command::read("sdiff", -2, algebra::sdiff).keys(1, -1, 1),
-    Command::write("sdiffstore", -3, algebra::sdiffstore).grows().keys(1, -1, 1),
+    Command::write("sdiffstore", -3, algebra::sdiffstore)
+        .grows()
+        .keys(1, -1, 1),
     Command::read("sscan", -3, sscan).key(),
 ];
 
@@ -106,16 +112,16 @@ fn smove(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn sscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let from = cursor::parse(args.at(2))?;
+    let from = scan::cursor(args.at(2))?;
     let Some(set) = ctx.read::<Set>(args.at(1))? else {
-        return Ok(cursor::reply(0, Vec::new()));
+        return Ok(scan::found(0, Vec::new()));
     };
-    let step = cursor::Step::read(args.options(3))?;
+    let options = scan::ScanOptions::read(args.options(3), false)?;
     let mut found = Vec::new();
-    let next = set.scan(from, step.count, |member| {
-        if step.shows(member) {
+    let next = set.scan(from, options.count, |member| {
+        if options.wants(member) {
             found.push(Reply::bulk(member));
         }
     });
-    Ok(cursor::reply(next, found))
+    Ok(scan::found(next, found))
 }

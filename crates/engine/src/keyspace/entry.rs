@@ -4,8 +4,10 @@
 //! Next: `database.rs` (keys), `dict.rs` (the table under them).
 
 use super::hash::Hash;
-use super::pending::{List, SortedSet, Stream};
+use super::list::List;
 use super::set::Set;
+use super::sorted_set::SortedSet;
+use super::stream::Stream;
 
 /// The value of a key.
 #[derive(Clone, Debug)]

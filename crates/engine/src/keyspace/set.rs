@@ -84,9 +84,7 @@ impl Set {
     pub(crate) fn contains(&self, member: &[u8]) -> bool {
         match &self.0 {
             Form::Small(packed) if packed.mark == WORDS => words::contains(packed, member),
-            Form::Small(packed) => {
-                parse_int(member).is_some_and(|number| integers::contains(packed, number))
-            }
+            Form::Small(packed) => parse_int(member).is_some_and(|number| integers::contains(packed, number)),
             Form::Large(large) => large.members.contains(member),
         }
     }
@@ -130,9 +128,7 @@ impl Set {
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.0 {
             Form::Small(packed) if packed.mark == WORDS => words::remove(packed, member),
-            Form::Small(packed) => {
-                parse_int(member).is_some_and(|number| integers::remove(packed, number))
-            }
+            Form::Small(packed) => parse_int(member).is_some_and(|number| integers::remove(packed, number)),
             Form::Large(large) => large.remove(member),
         }
     }
@@ -143,10 +139,10 @@ impl Set {
             Form::Small(packed) if packed.mark == WORDS => {
                 Either::Small(Either::Small(words::iter(packed).map(Member::Bytes)))
             }
-            Form::Small(packed) => {
-                Either::Small(Either::Large(integers::iter(packed).map(Member::Integer)))
+            Form::Small(packed) => Either::Small(Either::Large(integers::iter(packed).map(Member::Integer))),
+            Form::Large(large) => {
+                Either::Large(large.members.iter().map(|(member, ())| Member::Bytes(member)))
             }
-            Form::Large(large) => Either::Large(large.members.iter().map(|(member, ())| Member::Bytes(member))),
         }
     }
 
@@ -162,7 +158,10 @@ impl Set {
                     integers::iter(packed).nth(index).map(Member::Integer)
                 }
             }
-            Form::Large(large) => large.members.random(random).map(|(member, ())| Member::Bytes(member)),
+            Form::Large(large) => large
+                .members
+                .random(random)
+                .map(|(member, ())| Member::Bytes(member)),
         }
     }
 
@@ -172,7 +171,10 @@ impl Set {
             Form::Small(_) => sample_of(self.iter().collect(), count, random),
             Form::Large(large) => {
                 let sample = large.members.sample(count, random);
-                sample.into_iter().map(|(member, ())| Member::Bytes(member)).collect()
+                sample
+                    .into_iter()
+                    .map(|(member, ())| Member::Bytes(member))
+                    .collect()
             }
         }
     }
@@ -200,9 +202,7 @@ impl Set {
     pub(crate) fn memory(&self) -> usize {
         match &self.0 {
             Form::Small(packed) => packed.memory(),
-            Form::Large(large) => {
-                allocated(size_of::<Large>()) + large.members.table_memory() + large.bytes
-            }
+            Form::Large(large) => allocated(size_of::<Large>()) + large.members.table_memory() + large.bytes,
         }
     }
 
@@ -240,7 +240,11 @@ impl Set {
     fn enlarge(&mut self) -> &mut Large {
         if let Form::Small(packed) = &self.0 {
             let changes = packed.track.then(Changes::whole);
-            let mut large = Box::new(Large { members: Dict::new(), bytes: 0, changes });
+            let mut large = Box::new(Large {
+                members: Dict::new(),
+                bytes: 0,
+                changes,
+            });
             let mut buffer = itoa::Buffer::new();
             for member in self.iter() {
                 large.add(member.bytes(&mut buffer));
@@ -257,7 +261,10 @@ impl Set {
 impl std::fmt::Debug for Set {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The contents may be millions, and are users' data.
-        formatter.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Set")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

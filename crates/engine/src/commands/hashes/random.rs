@@ -19,14 +19,20 @@ impl Draw {
             ));
         }
         let number = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-        Ok(if count < 0 { Self::Repeating(number) } else { Self::Different(number) })
+        Ok(if count < 0 {
+            Self::Repeating(number)
+        } else {
+            Self::Different(number)
+        })
     }
 }
 
 pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if args.len() == 2 {
         let mut random = ctx.rng().fork();
-        let field = ctx.read::<Hash>(args.at(1))?.and_then(|hash| hash.random(&mut random));
+        let field = ctx
+            .read::<Hash>(args.at(1))?
+            .and_then(|hash| hash.random(&mut random));
         return Ok(Reply::bulk_or_nil(field.map(|(field, _)| field)));
     }
     let count = args.int(2)?;
@@ -51,7 +57,11 @@ pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     };
     let drawn = drawn.into_iter();
     Ok(if with_values {
-        Reply::Pairs(drawn.map(|(field, value)| (Reply::bulk(field), Reply::bulk(value))).collect())
+        Reply::Pairs(
+            drawn
+                .map(|(field, value)| (Reply::bulk(field), Reply::bulk(value)))
+                .collect(),
+        )
     } else {
         Reply::bulks(drawn.map(|(field, _)| field))
     })

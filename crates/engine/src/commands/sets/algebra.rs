@@ -19,7 +19,10 @@ fn sources<'a>(ctx: &'a mut Ctx<'_>, keys: &[&[u8]]) -> Result<Sources<'a>, Faul
         ctx.expect::<Set>(key)?;
     }
     let database = &*ctx.db();
-    Ok(keys.iter().map(|key| database.get(key).and_then(|entry| Set::of(&entry.value))).collect())
+    Ok(keys
+        .iter()
+        .map(|key| database.get(key).and_then(|entry| Set::of(&entry.value)))
+        .collect())
 }
 
 fn show(ctx: &mut Ctx<'_>, args: Args<'_>, combine: Combine) -> Answer {
@@ -39,7 +42,9 @@ fn store(ctx: &mut Ctx<'_>, args: Args<'_>, combine: Combine) -> Answer {
 
 pub(super) fn sinter(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut members = Vec::new();
-    common(&sources(ctx, args.tail(1))?, usize::MAX, |member| members.push(shown(member)));
+    common(&sources(ctx, args.tail(1))?, usize::MAX, |member| {
+        members.push(shown(member))
+    });
     Ok(Reply::Set(members))
 }
 
@@ -59,7 +64,9 @@ pub(super) fn sintercard(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         .filter(|count| *count > 0)
         .ok_or(Fault::of("ERR numkeys should be greater than 0"))?;
     let Some((keys, _)) = args.tail(2).split_at_checked(count) else {
-        return Err(Fault::of("ERR Number of keys can't be greater than number of args"));
+        return Err(Fault::of(
+            "ERR Number of keys can't be greater than number of args",
+        ));
     };
     let mut options = args.options(2 + count);
     let mut limit = 0;
@@ -102,7 +109,9 @@ fn common(sources: &Sources<'_>, limit: usize, mut see: impl FnMut(Member<'_>)) 
     let Some((smallest, others)) = sets.split_first() else {
         return 0;
     };
-    let in_all = smallest.iter().filter(|member| others.iter().all(|other| other.contains_member(*member)));
+    let in_all = smallest
+        .iter()
+        .filter(|member| others.iter().all(|other| other.contains_member(*member)));
     in_all.take(limit).map(&mut see).count()
 }
 
@@ -128,7 +137,10 @@ fn difference(sources: &Sources<'_>, track: bool) -> Set {
     // Asking all others for each member usually ends early; it counts half.
     if first.len() * (others.len() + 1) / 2 <= total {
         others.sort_by_key(|set| std::cmp::Reverse(set.len()));
-        for member in first.iter().filter(|member| !others.iter().any(|set| set.contains_member(*member))) {
+        for member in first
+            .iter()
+            .filter(|member| !others.iter().any(|set| set.contains_member(*member)))
+        {
             result.add_member(member);
         }
         return result;

@@ -34,7 +34,9 @@ fn pop_many(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         ctx.remove(args.at(1));
         return Ok(Reply::Set(all));
     }
-    let popped = (0..count).map_while(|_| set.pop(&mut random).map(Reply::Bulk)).collect();
+    let popped = (0..count)
+        .map_while(|_| set.pop(&mut random).map(Reply::Bulk))
+        .collect();
     ctx.touched(args.at(1));
     Ok(Reply::Set(popped))
 }
@@ -43,7 +45,9 @@ pub(super) fn srandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut random = ctx.rng().fork();
     match args.len() {
         2 => {
-            let member = ctx.read::<Set>(args.at(1))?.and_then(|set| set.random(&mut random));
+            let member = ctx
+                .read::<Set>(args.at(1))?
+                .and_then(|set| set.random(&mut random));
             return Ok(member.map_or(Reply::Nil, shown));
         }
         3 => {}
@@ -55,6 +59,8 @@ pub(super) fn srandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     };
     Ok(Reply::Array(match draw {
         Draw::Different(count) => set.sample(count, &mut random).into_iter().map(shown).collect(),
-        Draw::Repeating(count) => (0..count).map_while(|_| set.random(&mut random).map(shown)).collect(),
+        Draw::Repeating(count) => (0..count)
+            .map_while(|_| set.random(&mut random).map(shown))
+            .collect(),
     }))
 }

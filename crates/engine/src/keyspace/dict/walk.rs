@@ -75,7 +75,9 @@ impl<V> Dict<V> {
         let mut drawn: Dict<()> = Dict::with_hasher(self.hasher.clone());
         let mut sample = Vec::with_capacity(count);
         while sample.len() < count {
-            let Some((key, value)) = self.random(random) else { break };
+            let Some((key, value)) = self.random(random) else {
+                break;
+            };
             if drawn.get_or_insert_with(key, || ()).1 {
                 sample.push((key, value));
             }

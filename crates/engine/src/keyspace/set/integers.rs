@@ -58,7 +58,9 @@ pub(super) fn iter(packed: &Packed) -> impl Iterator<Item = i64> {
 
 /// Adds a number and answers whether it is new; nothing happens if there would be too many.
 pub(super) fn add(packed: &mut Packed, number: i64) -> Option<bool> {
-    let Err(index) = search(packed, number) else { return Some(false) };
+    let Err(index) = search(packed, number) else {
+        return Some(false);
+    };
     if usize::from(packed.count) >= MOST {
         return None;
     }
@@ -85,7 +87,9 @@ fn widen(packed: &mut Packed, width: u8) {
 }
 
 pub(super) fn remove(packed: &mut Packed, number: i64) -> bool {
-    let Ok(index) = search(packed, number) else { return false };
+    let Ok(index) = search(packed, number) else {
+        return false;
+    };
     let width = usize::from(packed.mark);
     packed.splice(index * width, width, 0);
     packed.count -= 1;

@@ -14,7 +14,11 @@ fn recount(set: &Set) -> usize {
     match &set.0 {
         Form::Small(packed) => packed.memory(),
         Form::Large(large) => {
-            let bytes: usize = large.members.iter().map(|(member, ())| allocated(member.len())).sum();
+            let bytes: usize = large
+                .members
+                .iter()
+                .map(|(member, ())| allocated(member.len()))
+                .sum();
             allocated(size_of::<super::Large>()) + large.members.table_memory() + bytes
         }
     }
@@ -112,7 +116,11 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
     prop_assert_eq!(&scanned, &model);
     let mut random = fastrand::Rng::with_seed(9);
     for count in [0, 1, model.len() / 4, model.len() + 1] {
-        let sample: Model = set.sample(count, &mut random).into_iter().map(Member::to_vec).collect();
+        let sample: Model = set
+            .sample(count, &mut random)
+            .into_iter()
+            .map(Member::to_vec)
+            .collect();
         prop_assert_eq!(sample.len(), count.min(model.len()));
         prop_assert!(sample.is_subset(&model));
     }
@@ -168,9 +176,13 @@ fn the_reported_encoding_follows_the_usual_thresholds() {
 fn random_members_of_a_small_set_are_fair() {
     for members in [["1", "2", "3"], ["a", "b", "c"]] {
         let mut set = Set::new(false);
-        members.iter().for_each(|member| assert!(set.add(member.as_bytes())));
+        members
+            .iter()
+            .for_each(|member| assert!(set.add(member.as_bytes())));
         let mut random = fastrand::Rng::with_seed(2);
-        let picks: Vec<Vec<u8>> = (0..3000).map(|_| set.random(&mut random).unwrap().to_vec()).collect();
+        let picks: Vec<Vec<u8>> = (0..3000)
+            .map(|_| set.random(&mut random).unwrap().to_vec())
+            .collect();
         for member in members {
             let times = picks.iter().filter(|pick| **pick == member.as_bytes()).count();
             assert!((850..1150).contains(&times), "{times}");
