@@ -9,6 +9,7 @@ mod clients;
 mod command_info;
 mod configuration;
 mod connection;
+mod cursor;
 mod hashes;
 mod hyperloglog;
 mod info;
@@ -166,11 +167,15 @@ static TABLE: &[&[Command]] = &[
     command_info::COMMANDS,
     configuration::COMMANDS,
     connection::COMMANDS,
+    hashes::COMMANDS,
+    hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
     pubsub::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
+    sort::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];
