@@ -13,6 +13,7 @@ mod hashes;
 mod hyperloglog;
 mod info;
 mod keys;
+mod lcs;
 mod lists;
 mod pubsub;
 mod scan;
@@ -162,12 +163,15 @@ impl Command {
 
 /// The commands of all families.
 static TABLE: &[&[Command]] = &[
+    bits::COMMANDS,
     clients::COMMANDS,
     command_info::COMMANDS,
     configuration::COMMANDS,
     connection::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
+    lcs::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,

@@ -14,3 +14,4 @@ mod value;
 
 pub(crate) use database::Database;
 pub(crate) use entry::{Entry, Kind, NEVER, Value};
+pub(crate) use list::List;
