@@ -32,3 +32,5 @@ mod tracking;
 pub use clock::{Clock, ManualClock};
 pub use connection::{Connection, Pushes};
 pub use engine::{Engine, Options};
+pub use error::{Error, ErrorKind};
+pub use resp::{Address, Endpoint, Limits, Server};

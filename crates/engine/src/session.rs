@@ -147,6 +147,11 @@ impl Batch<'_> {
         self.client().is_some_and(|client| client.is_authenticated)
     }
 
+    /// Whether the client listens to channels.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.client().is_some_and(Client::is_subscribed)
+    }
+
     fn client(&self) -> Option<&Client> {
         self.core.clients.get(self.session.seat)
     }

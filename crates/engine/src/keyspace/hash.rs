@@ -216,3 +216,9 @@ impl Large {
         true
     }
 }
+
+impl std::fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Hash").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

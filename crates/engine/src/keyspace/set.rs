@@ -265,3 +265,9 @@ impl Large {
         true
     }
 }
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
