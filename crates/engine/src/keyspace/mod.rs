@@ -14,3 +14,5 @@ mod value;
 
 pub(crate) use database::Database;
 pub(crate) use entry::{Entry, Kind, NEVER, Value};
+pub(crate) use set::Set;
+pub(crate) use sorted_set::{LexBound, SortedSet};
