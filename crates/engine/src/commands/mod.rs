@@ -180,6 +180,7 @@ static TABLE: &[&[Command]] = &[
     server::COMMANDS,
     sets::COMMANDS,
     sort::COMMANDS,
+    sorted_sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];
