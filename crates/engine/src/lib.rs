@@ -29,6 +29,8 @@ mod housekeeping;
 mod testing;
 mod tracking;
 
+pub use clock::{Clock, ManualClock};
+pub use connection::{Connection, Pushes};
 pub use engine::{Engine, Options};
 pub use error::{Error, ErrorKind};
 pub use resp::{Address, Endpoint, Limits, Server};

@@ -48,6 +48,7 @@ pub(super) fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
         (Reply::BigNumber(digits), Protocol::Resp3) => one_line(b'(', digits.as_bytes(), out),
         (Reply::Verbatim(text), Protocol::Resp2) => bulk(text.as_bytes(), out),
         (Reply::Verbatim(text), Protocol::Resp3) => verbatim(text, out),
+        (Reply::Several(replies), _) => replies.iter().for_each(|reply| encode(reply, protocol, out)),
     }
 }
 
