@@ -28,3 +28,9 @@ mod housekeeping;
 #[cfg(test)]
 mod testing;
 mod tracking;
+
+pub use clock::{Clock, ManualClock};
+pub use connection::{Connection, Pushes};
+pub use engine::{Engine, Options};
+pub use error::{Error, ErrorKind};
+pub use resp::{Address, Endpoint, Limits, Server};

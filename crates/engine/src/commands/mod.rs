@@ -6,9 +6,12 @@
 
 mod bits;
 mod clients;
+mod command_info;
+mod configuration;
 mod connection;
 mod hashes;
 mod hyperloglog;
+mod info;
 mod keys;
 mod lists;
 mod pubsub;
@@ -21,6 +24,8 @@ mod sorted_sets;
 mod streams;
 mod strings;
 mod transactions;
+
+pub(crate) use command_info::keys_of;
 
 use std::sync::LazyLock;
 
@@ -157,8 +162,17 @@ impl Command {
 
 /// The commands of all families.
 static TABLE: &[&[Command]] = &[
-    strings::COMMANDS,
+    clients::COMMANDS,
+    command_info::COMMANDS,
+    configuration::COMMANDS,
+    connection::COMMANDS,
+    info::COMMANDS,
     keys::COMMANDS,
+    pubsub::COMMANDS,
+    scan::COMMANDS,
+    server::COMMANDS,
+    strings::COMMANDS,
+    transactions::COMMANDS,
 ];
 
 type Names = HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>;

@@ -1,11 +1,12 @@
 //! Typed collections.
+mod changes;
 mod database;
 mod dict;
 mod entry;
 mod hash;
 mod hyperloglog;
 mod list;
-mod pending;
+mod packed;
 mod set;
 mod sorted_set;
 mod stream;
