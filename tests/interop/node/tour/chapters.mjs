@@ -20,10 +20,11 @@ import * as repeating from './chapters/repeating.mjs';
 import * as sandbox from './chapters/sandbox.mjs';
 import * as schedulers from './chapters/schedulers.mjs';
 import * as stalls from './chapters/stalls.mjs';
+import * as volume from './chapters/volume.mjs';
 import * as workers from './chapters/workers.mjs';
 
 const all = {
-  stalls, sandbox, limits, workers, schedulers, repeating, attempts, deduplication, flows, failing, keeping, events,
+  volume, stalls, sandbox, limits, workers, schedulers, repeating, attempts, deduplication, flows, failing, keeping, events,
   pausing, manual, moving, cleaning, adding, jobs, getters, connections, relay,
 };
 

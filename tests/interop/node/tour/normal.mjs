@@ -14,7 +14,8 @@ const SLOTS = 4096;
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const ENTRY = /(?<!\d)\d{13}-\d+(?!\d)/g;
-const MILLISECONDS = /(?<!\d)\d{13}(?!\d)/g;
+/** A marker may have a fraction of one, the place of its job among those of the same millisecond. */
+const MILLISECONDS = /(?<!\d)\d{13}(\.\d{1,4})?(?!\d)/g;
 const SCORE = /(?<!\d)\d{16}(?!\d)/g;
 
 export class Normal {
@@ -48,9 +49,16 @@ export class Normal {
     for (const name of Object.keys(value).sort()) {
       const item = value[name];
       if (item === undefined || typeof item === 'function') continue;
-      add(shown, this.#text(name), name === 'delay' && Number(item) > DAY ? 'more than a day' : this.value(item));
+      add(shown, this.#text(name), name === 'delay' ? this.#delay(item) : this.value(item));
     }
     return shown;
+  }
+
+  /** A delay that was given as a time has lost the milliseconds that passed meanwhile. */
+  #delay(delay) {
+    const given = Math.ceil(Number(delay) / (10 * MINUTE)) * 10;
+    if (Number(delay) > DAY && !this.#isNear(Number(delay))) return 'more than a day';
+    return given > 0 && given * MINUTE - Number(delay) < MINUTE ? `${given}m` : this.value(delay);
   }
 
   #stringOrJson(text) {

@@ -100,7 +100,8 @@ async function orphans(stage) {
   await stage.tell('an old key removed', async () => [await queue.removeDeprecatedPriorityKey(), await queue.removeDeprecatedPriorityKey()]);
   await stage.dump('keys after orphans', 'orphans');
   await stage.tell('all of a queue removed', async () => {
-    const { removeAllQueueData } = stage.bullmq;
-    return [await removeAllQueueData(stage.client, 'orphans', stage.prefix) ?? null, await stage.client.keys(`${stage.prefix}:orphans:*`)];
+    // It closes the connection that it is given.
+    const gone = await stage.bullmq.removeAllQueueData(stage.client.duplicate(), 'orphans', stage.prefix);
+    return [gone ?? null, await stage.client.keys(`${stage.prefix}:orphans:*`)];
   });
 }

@@ -43,7 +43,7 @@ async function moving(stage) {
   await queue.add('wait', {}, { priority: 3 });
   await queue.add('front', {});
   const first = await worker.getNextJob('t');
-  await stage.tell('to delayed', async () => [first.id, await first.moveToDelayed(Date.now() + HOUR, 't') ?? null, await first.getState(), shown(first).delay]);
+  await stage.tell('to delayed', async () => [first.id, await first.moveToDelayed(Date.now() + HOUR, 't') ?? null, await first.getState(), { delay: first.delay }]);
   const second = await worker.getNextJob('t');
   await stage.tell('back to wait', async () => [second.id, await second.moveToWait('t'), await second.getState()]);
   const third = await worker.getNextJob('t');
@@ -123,8 +123,10 @@ async function errors(stage) {
 async function fetching(stage) {
   const queue = await stage.queue('fetching');
   const worker = await stage.worker('fetching', null);
+  await stage.tell('nothing there', async () => (await worker.getNextJob('t')) ?? null);
   await stage.tell('blocked until a job comes', async () => {
     const coming = worker.getNextJob('t');
+    await stage.until('it waits', async () => (await queue.getWorkers()).some(({ cmd }) => cmd === 'bzpopmin'));
     await queue.add('late', {});
     const job = await coming;
     return [job.id, await job.moveToCompleted(1, 't')];
