@@ -47,8 +47,10 @@ pub(super) unsafe extern "C-unwind" fn pcall(state: *mut lua_State) -> c_int {
     lua_remove(state, 1);
     if lua_type(state, -1) == LUA_TTABLE {
         lua_getfield_(state, -1, c"err".as_ptr());
-        let kept = if lua_isstring(state, -1) != 0 { -2 } else { -1 };
-        lua_remove(state, kept);
+        // Without a text the empty field stays, a third result as in Redis.
+        if lua_isstring(state, -1) != 0 {
+            lua_remove(state, -2);
+        }
     }
     lua_pushboolean(state, 0);
     lua_insert(state, 1);

@@ -207,6 +207,11 @@ fn scripts_see_what_they_see_in_redis() {
 }
 
 #[test]
+fn a_bit_of_everything_agrees() {
+    compare(include_str!("fixtures/more.txt"));
+}
+
+#[test]
 fn shebangs_are_read_as_in_redis() {
     compare(include_str!("fixtures/shebang.txt"));
 }

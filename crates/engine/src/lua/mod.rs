@@ -42,6 +42,8 @@ mod sandbox;
 mod script;
 mod stack;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use host::Host;
 pub(crate) use machine::{Function, Limits, Machine};

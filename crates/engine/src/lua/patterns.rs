@@ -14,7 +14,7 @@ use super::context::Context;
 use super::stack::{expect_number, expect_text, push_bytes, string_at, truncated};
 
 /// A frame takes about 100 bytes; this many fit into the smallest stacks programs use.
-const MOST_FRAMES: usize = 2000;
+const MOST_FRAMES: usize = 5000;
 
 /// `find`, `match`, `gmatch`, `gfind` and `gsub`.
 pub(super) unsafe extern "C-unwind" fn bounded(state: *mut lua_State) -> c_int {

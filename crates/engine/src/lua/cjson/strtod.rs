@@ -2,14 +2,12 @@
 
 /// The longest beginning that is a number, and its length.
 pub(super) fn longest(text: &[u8]) -> Option<(f64, usize)> {
-    let (sign, start) = match text.first() {
-        Some(b'-') => (-1.0, 1),
-        Some(b'+') => (1.0, 1),
-        _ => (1.0, 0),
-    };
+    let is_negative = text.first() == Some(&b'-');
+    let start = usize::from(matches!(text.first(), Some(b'-' | b'+')));
     let rest = text.get(start..)?;
     let (number, length) = named(rest).or_else(|| hexadecimal(rest)).or_else(|| decimal(rest))?;
-    Some((sign * number, start + length))
+    // NaN has a sign too, so this is no multiplication.
+    Some((if is_negative { -number } else { number }, start + length))
 }
 
 fn named(text: &[u8]) -> Option<(f64, usize)> {
