@@ -235,6 +235,9 @@ impl<V> Dict<V> {
 impl<V> std::fmt::Debug for Dict<V> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The contents may be millions, and are users' data.
-        formatter.debug_struct("Dict").field("len", &self.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Dict")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ mod list;
 mod pending;
 mod set;
 mod sorted_set;
-mod stream;
+pub(crate) mod stream;
 mod value;
 
 pub(crate) use database::Database;

@@ -11,4 +11,4 @@ macro_rules! pending {
         }
     )*};
 }
-pending!(List Hash Set SortedSet Stream);
+pending!(List Hash Set SortedSet);
