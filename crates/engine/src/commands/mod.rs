@@ -14,6 +14,7 @@ mod hashes;
 mod hyperloglog;
 mod info;
 mod keys;
+mod lcs;
 mod lists;
 mod pubsub;
 mod scan;
@@ -163,6 +164,7 @@ impl Command {
 
 /// The commands of all families.
 static TABLE: &[&[Command]] = &[
+    bits::COMMANDS,
     clients::COMMANDS,
     command_info::COMMANDS,
     configuration::COMMANDS,
@@ -171,11 +173,14 @@ static TABLE: &[&[Command]] = &[
     hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
+    lcs::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
     sort::COMMANDS,
+    sorted_sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -17,3 +17,4 @@ pub(crate) use entry::{Entry, Kind, NEVER, Value};
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
 pub(crate) use set::{Member, Set};
+pub(crate) use sorted_set::{LexBound, SortedSet};
