@@ -21,7 +21,7 @@ use pattern::{Lookup, Pattern};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::write("sort", -2, sort).grows().keys_at(Keys::Sort),
-    Command::read("sort_ro", -2, sort_ro).key(),
+    Command::read("sort_ro", -2, sort_ro).keys_at(Keys::Sort),
 ];
 
 /// What SORT was told beside the key.
