@@ -57,7 +57,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
         let mut core = Self {
-            databases: (0..config.databases.max(1)).map(|_| Database::default()).collect(),
+            databases: (0..config.databases.max(1)).map(Database::new).collect(),
             clients: Clients::default(),
             blocked: Blocked::default(),
             pubsub: PubSub::default(),
@@ -133,22 +133,16 @@ impl Core {
     ) -> &mut Entry {
         let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
         #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
-        let (entry, is_new) =
-            self.databases[db].get_or_make(key, || Entry::new(id, empty(track), now));
+        let database = &mut self.databases[db];
+        let database_id = database.id();
+        let (entry, is_new) = database.get_or_make(key, || Entry::new(id, empty(track), now));
         if is_new {
             self.next_entry = id;
-            self.effects.made(id);
+            self.effects.made(id, database_id, key);
         } else {
             entry.access(now);
         }
         entry
-    }
-
-    /// A new identity for an entry.
-    pub(crate) fn new_id(&mut self) -> u64 {
-        self.next_entry += 1;
-        self.effects.made(self.next_entry);
-        self.next_entry
     }
 
     /// Puts a value in the place of whatever the key held; a spent one removes the key.
@@ -158,9 +152,11 @@ impl Core {
             return;
         }
         let (new, now) = (self.next_entry + 1, self.now());
-        let (id, old) = self.database(db).put(key, new, value, expires, now);
+        let database = self.database(db);
+        let database_id = database.id();
+        let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
-        self.effects.made(id);
+        self.effects.made(id, database_id, key);
         self.discard(old);
         self.announce(db, key, Some(by));
     }
@@ -182,12 +178,14 @@ impl Core {
 
     /// Puts an entry that keeps its identity (RENAME, MOVE, SWAPDB) in the place of whatever the key held.
     pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
-        self.effects.renamed(entry.id);
-        if let Some(old) = self.database(db).get(key) {
-            let old = old.id;
-            self.effects.gone(old);
+        let database = self.database(db);
+        let database_id = database.id();
+        if let Some(old) = database.remove(key) {
+            self.effects.gone(old.id);
+            self.discard(Some(old.value));
         }
         self.database(db).insert(key, entry);
+        self.effects.placed(database_id, key);
         self.announce(db, key, Some(by));
     }
 
@@ -220,13 +218,12 @@ impl Core {
     }
 
     pub(crate) fn set_expiry(&mut self, db: usize, key: &[u8], at: u64, by: Seat) -> bool {
-        if !self.database(db).set_expiry(key, at) {
+        let database = self.database(db);
+        let database_id = database.id();
+        if !database.set_expiry(key, at) {
             return false;
         }
-        if let Some(entry) = self.database(db).get(key) {
-            let id = entry.id;
-            self.effects.renamed(id);
-        }
+        self.effects.placed(database_id, key);
         self.announce(db, key, Some(by));
         true
     }
@@ -234,7 +231,8 @@ impl Core {
     /// Empties a database.
     pub(crate) fn flush(&mut self, db: usize) -> Database {
         let old = self.database(db).take_all();
-        self.effects.flushed(db);
+        let database_id = self.database(db).id();
+        self.effects.flushed(database_id, self.next_entry + 1);
         self.unit_changes += 1;
         let watched = self.watchers.get(&db).into_iter().flatten();
         let seats: Vec<Seat> = watched
@@ -250,7 +248,7 @@ impl Core {
     /// Exchanges two databases.
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
         self.databases.swap(first, second);
-        self.effects.swapped(first, second);
+        self.effects.swapped();
         self.unit_changes += 1;
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();
@@ -346,7 +344,8 @@ impl Core {
     /// Tells everybody who cares that a key is not what it was.
     fn announce(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
         self.unit_changes += 1;
-        self.effects.changed(db, key);
+        let database_id = self.database(db).id();
+        self.effects.changed(database_id, key);
         if !self.watchers.is_empty() {
             let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
             self.mark_dirty(&watching.unwrap_or_default());

@@ -10,7 +10,7 @@ use crate::client::Arrival;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::Core;
-use crate::effect::Recorder;
+use crate::effect::{Effect, Recorder, Taker};
 use crate::housekeeping::Housekeeper;
 use crate::session::Session;
 
@@ -65,11 +65,11 @@ pub struct Usage {
 }
 
 /// How an engine is set up.
-#[derive(Clone, Debug)]
 pub struct Options {
     config: Config,
     clock: Clock,
     seed: Option<u64>,
+    taker: Option<Taker>,
 }
 
 impl Default for Options {
@@ -78,6 +78,7 @@ impl Default for Options {
             config: Config::default(),
             clock: Clock::system(),
             seed: None,
+            taker: None,
         }
     }
 }
@@ -113,9 +114,18 @@ impl Options {
         self
     }
 
+    /// Hands over what each command, script or transaction has changed, as one batch of final states.
+    ///
+    /// Called under the engine's lock: it must be quick, and must not use the engine.
+    #[must_use]
+    pub fn on_change(mut self, taker: impl FnMut(&[Effect<'_>]) + Send + 'static) -> Self {
+        self.taker = Some(Box::new(taker));
+        self
+    }
+
     /// Starts an engine that lives in memory.
     pub fn start(self) -> Engine {
-        let core = Core::new(self.config, self.clock, Recorder::default(), self.seed);
+        let core = Core::new(self.config, self.clock, Recorder::with(self.taker), self.seed);
         let shared = Arc::new(Shared {
             core: Mutex::new(core),
             script: RunningScript::default(),
@@ -199,6 +209,12 @@ impl Shared {
 
     pub(crate) fn script(&self) -> &RunningScript {
         &self.script
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Options").field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 

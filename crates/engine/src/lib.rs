@@ -31,6 +31,7 @@ mod tracking;
 
 pub use clock::{Clock, ManualClock};
 pub use connection::{Connection, Pushes};
+pub use effect::{Effect, GroupState, PendingState, ValueKind};
 pub use engine::{Engine, Options, Usage};
 pub use error::{Error, ErrorKind};
 pub use resp::{Address, Endpoint, Limits, Server};

@@ -13,8 +13,10 @@ use super::entry::{Entry, NEVER, Value};
 const KEY_OVERHEAD: usize = size_of::<(Box<[u8]>, Entry)>() + 16;
 
 /// The keys of one database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Database {
+    /// What it is called whatever place SWAPDB gives it.
+    id: u64,
     keys: Dict<Entry>,
     /// What expires next comes first; the identity tells keys of one instant apart.
     expiries: BTreeMap<(u64, u64), Box<[u8]>>,
@@ -23,6 +25,21 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// An empty one for a place.
+    pub(crate) fn new(place: usize) -> Self {
+        Self {
+            id: u64::try_from(place).unwrap_or(u64::MAX),
+            keys: Dict::default(),
+            expiries: BTreeMap::new(),
+            memory: 0,
+        }
+    }
+
+    /// What it is called whatever place SWAPDB gives it.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -154,7 +171,13 @@ impl Database {
 
     /// Takes everything out, for the caller to drop where it does not hold up others.
     pub(crate) fn take_all(&mut self) -> Self {
-        std::mem::take(self)
+        let empty = Self {
+            id: self.id,
+            keys: Dict::default(),
+            expiries: BTreeMap::new(),
+            memory: 0,
+        };
+        std::mem::replace(self, empty)
     }
 
     fn forget(&mut self, entry: &Entry) {

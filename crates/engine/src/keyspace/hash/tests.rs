@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{Form, Hash, allocated};
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -15,7 +15,7 @@ use super::members::Members;
 use super::packed::Packed;
 use super::tree::{Key, Tree, Walk};
 use crate::keyspace::changes::Changes;
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 #[derive(Debug)]
 pub(super) struct Large {
