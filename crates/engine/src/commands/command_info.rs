@@ -88,9 +88,13 @@ fn describe(command: &Command) -> Reply {
     let (first, last, step) = match command.keys {
         Keys::Range { first, last, step } => (first, last, step),
         Keys::None => (0, 0, 0),
-        Keys::Counted { .. } | Keys::Streams | Keys::Sort => {
+        Keys::Counted { .. } | Keys::Streams => {
             flags.push(Reply::status("movablekeys"));
             (0, 0, 0)
+        }
+        Keys::Sort => {
+            flags.push(Reply::status("movablekeys"));
+            (1, 1, 1)
         }
     };
     Reply::Array(vec![
