@@ -47,7 +47,7 @@ fn pop_from_key(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Answer {
     if args.len() > 3 {
         return Err(Fault::SYNTAX);
     }
-    let count = if has_count { positive(args.int(2)?)? } else { 1 };
+    let count = if has_count { positive(args.at(2))? } else { 1 };
     let popped = pop(ctx, args.at(1), end, count)?;
     let entries = popped.into_iter().map(|(member, score)| (Reply::Bulk(member.into()), Reply::Double(score)));
     if has_count {
@@ -56,8 +56,8 @@ fn pop_from_key(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Answer {
     Ok(Reply::Array(entries.flat_map(|(member, score)| [member, score]).collect()))
 }
 
-fn positive(count: i64) -> Result<usize, Fault> {
-    usize::try_from(count).map_err(|_| NEGATIVE)
+fn positive(count: &[u8]) -> Result<usize, Fault> {
+    int(count).ok().and_then(|count| usize::try_from(count).ok()).ok_or(NEGATIVE)
 }
 
 pub(super) fn bzpopmin(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
