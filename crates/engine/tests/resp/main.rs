@@ -13,7 +13,9 @@
 
 mod addresses;
 mod breaches;
+mod clients;
 mod limits;
 mod pipelines;
+mod pushes;
 mod scene;
 mod shutdown;
