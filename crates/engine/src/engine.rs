@@ -46,6 +46,24 @@ pub(crate) struct RunningScript {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Busy;
 
+/// What an engine holds and has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Bytes of all keys and values.
+    pub memory: usize,
+    /// The most there were, as seen at the end of commands.
+    pub peak_memory: usize,
+    /// Bytes beyond which commands that need memory are refused.
+    pub max_memory: Option<usize>,
+    /// Keys in all databases.
+    pub keys: usize,
+    /// Connected clients, those in this process included.
+    pub clients: usize,
+    /// Commands processed since the start.
+    pub commands: u64,
+}
+
 /// How an engine is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -119,6 +137,32 @@ impl Engine {
     /// Only useful with a manual clock, after moving it; otherwise it happens by itself.
     pub fn tick(&self) {
         self.shared.lock().tick();
+    }
+
+    /// Sets how many bytes of data there may be before commands that need memory are refused; `None` is no limit.
+    pub fn set_max_memory(&self, bytes: Option<usize>) {
+        self.shared.lock().config.max_memory = bytes.unwrap_or(0);
+    }
+
+    /// Sets what AUTH asks clients of the RESP endpoint for; an empty one lets everybody in.
+    ///
+    /// Clients that are connected already stay.
+    pub fn set_password(&self, password: impl Into<Vec<u8>>) {
+        self.shared.lock().config.password = password.into();
+    }
+
+    /// What the engine holds, in figures.
+    pub fn usage(&self) -> Usage {
+        let core = self.shared.lock();
+        let limit = core.config.max_memory;
+        Usage {
+            memory: core.data_memory(),
+            peak_memory: core.stats.peak_memory.max(core.data_memory()),
+            max_memory: (limit > 0).then_some(limit),
+            keys: core.databases().iter().map(crate::keyspace::Database::len).sum(),
+            clients: core.clients.count(),
+            commands: core.stats.commands,
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -162,6 +162,7 @@ impl Core {
         }
         if self.unit_changes > 0 {
             self.stats.changes += self.unit_changes;
+            self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
             self.commit();
         }
         crate::tracking::flush(self);

@@ -31,6 +31,9 @@ mod tracking;
 
 pub use clock::{Clock, ManualClock};
 pub use connection::{Connection, Pushes};
-pub use engine::{Engine, Options};
+pub use engine::{Engine, Options, Usage};
 pub use error::{Error, ErrorKind};
 pub use resp::{Address, Endpoint, Limits, Server};
+
+/// The version of the engine.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

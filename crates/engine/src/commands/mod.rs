@@ -9,10 +9,12 @@ mod clients;
 mod command_info;
 mod configuration;
 mod connection;
+mod cursor;
 mod hashes;
 mod hyperloglog;
 mod info;
 mod keys;
+mod lcs;
 mod lists;
 mod pubsub;
 mod scan;
@@ -162,15 +164,23 @@ impl Command {
 
 /// The commands of all families.
 static TABLE: &[&[Command]] = &[
+    bits::COMMANDS,
     clients::COMMANDS,
     command_info::COMMANDS,
     configuration::COMMANDS,
     connection::COMMANDS,
+    hashes::COMMANDS,
+    hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
+    lcs::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
+    sort::COMMANDS,
+    sorted_sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

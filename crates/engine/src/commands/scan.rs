@@ -48,9 +48,7 @@ impl<'a> ScanOptions<'a> {
 
 /// A cursor as it was given out before.
 pub(super) fn cursor(argument: &[u8]) -> Result<u64, Fault> {
-    let text = std::str::from_utf8(argument).ok().map(|text| text.trim_start());
-    text.and_then(|text| text.strip_prefix('+').unwrap_or(text).parse().ok())
-        .ok_or(Fault::of("ERR invalid cursor"))
+    super::cursor::parse(argument)
 }
 
 /// The reply of every SCAN: where to go on, and what was found.

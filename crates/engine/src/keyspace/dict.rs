@@ -20,6 +20,7 @@ use std::sync::LazyLock;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 use segment::{SEGMENT_BUCKETS, Segment};
+pub(crate) use walk::sample_of;
 
 /// One seed for the process, so that a cursor stays meaningful when a map is replaced by an equal one.
 static HASHER: LazyLock<SeedableRandomState> =
@@ -235,6 +236,9 @@ impl<V> Dict<V> {
 impl<V> std::fmt::Debug for Dict<V> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The contents may be millions, and are users' data.
-        formatter.debug_struct("Dict").field("len", &self.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Dict")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

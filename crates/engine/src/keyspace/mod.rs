@@ -4,7 +4,7 @@ mod database;
 mod dict;
 mod entry;
 mod hash;
-mod hyperloglog;
+pub(crate) mod hyperloglog;
 mod list;
 mod packed;
 mod set;
@@ -14,3 +14,7 @@ mod value;
 
 pub(crate) use database::Database;
 pub(crate) use entry::{Entry, Kind, NEVER, Value};
+pub(crate) use hash::Hash;
+pub(crate) use list::List;
+pub(crate) use set::{Member, Set};
+pub(crate) use sorted_set::{LexBound, SortedSet};

@@ -6,15 +6,7 @@
 //! Next: `chunk.rs` (the flag that keeps a name from being noted twice), `mod.rs`.
 
 use super::chunk::{Chunk, ChunkId};
-
-/// What changed since the last time it was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Dirt<P> {
-    /// Everything: what was written before is void.
-    Whole,
-    /// These parts; one that exists no more is gone.
-    Parts(Vec<P>),
-}
+use crate::keyspace::value::Dirt;
 
 /// The memory of changes.
 #[derive(Debug)]

@@ -157,6 +157,31 @@ impl Chunk {
         ordinals
     }
 
+    /// The offset of the first item that equals `value`.
+    pub(super) fn find(&self, value: &[u8]) -> Option<usize> {
+        let mut rest = self.packed();
+        while let Some((item, total)) = entry::first(rest) {
+            if item == value {
+                return Some(self.used() - rest.len());
+            }
+            rest = rest.get(total..).unwrap_or_default();
+        }
+        None
+    }
+
+    /// The offset of the last item that equals `value`.
+    pub(super) fn find_last(&self, value: &[u8]) -> Option<usize> {
+        let mut rest = self.packed();
+        while let Some((item, total)) = entry::last(rest) {
+            let offset = rest.len() - total;
+            if item == value {
+                return Some(offset);
+            }
+            rest = rest.get(..offset).unwrap_or_default();
+        }
+        None
+    }
+
     /// Calls `found` with number, offset and entry length of every item that equals `value`.
     #[inline]
     fn each_match(&self, value: &[u8], mut found: impl FnMut(u32, usize, usize)) {
@@ -381,11 +406,11 @@ impl Chunk {
         self.start = self.buffer.len() - used;
     }
 
-    /// Shrinks a buffer that is mostly empty.
+    /// Shrinks a buffer that is less than half full.
     fn give_back(&mut self) {
         let capacity = self.buffer.capacity();
-        if capacity > SMALL_BUFFER && self.used() < capacity / 4 {
-            self.resize(self.used() * 2);
+        if capacity > SMALL_BUFFER && self.used() < capacity / 2 {
+            self.resize(self.used() + self.used() / 4);
         }
     }
 

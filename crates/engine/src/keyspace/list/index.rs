@@ -24,6 +24,8 @@ const COUNTED: u32 = 1 << 31;
 /// Items in one shard when the index is built.
 const SHARD_ITEMS: usize = 16_384;
 const MAX_SHARDS: usize = 1024;
+/// Tables below this are never made smaller.
+const SMALL_TABLE: usize = 256;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -164,8 +166,13 @@ impl ValueIndex {
         };
         if entry.get().place > COUNTED + 1 {
             entry.get_mut().place -= 1;
-        } else {
-            entry.remove();
+            return;
+        }
+        entry.remove();
+        if shard.capacity() > SMALL_TABLE && shard.len() < shard.capacity() / 4 {
+            let before = shard.allocation_size();
+            shard.shrink_to(shard.len() * 2, |entry| spread(entry.hash));
+            self.heap = self.heap + shard.allocation_size() - before;
         }
     }
 

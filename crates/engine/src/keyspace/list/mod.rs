@@ -22,7 +22,6 @@ mod sequence;
 mod tests;
 
 use changes::Changes;
-pub(crate) use changes::Dirt;
 pub(crate) use chunk::ChunkId;
 use index::ValueIndex;
 pub(crate) use iter::Range;
@@ -31,7 +30,6 @@ pub(crate) use parts::Part;
 use sequence::Sequence;
 
 /// A list of byte strings.
-#[derive(Debug)]
 pub(crate) struct List {
     sequence: Sequence,
     names: Names,
@@ -119,5 +117,14 @@ impl Clone for List {
             index: None,
             walked: 0,
         }
+    }
+}
+
+impl std::fmt::Debug for List {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("List")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

@@ -5,9 +5,10 @@
 //! Reading checks every byte and refuses what no list can have written.
 //! Next: `changes.rs` (which parts to write), `names.rs` (their order).
 
+use super::List;
 use super::chunk::{Chunk, ChunkId, Items};
 use super::names::Names;
-use super::{Dirt, List};
+use crate::keyspace::value::Dirt;
 
 /// One chunk as a journal sees it.
 #[derive(Debug, Clone, Copy)]

@@ -21,7 +21,7 @@ const LONG: usize = 512;
 /// An index is dropped below this length.
 const SHORT: usize = 256;
 /// Walks over the whole list that pay for an index.
-const WALKS: usize = 2;
+const WALKS: usize = 4;
 /// Changes per item, without a search, after which an index is given up.
 const IDLE: usize = 4;
 
@@ -41,6 +41,9 @@ impl List {
         } else {
             usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX)
         };
+        if limit == 1 {
+            return self.remove_one(value, from);
+        }
         let mut found: SmallVec<[(ChunkId, usize); 4]> = SmallVec::new();
         let mut left = limit;
         self.search(value, from, |chunk, _| {
@@ -63,6 +66,38 @@ impl List {
         }
         self.review_index();
         removed
+    }
+
+    /// The common case: one walk over the chunk, from the right end.
+    fn remove_one(&mut self, value: &[u8], from: End) -> usize {
+        let mut found = None;
+        self.search(value, from, |chunk, _| {
+            let offset = if from == End::Head {
+                chunk.find(value)
+            } else {
+                chunk.find_last(value)
+            };
+            found = offset.map(|offset| (chunk.id, offset));
+            if found.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        let Some((id, offset)) = found else { return 0 };
+        let Some(place) = self.sequence.find(id) else {
+            return 0;
+        };
+        self.sequence.edit(place, |chunk| {
+            self.changes.note(chunk);
+            chunk.remove(offset);
+            if let Some(index) = &mut self.index {
+                index.remove(value, chunk.handle);
+            }
+        });
+        self.tidy(place);
+        self.review_index();
+        1
     }
 
     fn remove_in_chunk(&mut self, id: ChunkId, value: &[u8], spare: usize, limit: usize) -> usize {

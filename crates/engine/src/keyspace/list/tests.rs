@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use proptest::prelude::*;
 
 use super::index::Whereabouts;
-use super::{ChunkId, Dirt, List};
+use super::{ChunkId, List};
+use crate::keyspace::value::Dirt;
 
 #[derive(Debug, Clone)]
 enum Step {

@@ -10,13 +10,14 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 
 use super::Change;
-use super::dirt::{Changes, Dirt};
 use super::index::Index;
 use super::members::Members;
 use super::packed::Packed;
 use super::tree::{Key, Tree, Walk};
+use crate::keyspace::changes::Changes;
+use crate::keyspace::value::Dirt;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Large {
     members: Members,
     index: Index,
@@ -204,6 +205,19 @@ impl Large {
     #[cfg(test)]
     pub(super) fn recount(&self) -> usize {
         size_of::<Self>() + self.members.recount() + self.index.recount() + self.tree.recount()
+    }
+}
+
+/// A copy is a set no journal has written yet.
+impl Clone for Large {
+    fn clone(&self) -> Self {
+        Self {
+            members: self.members.clone(),
+            index: self.index.clone(),
+            tree: self.tree.clone(),
+            hasher: self.hasher.clone(),
+            changes: self.changes.as_ref().map(|_| Changes::whole()),
+        }
     }
 }
 

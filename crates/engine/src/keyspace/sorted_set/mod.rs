@@ -6,7 +6,6 @@
 //! Next: `large.rs`, `tree/mod.rs` (the order), `bound.rs` (borders of ranges).
 
 mod bound;
-mod dirt;
 mod entries;
 mod index;
 mod large;
@@ -21,10 +20,11 @@ use std::fmt;
 use std::ops::{Bound, Range};
 
 pub(crate) use bound::LexBound;
-pub(crate) use dirt::Dirt;
 pub(crate) use entries::Entries;
 use large::Large;
 use packed::Packed;
+
+use super::value::Dirt;
 
 /// What Redis calls its two encodings, and up to where it keeps the first.
 const LISTPACK_ENTRIES: usize = 128;

@@ -6,7 +6,8 @@ use std::ops::Bound;
 
 use proptest::prelude::*;
 
-use super::{Dirt, LexBound, SortedSet};
+use super::{LexBound, SortedSet};
+use crate::keyspace::value::Dirt;
 
 /// Scores by member; order is made by sorting, which is slow and obviously right.
 #[derive(Clone, Default)]
