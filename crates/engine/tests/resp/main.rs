@@ -12,6 +12,7 @@
 )]
 
 mod addresses;
+mod blocking;
 mod breaches;
 mod clients;
 mod limits;
