@@ -56,9 +56,11 @@ export class Normal {
 
   /** A delay that was given as a time has lost the milliseconds that passed meanwhile. */
   #delay(delay) {
-    const given = Math.ceil(Number(delay) / (10 * MINUTE)) * 10;
-    if (Number(delay) > DAY && !this.#isNear(Number(delay))) return 'more than a day';
-    return given > 0 && given * MINUTE - Number(delay) < MINUTE ? `${given}m` : this.value(delay);
+    const length = Number(delay);
+    if (Number.isNaN(length) || this.#isNear(length)) return this.value(delay);
+    if (length > DAY) return 'more than a day';
+    const given = Math.ceil(length / (10 * MINUTE)) * 10;
+    return given * MINUTE - length < MINUTE && given > 0 ? `${given}m` : this.value(delay);
   }
 
   #stringOrJson(text) {
