@@ -1,7 +1,7 @@
 // Values without what differs from run to run.
 //
 // A time of this run becomes `T`, one that lies ahead or behind `T+60m` (to ten minutes, so a busy machine changes
-// nothing); a full hour is one that a schedule named, and is kept. Times far from now were given by the tour and are
+// nothing); a full hour on another day is one that a schedule named, and is kept. Times far from now were given by the tour and are
 // kept; how long it is until then is not. UUIDs are numbered as they appear, stack traces lose all but their first line, JSON text is read, and the
 // order of an object's fields does not count.
 
@@ -99,7 +99,7 @@ export class Normal {
   }
 
   #time(time) {
-    if (time % HOUR === 0) return new Date(time).toISOString();
+    if (time % (15 * MINUTE) === 0 && Math.abs(time - this.#began) > DAY) return new Date(time).toISOString();
     const minutes = Math.round((time - this.#began) / (10 * MINUTE)) * 10;
     if (minutes === 0) return 'T';
     return minutes > 0 ? `T+${minutes}m` : `T-${-minutes}m`;
