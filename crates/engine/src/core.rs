@@ -140,7 +140,10 @@ impl Core {
         empty: impl FnOnce(bool) -> Value,
     ) -> &mut Entry {
         let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
-        #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "SELECT and its like have checked the number"
+        )]
         let database = &mut self.databases[db];
         let database_id = database.id();
         let (entry, is_new) = database.get_or_make(key, || Entry::new(id, empty(track), now));

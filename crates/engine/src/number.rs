@@ -53,7 +53,12 @@ fn is_written_as_zero(text: &str) -> bool {
         Some(digits) => (digits, ['p', 'P']),
         None => (digits, ['e', 'E']),
     };
-    digits.split(exponent).next().unwrap_or_default().bytes().all(|byte| matches!(byte, b'0' | b'.'))
+    digits
+        .split(exponent)
+        .next()
+        .unwrap_or_default()
+        .bytes()
+        .all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 /// `0x1f.8p3`, which strtod takes too.
