@@ -10,7 +10,7 @@ mod list;
 mod packed;
 mod set;
 mod sorted_set;
-mod stream;
+pub(crate) mod stream;
 
 pub(crate) use database::Database;
 pub(crate) use dirt::Dirt;

@@ -25,7 +25,13 @@ pub(crate) struct Comparer {
 
 impl Comparer {
     /// Compares one reply and remembers it.
-    pub(crate) fn agree(&mut self, client: usize, arguments: &Arguments, left: &Frame, right: &Frame) -> bool {
+    pub(crate) fn agree(
+        &mut self,
+        client: usize,
+        arguments: &Arguments,
+        left: &Frame,
+        right: &Frame,
+    ) -> bool {
         let name = name_of(arguments);
         let agreed = match name.as_str() {
             "EXEC" => self.transactions_agree(client, left, right),
@@ -50,7 +56,8 @@ impl Comparer {
     }
 
     fn transactions_agree(&self, client: usize, left: &Frame, right: &Frame) -> bool {
-        let (Frame::Array(ours), Frame::Array(theirs), Some(queued)) = (left, right, self.queued.get(&client))
+        let (Frame::Array(ours), Frame::Array(theirs), Some(queued)) =
+            (left, right, self.queued.get(&client))
         else {
             return left == right;
         };
@@ -84,7 +91,13 @@ fn agree(
         return false;
     }
     match name {
-        "SMEMBERS" | "SUNION" | "SINTER" | "SDIFF" | "KEYS" | "PUBSUB CHANNELS" | "PUBSUB SHARDCHANNELS"
+        "SMEMBERS"
+        | "SUNION"
+        | "SINTER"
+        | "SDIFF"
+        | "KEYS"
+        | "PUBSUB CHANNELS"
+        | "PUBSUB SHARDCHANNELS"
         | "COMMAND LIST" => sorted(left) == sorted(right),
         "HKEYS" | "HVALS" if !is_compact(arguments, previous) => sorted(left) == sorted(right),
         "HGETALL" if !is_compact(arguments, previous) => sorted_pairs(left) == sorted_pairs(right),
@@ -94,15 +107,16 @@ fn agree(
         "SPOP" | "SRANDMEMBER" | "HRANDFIELD" | "ZRANDMEMBER" | "RANDOMKEY" => {
             random::agree(arguments, previous, left, right)
         }
-        "TIME" | "CLIENT ID" | "INFO" | "CLIENT LIST" | "CLIENT INFO" | "HELLO" | "LASTSAVE" | "MEMORY USAGE"
-        | "CLIENT GETREDIR"
-        | "OBJECT FREQ" => are_alike(left, right),
+        "TIME" | "CLIENT ID" | "INFO" | "CLIENT LIST" | "CLIENT INFO" | "HELLO" | "LASTSAVE"
+        | "MEMORY USAGE" | "CLIENT GETREDIR" | "OBJECT FREQ" => are_alike(left, right),
         // A small iteration in one step: the order and the cursor are the table's.
         "SCAN" | "HSCAN" | "SSCAN" | "ZSCAN" => are_alike(left, right),
         "SORT" | "SORT_RO" if is_sorted_openly(arguments) => are_alike(left, right),
         "COMMAND INFO" => deeply_sorted(left) == deeply_sorted(right),
         "XPENDING" => pending_agree(left, right),
-        "XINFO STREAM" | "XINFO CONSUMERS" | "XINFO GROUPS" | "CLIENT TRACKINGINFO" => described_agree(left, right),
+        "XINFO STREAM" | "XINFO CONSUMERS" | "XINFO GROUPS" | "CLIENT TRACKINGINFO" => {
+            described_agree(left, right)
+        }
         _ => false,
     }
 }
@@ -161,7 +175,10 @@ fn are_close(left: &Frame, right: &Frame, tolerance: i64) -> bool {
 
 /// Of one kind and shape, whatever the figures.
 fn are_alike(left: &Frame, right: &Frame) -> bool {
-    let lengths = (left.items().map(<[Frame]>::len), right.items().map(<[Frame]>::len));
+    let lengths = (
+        left.items().map(<[Frame]>::len),
+        right.items().map(<[Frame]>::len),
+    );
     std::mem::discriminant(left) == std::mem::discriminant(right) && lengths.0 == lengths.1
 }
 
@@ -233,10 +250,18 @@ fn without_open_order(frames: &[Frame]) -> Vec<Frame> {
     let mut frames = frames.to_vec();
     let mut start = 0;
     while start < frames.len() {
-        let end = start + 1 + frames[start + 1..].iter().take_while(|next| belong(&frames[start], next)).count();
+        let end = start
+            + 1
+            + frames[start + 1..]
+                .iter()
+                .take_while(|next| belong(&frames[start], next))
+                .count();
         if kind(&frames[start]) == Some(b"pmessage") {
             frames[start..end].sort();
-        } else if matches!(kind(&frames[start]), Some(b"unsubscribe" | b"punsubscribe" | b"sunsubscribe")) {
+        } else if matches!(
+            kind(&frames[start]),
+            Some(b"unsubscribe" | b"punsubscribe" | b"sunsubscribe")
+        ) {
             sort_farewells(&mut frames[start..end]);
         }
         start = end;
@@ -260,7 +285,10 @@ fn belong(first: &Frame, next: &Frame) -> bool {
 
 /// The names are in any order, the count of what is left goes down regardless.
 fn sort_farewells(frames: &mut [Frame]) {
-    let mut names: Vec<Frame> = frames.iter().map(|frame| frame.items().unwrap_or_default()[1].clone()).collect();
+    let mut names: Vec<Frame> = frames
+        .iter()
+        .map(|frame| frame.items().unwrap_or_default()[1].clone())
+        .collect();
     names.sort();
     for (frame, name) in frames.iter_mut().zip(names) {
         if let Frame::Array(items) | Frame::Push(items) = frame {

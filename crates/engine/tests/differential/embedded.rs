@@ -41,7 +41,11 @@ impl Embedded {
         let engine = Options::default().clock(clock).start();
         let server = {
             let _inside = runtime.enter();
-            engine.endpoint().listen_on(Address::Unix(socket.clone())).spawn().expect("the endpoint listens")
+            engine
+                .endpoint()
+                .listen_on(Address::Unix(socket.clone()))
+                .spawn()
+                .expect("the endpoint listens")
         };
         turn(&runtime);
         let control = open(&socket);

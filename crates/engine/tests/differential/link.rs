@@ -20,12 +20,21 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn open(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).expect("a server listens on its socket");
-        stream.set_read_timeout(Some(SILENCE)).expect("a time-out can be set");
-        Self { stream, id: 0, input: Vec::new(), parsed: 0 }
+        stream
+            .set_read_timeout(Some(SILENCE))
+            .expect("a time-out can be set");
+        Self {
+            stream,
+            id: 0,
+            input: Vec::new(),
+            parsed: 0,
+        }
     }
 
     pub(crate) fn set_blocking(&self, is_blocking: bool) {
-        self.stream.set_nonblocking(!is_blocking).expect("a socket can be set so");
+        self.stream
+            .set_nonblocking(!is_blocking)
+            .expect("a socket can be set so");
     }
 
     /// Writes what the socket takes; nothing once the server has closed it, which the comparison sees.

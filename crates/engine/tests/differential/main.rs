@@ -39,7 +39,10 @@ use side::Side;
 
 /// The oracle and its subject; with `OXHERD_DIFFERENTIAL_SUBJECT=redis`, a second server, to test these tests.
 fn sides() -> (Box<dyn Side>, Box<dyn Side>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let oracle = Box::new(real::RealServer::start(&runtime));
     match std::env::var("OXHERD_DIFFERENTIAL_SUBJECT").as_deref() {
         Ok("redis") => (oracle, Box::new(real::RealServer::start(&runtime))),

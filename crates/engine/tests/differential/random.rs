@@ -64,7 +64,10 @@ fn flat(frame: &Frame) -> Vec<Vec<u8>> {
 
 fn shape(frame: &Frame) -> Vec<usize> {
     let items = frame.items().unwrap_or_default();
-    items.iter().map(|item| item.items().map_or(0, <[Frame]>::len)).collect()
+    items
+        .iter()
+        .map(|item| item.items().map_or(0, <[Frame]>::len))
+        .collect()
 }
 
 fn is_distinct(members: &[Vec<u8>]) -> bool {

@@ -39,7 +39,12 @@ impl RealServer {
         let mut control = open(&socket);
         // Keys must expire by being looked at, because the moment of the background sweep is not ours to choose.
         call(&mut control, &[b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0"]);
-        Self { _server: server, socket, control, clients: Vec::new() }
+        Self {
+            _server: server,
+            socket,
+            control,
+            clients: Vec::new(),
+        }
     }
 }
 
@@ -72,7 +77,10 @@ impl Side for RealServer {
 
     fn send(&mut self, client: usize, bytes: &[u8]) {
         let written = self.clients[client].write(bytes);
-        assert!(written == bytes.len() || written == 0, "the server takes what it is sent, or has closed");
+        assert!(
+            written == bytes.len() || written == 0,
+            "the server takes what it is sent, or has closed"
+        );
     }
 
     fn replies(&mut self, client: usize, count: usize) -> Vec<Frame> {

@@ -102,7 +102,12 @@ pub(crate) const EVERYTHING: Family = Family {
         streams::STREAM_FORMS,
         streams::GROUP_FORMS,
     ],
-    pools: &[OTHER_KEYS, "k a b str list set words hash zset stream missing", collections::SORT_POOLS, streams::POOLS],
+    pools: &[
+        OTHER_KEYS,
+        "k a b str list set words hash zset stream missing",
+        collections::SORT_POOLS,
+        streams::POOLS,
+    ],
     ..PLAIN
 };
 
@@ -116,11 +121,23 @@ pub(crate) struct Generator {
 
 impl Generator {
     pub(crate) fn new(family: &'static Family, mut knows: impl FnMut(&Form) -> bool) -> Self {
-        let mut forms: Vec<Form> = family.forms.iter().flat_map(|text| Form::parse_all(text)).collect();
+        let mut forms: Vec<Form> = family
+            .forms
+            .iter()
+            .flat_map(|text| Form::parse_all(text))
+            .collect();
         forms.retain(&mut knows);
         let setup = family.setup.lines().filter(|line| !line.is_empty());
-        let setup = setup.filter(|line| Form::parse_all(line).iter().all(&mut knows)).map(setup_step).collect();
-        Self { family, forms, setup, pools: Pools::new(&family.pools.join("\n")) }
+        let setup = setup
+            .filter(|line| Form::parse_all(line).iter().all(&mut knows))
+            .map(setup_step)
+            .collect();
+        Self {
+            family,
+            forms,
+            setup,
+            pools: Pools::new(&family.pools.join("\n")),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -145,21 +162,33 @@ impl Generator {
                 client = random.usize(..self.family.clients);
             }
             let mut ticket = random.u32(..weights);
-            let form = self.forms.iter().find(|form| match ticket.checked_sub(form.weight) {
-                Some(rest) => {
-                    ticket = rest;
-                    false
-                }
-                None => true,
-            });
+            let form = self
+                .forms
+                .iter()
+                .find(|form| match ticket.checked_sub(form.weight) {
+                    Some(rest) => {
+                        ticket = rest;
+                        false
+                    }
+                    None => true,
+                });
             let commands = form.expect("weights add up").generate(&mut random, &self.pools);
-            let made = commands.into_iter().map(|arguments| self.step(client, arguments, &mut random));
+            let made = commands
+                .into_iter()
+                .map(|arguments| self.step(client, arguments, &mut random));
             let made: Vec<Step> = made.collect();
-            if !made.iter().any(|step| step.kind == Kind::Command && is_hazardous(&step.arguments)) {
+            if !made
+                .iter()
+                .any(|step| step.kind == Kind::Command && is_hazardous(&step.arguments))
+            {
                 steps.extend(made);
             }
         }
-        Sequence { protocols, is_stepwise: self.family.is_stepwise, steps }
+        Sequence {
+            protocols,
+            is_stepwise: self.family.is_stepwise,
+            steps,
+        }
     }
 
     fn step(&self, client: usize, mut arguments: Arguments, random: &mut Rng) -> Step {

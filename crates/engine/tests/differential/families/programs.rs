@@ -3,7 +3,13 @@
 use super::{Family, OTHER_KEYS, PLAIN};
 use super::{collections, keyspace, sorted, streams, strings};
 
-pub(crate) const SCRIPTS: Family = Family { name: "scripts", forms: &[SCRIPT_FORMS], pools: &[OTHER_KEYS, SCRIPT_POOLS], length: 60, ..PLAIN };
+pub(crate) const SCRIPTS: Family = Family {
+    name: "scripts",
+    forms: &[SCRIPT_FORMS],
+    pools: &[OTHER_KEYS, SCRIPT_POOLS],
+    length: 60,
+    ..PLAIN
+};
 pub(crate) const TRANSACTIONS: Family = Family {
     name: "transactions",
     forms: &[
