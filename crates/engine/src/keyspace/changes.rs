@@ -2,7 +2,7 @@
 //!
 //! A plain list that is tidied whenever it has doubled: a counter that is raised a million times between two
 //! questions stays one entry, and noting a change costs one allocation and no look-up.
-use super::value::Dirt;
+use super::dirt::Dirt;
 
 /// Below this many names nothing is tidied.
 const SMALLEST: usize = 64;
@@ -18,7 +18,11 @@ pub(super) struct Changes {
 impl Changes {
     /// For a collection of which the journal knows nothing that could be amended.
     pub(super) fn whole() -> Self {
-        Self { whole: true, names: Vec::new(), tidy_at: SMALLEST }
+        Self {
+            whole: true,
+            names: Vec::new(),
+            tidy_at: SMALLEST,
+        }
     }
 
     pub(super) fn note(&mut self, name: &[u8]) {
@@ -62,7 +66,9 @@ mod tests {
             changes.note(format!("{}", number % 100).as_bytes());
             assert!(changes.names.len() <= 200);
         }
-        let Dirt::Parts(parts) = changes.take() else { panic!("nothing was replaced as a whole") };
+        let Dirt::Parts(parts) = changes.take() else {
+            panic!("nothing was replaced as a whole")
+        };
         assert_eq!(parts.len(), 100);
         assert_eq!(changes.take(), Dirt::Parts(Vec::new()));
     }

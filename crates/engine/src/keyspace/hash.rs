@@ -10,9 +10,9 @@ mod small;
 mod tests;
 
 use super::changes::Changes;
-use super::dict::Dict;
+use super::dict::{Dict, sample_of};
+use super::dirt::Dirt;
 use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
-use super::value::Dirt;
 
 /// `hash-max-listpack-value`: beyond it `OBJECT ENCODING` says `hashtable`, whatever the form is here.
 const LISTPACK_VALUE: usize = 64;
@@ -99,7 +99,10 @@ impl Hash {
     {
         let pairs = pairs.into_iter();
         if let Form::Small(packed) = &mut self.0 {
-            let needed: usize = pairs.clone().map(|(field, value)| small::entry_size(field, value)).sum();
+            let needed: usize = pairs
+                .clone()
+                .map(|(field, value)| small::entry_size(field, value))
+                .sum();
             if packed.count == 0 && packed.used() + needed <= PACKED_BYTES {
                 packed.reserve(needed);
             }
@@ -119,9 +122,7 @@ impl Hash {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         match &self.0 {
             Form::Small(packed) => Either::Small(small::iter(packed)),
-            Form::Large(large) => {
-                Either::Large(large.values.iter().map(|(field, value)| (field, &**value)))
-            }
+            Form::Large(large) => Either::Large(large.values.iter().map(|(field, value)| (field, &**value))),
         }
     }
 
@@ -130,7 +131,24 @@ impl Hash {
         match &self.0 {
             Form::Small(packed) if packed.count == 0 => None,
             Form::Small(packed) => small::iter(packed).nth(random.usize(..usize::from(packed.count))),
-            Form::Large(large) => large.values.random(random).map(|(field, value)| (field, &**value)),
+            Form::Large(large) => large
+                .values
+                .random(random)
+                .map(|(field, value)| (field, &**value)),
+        }
+    }
+
+    /// So many different fields, or all when there are fewer; each choice is as likely as every other.
+    pub(crate) fn sample(&self, count: usize, random: &mut fastrand::Rng) -> Vec<(&[u8], &[u8])> {
+        match &self.0 {
+            Form::Small(packed) => sample_of(small::iter(packed).collect(), count, random),
+            Form::Large(large) => {
+                let sample = large.values.sample(count, random);
+                sample
+                    .into_iter()
+                    .map(|(field, value)| (field, &**value))
+                    .collect()
+            }
         }
     }
 
@@ -149,9 +167,7 @@ impl Hash {
     pub(crate) fn memory(&self) -> usize {
         match &self.0 {
             Form::Small(packed) => packed.memory(),
-            Form::Large(large) => {
-                allocated(size_of::<Large>()) + large.values.table_memory() + large.bytes
-            }
+            Form::Large(large) => allocated(size_of::<Large>()) + large.values.table_memory() + large.bytes,
         }
     }
 
@@ -174,7 +190,11 @@ impl Hash {
     fn enlarge(&mut self) -> &mut Large {
         if let Form::Small(packed) = &self.0 {
             let changes = packed.track.then(Changes::whole);
-            let mut large = Box::new(Large { values: Dict::new(), bytes: 0, changes });
+            let mut large = Box::new(Large {
+                values: Dict::new(),
+                bytes: 0,
+                changes,
+            });
             for (field, value) in small::iter(packed) {
                 large.set(field, value);
             }
@@ -184,6 +204,16 @@ impl Hash {
             Form::Large(large) => large,
             Form::Small(_) => unreachable!("a small hash was replaced just now"),
         }
+    }
+}
+
+impl std::fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The contents may be millions, and are users' data.
+        formatter
+            .debug_struct("Hash")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,17 +238,13 @@ impl Large {
     }
 
     fn remove(&mut self, field: &[u8]) -> bool {
-        let Some((_, value)) = self.values.remove(field) else { return false };
+        let Some((_, value)) = self.values.remove(field) else {
+            return false;
+        };
         self.bytes -= allocated(field.len()) + allocated(value.len());
         if let Some(changes) = &mut self.changes {
             changes.note(field);
         }
         true
-    }
-}
-
-impl std::fmt::Debug for Hash {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Hash").field("len", &self.len()).finish_non_exhaustive()
     }
 }

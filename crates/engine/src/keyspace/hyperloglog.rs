@@ -40,6 +40,7 @@ pub(crate) fn empty() -> Vec<u8> {
     value.push(SPARSE);
     value.resize(HEADER, 0);
     value.extend(sparse::EMPTY);
+    outdate(&mut value);
     value
 }
 
@@ -108,7 +109,12 @@ fn make_dense(value: &mut Vec<u8>) -> Result<(), Corrupted> {
     }
     value.resize(HEADER + dense::BYTES, 0);
     let room = value.get_mut(HEADER..).unwrap_or_default();
-    for (index, &level) in registers.levels().iter().enumerate().filter(|&(_, &level)| level > 0) {
+    for (index, &level) in registers
+        .levels()
+        .iter()
+        .enumerate()
+        .filter(|&(_, &level)| level > 0)
+    {
         dense::raise(room, index, level);
     }
     Ok(())
@@ -116,7 +122,10 @@ fn make_dense(value: &mut Vec<u8>) -> Result<(), Corrupted> {
 
 /// The count, and whether it had to be worked out and was written to the header.
 pub(crate) fn count(value: &mut [u8]) -> Result<(u64, bool), Corrupted> {
-    let cached = value.get(COUNT_AT..HEADER).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+    let cached = value
+        .get(COUNT_AT..HEADER)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u64::from_le_bytes);
     if let Some(count) = cached.filter(|count| count >> 63 == 0) {
         return Ok((count, false));
     }

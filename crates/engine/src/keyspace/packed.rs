@@ -34,7 +34,13 @@ pub(super) struct Packed {
 
 impl Packed {
     pub(super) fn new(track: bool) -> Self {
-        Self { bytes: Box::default(), used: 0, count: 0, mark: 0, track }
+        Self {
+            bytes: Box::default(),
+            used: 0,
+            count: 0,
+            mark: 0,
+            track,
+        }
     }
 
     pub(super) fn used(&self) -> usize {

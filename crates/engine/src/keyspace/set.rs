@@ -11,9 +11,10 @@ mod words;
 mod tests;
 
 use super::changes::Changes;
-use super::dict::Dict;
+use super::dict::{Dict, sample_of};
+use super::dirt::Dirt;
 use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
-use super::value::Dirt;
+use crate::number::parse_int;
 
 /// The mark of a small set whose members are not all integers; otherwise it is the width of an integer.
 const WORDS: u8 = 0;
@@ -83,9 +84,7 @@ impl Set {
     pub(crate) fn contains(&self, member: &[u8]) -> bool {
         match &self.0 {
             Form::Small(packed) if packed.mark == WORDS => words::contains(packed, member),
-            Form::Small(packed) => {
-                integers::parse(member).is_some_and(|number| integers::contains(packed, number))
-            }
+            Form::Small(packed) => parse_int(member).is_some_and(|number| integers::contains(packed, number)),
             Form::Large(large) => large.members.contains(member),
         }
     }
@@ -107,7 +106,7 @@ impl Set {
                 Some(is_new) => is_new,
                 None => self.enlarge().add(member),
             },
-            Form::Small(packed) => match integers::parse(member) {
+            Form::Small(packed) => match parse_int(member) {
                 Some(number) => match integers::add(packed, number) {
                     Some(is_new) => is_new,
                     None => self.enlarge().add(member),
@@ -129,9 +128,7 @@ impl Set {
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.0 {
             Form::Small(packed) if packed.mark == WORDS => words::remove(packed, member),
-            Form::Small(packed) => {
-                integers::parse(member).is_some_and(|number| integers::remove(packed, number))
-            }
+            Form::Small(packed) => parse_int(member).is_some_and(|number| integers::remove(packed, number)),
             Form::Large(large) => large.remove(member),
         }
     }
@@ -142,10 +139,10 @@ impl Set {
             Form::Small(packed) if packed.mark == WORDS => {
                 Either::Small(Either::Small(words::iter(packed).map(Member::Bytes)))
             }
-            Form::Small(packed) => {
-                Either::Small(Either::Large(integers::iter(packed).map(Member::Integer)))
+            Form::Small(packed) => Either::Small(Either::Large(integers::iter(packed).map(Member::Integer))),
+            Form::Large(large) => {
+                Either::Large(large.members.iter().map(|(member, ())| Member::Bytes(member)))
             }
-            Form::Large(large) => Either::Large(large.members.iter().map(|(member, ())| Member::Bytes(member))),
         }
     }
 
@@ -161,7 +158,24 @@ impl Set {
                     integers::iter(packed).nth(index).map(Member::Integer)
                 }
             }
-            Form::Large(large) => large.members.random(random).map(|(member, ())| Member::Bytes(member)),
+            Form::Large(large) => large
+                .members
+                .random(random)
+                .map(|(member, ())| Member::Bytes(member)),
+        }
+    }
+
+    /// So many different members, or all when there are fewer; each choice is as likely as every other.
+    pub(crate) fn sample(&self, count: usize, random: &mut fastrand::Rng) -> Vec<Member<'_>> {
+        match &self.0 {
+            Form::Small(_) => sample_of(self.iter().collect(), count, random),
+            Form::Large(large) => {
+                let sample = large.members.sample(count, random);
+                sample
+                    .into_iter()
+                    .map(|(member, ())| Member::Bytes(member))
+                    .collect()
+            }
         }
     }
 
@@ -188,9 +202,7 @@ impl Set {
     pub(crate) fn memory(&self) -> usize {
         match &self.0 {
             Form::Small(packed) => packed.memory(),
-            Form::Large(large) => {
-                allocated(size_of::<Large>()) + large.members.table_memory() + large.bytes
-            }
+            Form::Large(large) => allocated(size_of::<Large>()) + large.members.table_memory() + large.bytes,
         }
     }
 
@@ -228,7 +240,11 @@ impl Set {
     fn enlarge(&mut self) -> &mut Large {
         if let Form::Small(packed) = &self.0 {
             let changes = packed.track.then(Changes::whole);
-            let mut large = Box::new(Large { members: Dict::new(), bytes: 0, changes });
+            let mut large = Box::new(Large {
+                members: Dict::new(),
+                bytes: 0,
+                changes,
+            });
             let mut buffer = itoa::Buffer::new();
             for member in self.iter() {
                 large.add(member.bytes(&mut buffer));
@@ -239,6 +255,16 @@ impl Set {
             Form::Large(large) => large,
             Form::Small(_) => unreachable!("a small set was replaced just now"),
         }
+    }
+}
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The contents may be millions, and are users' data.
+        formatter
+            .debug_struct("Set")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -263,11 +289,5 @@ impl Large {
             changes.note(member);
         }
         true
-    }
-}
-
-impl std::fmt::Debug for Set {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
     }
 }

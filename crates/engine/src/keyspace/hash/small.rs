@@ -24,7 +24,11 @@ fn find(packed: &Packed, field: &[u8]) -> Option<Place> {
         let (value_len, after) = take_length(after)?;
         if field_len == field.len() && after.starts_with(field) {
             let value = bytes.len() - after.len() + field_len;
-            return Some(Place { start, value, end: value + value_len });
+            return Some(Place {
+                start,
+                value,
+                end: value + value_len,
+            });
         }
         rest = after.get(field_len + value_len..)?;
     }
@@ -40,7 +44,11 @@ pub(super) fn set(packed: &mut Packed, field: &[u8], value: &[u8]) -> Option<boo
     let size = entry_size(field, value);
     let found = find(packed, field);
     let is_new = found.is_none();
-    let place = found.unwrap_or(Place { start: packed.used(), value: packed.used(), end: packed.used() });
+    let place = found.unwrap_or(Place {
+        start: packed.used(),
+        value: packed.used(),
+        end: packed.used(),
+    });
     if !is_new && place.end - place.value == value.len() {
         put(packed.bytes_mut().get_mut(place.value..place.end)?, value);
         return Some(false);
@@ -50,13 +58,18 @@ pub(super) fn set(packed: &mut Packed, field: &[u8], value: &[u8]) -> Option<boo
         return None;
     }
     let room = packed.splice(place.start, old, size);
-    put(put(put_length(put_length(room, field.len()), value.len()), field), value);
+    put(
+        put(put_length(put_length(room, field.len()), value.len()), field),
+        value,
+    );
     packed.count += u16::from(is_new);
     Some(is_new)
 }
 
 pub(super) fn remove(packed: &mut Packed, field: &[u8]) -> bool {
-    let Some(place) = find(packed, field) else { return false };
+    let Some(place) = find(packed, field) else {
+        return false;
+    };
     packed.splice(place.start, place.end - place.start, 0);
     packed.count -= 1;
     true

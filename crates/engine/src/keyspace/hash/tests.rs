@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{Form, Hash, allocated};
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -15,15 +15,18 @@ fn recount(hash: &Hash) -> usize {
         Form::Small(packed) => packed.memory(),
         Form::Large(large) => {
             let entries = large.values.iter();
-            let bytes: usize =
-                entries.map(|(field, value)| allocated(field.len()) + allocated(value.len())).sum();
+            let bytes: usize = entries
+                .map(|(field, value)| allocated(field.len()) + allocated(value.len()))
+                .sum();
             allocated(size_of::<super::Large>()) + large.values.table_memory() + bytes
         }
     }
 }
 
 fn all(hash: &Hash) -> Model {
-    hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect()
+    hash.iter()
+        .map(|(field, value)| (field.to_vec(), value.to_vec()))
+        .collect()
 }
 
 fn word(most: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -66,7 +69,9 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Remove(field) => prop_assert_eq!(hash.remove(&field), model.remove(&field).is_some()),
             Step::RemoveAny(number) => {
-                let Some(field) = model.keys().nth(number % model.len().max(1)).cloned() else { continue };
+                let Some(field) = model.keys().nth(number % model.len().max(1)).cloned() else {
+                    continue;
+                };
                 prop_assert!(hash.remove(&field));
                 prop_assert!(!hash.contains(&field));
                 model.remove(&field);
@@ -102,14 +107,31 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut scanned = Model::new();
     let mut cursor = 0;
     loop {
-        cursor = hash.scan(cursor, 7, |field, value| assert!(scanned.insert(field.into(), value.into()).is_none()));
+        cursor = hash.scan(cursor, 7, |field, value| {
+            assert!(scanned.insert(field.into(), value.into()).is_none());
+        });
         if cursor == 0 {
             break;
         }
     }
     prop_assert_eq!(&scanned, &model);
-    let random = hash.random(&mut fastrand::Rng::with_seed(1)).map(|(field, value)| (field.to_vec(), value.to_vec()));
+    let random = hash
+        .random(&mut fastrand::Rng::with_seed(1))
+        .map(|(field, value)| (field.to_vec(), value.to_vec()));
     prop_assert_eq!(random.is_none(), model.is_empty());
+    for count in [0, 1, model.len() / 4, model.len() + 1] {
+        let sample: Model = hash
+            .sample(count, &mut fastrand::Rng::with_seed(9))
+            .into_iter()
+            .map(|(field, value)| (field.to_vec(), value.to_vec()))
+            .collect();
+        prop_assert_eq!(sample.len(), count.min(model.len()));
+        prop_assert!(
+            sample
+                .iter()
+                .all(|(field, value)| model.get(field) == Some(value))
+        );
+    }
     prop_assert!(random.is_none_or(|(field, value)| model[&field] == value));
     Ok(())
 }
@@ -159,11 +181,16 @@ fn the_reported_encoding_follows_the_usual_thresholds() {
 
 #[test]
 fn a_hash_of_eight_fields_costs_little_more_than_its_text() {
-    let pairs: Vec<(String, String)> =
-        (0..8).map(|number| (format!("field{number}"), "v".repeat(25))).collect();
+    let pairs: Vec<(String, String)> = (0..8)
+        .map(|number| (format!("field{number}"), "v".repeat(25)))
+        .collect();
     let text: usize = pairs.iter().map(|(field, value)| field.len() + value.len()).sum();
-    let hash =
-        Hash::from_pairs(true, pairs.iter().map(|(field, value)| (field.as_bytes(), value.as_bytes())));
+    let hash = Hash::from_pairs(
+        true,
+        pairs
+            .iter()
+            .map(|(field, value)| (field.as_bytes(), value.as_bytes())),
+    );
     assert_eq!(hash.len(), 8);
     assert!(hash.memory() <= text + 40, "{} for {text}", hash.memory());
 }

@@ -13,7 +13,9 @@ pub(crate) struct Registers {
 
 impl Registers {
     pub(crate) fn new() -> Self {
-        Self { levels: vec![0; REGISTERS].into() }
+        Self {
+            levels: vec![0; REGISTERS].into(),
+        }
     }
 
     pub(super) fn levels(&self) -> &[u8] {

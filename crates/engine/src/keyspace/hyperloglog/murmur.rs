@@ -22,5 +22,8 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
 
 /// Up to eight bytes, the first being the lowest.
 fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, &byte| word << 8 | u64::from(byte))
 }

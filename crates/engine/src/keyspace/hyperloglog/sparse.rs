@@ -34,9 +34,21 @@ fn read(bytes: &[u8]) -> Option<Run> {
     let (&first, rest) = bytes.split_first()?;
     let low = usize::from(first & 0x3f);
     Some(match first >> 6 {
-        0 => Run { level: 0, len: low + 1, size: 1 },
-        1 => Run { level: 0, len: (low << 8 | usize::from(*rest.first()?)) + 1, size: 2 },
-        _ => Run { level: (first >> 2 & 0x1f) + 1, len: usize::from(first & 3) + 1, size: 1 },
+        0 => Run {
+            level: 0,
+            len: low + 1,
+            size: 1,
+        },
+        1 => Run {
+            level: 0,
+            len: (low << 8 | usize::from(*rest.first()?)) + 1,
+            size: 2,
+        },
+        _ => Run {
+            level: (first >> 2 & 0x1f) + 1,
+            len: usize::from(first & 3) + 1,
+            size: 1,
+        },
     })
 }
 
@@ -127,7 +139,9 @@ fn join(value: &mut Vec<u8>, mut at: usize) {
     let mut reach = JOIN_REACH;
     while reach > 0 {
         reach -= 1;
-        let Some(run) = value.get(at..).and_then(read) else { return };
+        let Some(run) = value.get(at..).and_then(read) else {
+            return;
+        };
         let next = value.get(at + run.size..).and_then(read);
         if let Some(next) = next
             && run.level > 0

@@ -69,7 +69,13 @@ fn registers_that_cannot_be_read_are_reported() {
 fn other_strings_are_not_taken_for_values() {
     let mut dense = seen(0..3000);
     dense.push(0);
-    for value in [&b""[..], b"HYLL", b"HYLL\x02\0\0\0\0\0\0\0\0\0\0\0\x7f\xff", b"hello, hyperloglog", &dense] {
+    for value in [
+        &b""[..],
+        b"HYLL",
+        b"HYLL\x02\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
+        b"hello, hyperloglog",
+        &dense,
+    ] {
         assert!(!is_valid(value));
     }
 }

@@ -6,29 +6,6 @@ const MOST: usize = 512;
 /// Bytes an integer takes to begin with.
 pub(super) const NARROWEST: u8 = 2;
 
-/// The integer that a member is the only usual spelling of.
-pub(super) fn parse(text: &[u8]) -> Option<i64> {
-    let (is_negative, digits) = match text.split_first()? {
-        (b'-', digits) => (true, digits),
-        _ => (false, text),
-    };
-    match digits {
-        [b'0'] if !is_negative => return Some(0),
-        [] | [b'0', ..] => return None,
-        _ if digits.len() > 19 => return None,
-        _ => {}
-    }
-    digits.iter().try_fold(0i64, |sum, &digit| {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        let digit = i64::from(digit - b'0');
-        // Negative numbers are built downwards, since the smallest has no positive counterpart.
-        let digit = if is_negative { -digit } else { digit };
-        sum.checked_mul(10)?.checked_add(digit)
-    })
-}
-
 fn width_of(number: i64) -> u8 {
     if i16::try_from(number).is_ok() {
         2
@@ -81,7 +58,9 @@ pub(super) fn iter(packed: &Packed) -> impl Iterator<Item = i64> {
 
 /// Adds a number and answers whether it is new; nothing happens if there would be too many.
 pub(super) fn add(packed: &mut Packed, number: i64) -> Option<bool> {
-    let Err(index) = search(packed, number) else { return Some(false) };
+    let Err(index) = search(packed, number) else {
+        return Some(false);
+    };
     if usize::from(packed.count) >= MOST {
         return None;
     }
@@ -108,7 +87,9 @@ fn widen(packed: &mut Packed, width: u8) {
 }
 
 pub(super) fn remove(packed: &mut Packed, number: i64) -> bool {
-    let Ok(index) = search(packed, number) else { return false };
+    let Ok(index) = search(packed, number) else {
+        return false;
+    };
     let width = usize::from(packed.mark);
     packed.splice(index * width, width, 0);
     packed.count -= 1;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Form, Member, Set, allocated, integers};
-use crate::keyspace::value::Dirt;
+use super::{Form, Member, Set, allocated, parse_int};
+use crate::keyspace::dirt::Dirt;
 
 type Model = BTreeSet<Vec<u8>>;
 
@@ -14,7 +14,11 @@ fn recount(set: &Set) -> usize {
     match &set.0 {
         Form::Small(packed) => packed.memory(),
         Form::Large(large) => {
-            let bytes: usize = large.members.iter().map(|(member, ())| allocated(member.len())).sum();
+            let bytes: usize = large
+                .members
+                .iter()
+                .map(|(member, ())| allocated(member.len()))
+                .sum();
             allocated(size_of::<super::Large>()) + large.members.table_memory() + bytes
         }
     }
@@ -110,9 +114,19 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
         }
     }
     prop_assert_eq!(&scanned, &model);
+    let mut random = fastrand::Rng::with_seed(9);
+    for count in [0, 1, model.len() / 4, model.len() + 1] {
+        let sample: Model = set
+            .sample(count, &mut random)
+            .into_iter()
+            .map(Member::to_vec)
+            .collect();
+        prop_assert_eq!(sample.len(), count.min(model.len()));
+        prop_assert!(sample.is_subset(&model));
+    }
     for member in &model {
         prop_assert!(set.contains_member(Member::Bytes(member)));
-        if let Some(number) = integers::parse(member) {
+        if let Some(number) = parse_int(member) {
             prop_assert!(set.contains_member(Member::Integer(number)));
         }
     }
@@ -125,22 +139,6 @@ proptest! {
     fn a_set_of_integers_is_a_set(steps in steps(integer().boxed())) { run(steps)?; }
     #[test]
     fn a_set_of_words_is_a_set(steps in steps(word().boxed())) { run(steps)?; }
-
-    #[test]
-    fn only_the_usual_spelling_is_an_integer(text in "-?[0-9]{0,20}") {
-        let usual = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
-        prop_assert_eq!(integers::parse(text.as_bytes()), usual);
-    }
-}
-
-#[test]
-fn the_limits_of_integers_are_integers() {
-    for text in ["0", "-1", "9223372036854775807", "-9223372036854775808"] {
-        assert_eq!(integers::parse(text.as_bytes()), text.parse().ok());
-    }
-    for text in ["", "-", "-0", "00", "+1", "9223372036854775808", "-9223372036854775809", "1a", " 1"] {
-        assert_eq!(integers::parse(text.as_bytes()), None, "{text}");
-    }
 }
 
 #[test]
@@ -178,9 +176,13 @@ fn the_reported_encoding_follows_the_usual_thresholds() {
 fn random_members_of_a_small_set_are_fair() {
     for members in [["1", "2", "3"], ["a", "b", "c"]] {
         let mut set = Set::new(false);
-        members.iter().for_each(|member| assert!(set.add(member.as_bytes())));
+        members
+            .iter()
+            .for_each(|member| assert!(set.add(member.as_bytes())));
         let mut random = fastrand::Rng::with_seed(2);
-        let picks: Vec<Vec<u8>> = (0..3000).map(|_| set.random(&mut random).unwrap().to_vec()).collect();
+        let picks: Vec<Vec<u8>> = (0..3000)
+            .map(|_| set.random(&mut random).unwrap().to_vec())
+            .collect();
         for member in members {
             let times = picks.iter().filter(|pick| **pick == member.as_bytes()).count();
             assert!((850..1150).contains(&times), "{times}");

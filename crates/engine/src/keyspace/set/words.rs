@@ -36,7 +36,9 @@ pub(super) fn add(packed: &mut Packed, member: &[u8]) -> Option<bool> {
 }
 
 pub(super) fn remove(packed: &mut Packed, member: &[u8]) -> bool {
-    let Some(place) = find(packed, member) else { return false };
+    let Some(place) = find(packed, member) else {
+        return false;
+    };
     packed.splice(place.start, place.len(), 0);
     packed.count -= 1;
     true
