@@ -53,7 +53,12 @@ fn is_written_as_zero(text: &str) -> bool {
         Some(digits) => (digits, ['p', 'P']),
         None => (digits, ['e', 'E']),
     };
-    digits.split(exponent).next().unwrap_or_default().bytes().all(|byte| matches!(byte, b'0' | b'.'))
+    digits
+        .split(exponent)
+        .next()
+        .unwrap_or_default()
+        .bytes()
+        .all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 /// `0x1f.8p3`, which strtod takes too.
@@ -165,8 +170,18 @@ mod tests {
             assert_eq!(parse_int(number.to_string().as_bytes()), Some(number));
         }
         for text in [
-            "", "-", "-0", "+1", "01", " 1", "1 ", "1.0", "9223372036854775808", "-9223372036854775809",
-            "99999999999999999999", "12a",
+            "",
+            "-",
+            "-0",
+            "+1",
+            "01",
+            " 1",
+            "1 ",
+            "1.0",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "99999999999999999999",
+            "12a",
         ] {
             assert_eq!(parse_int(text.as_bytes()), None, "{text:?}");
         }

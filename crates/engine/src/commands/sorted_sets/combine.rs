@@ -45,10 +45,17 @@ fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, operation: Operation
 
 fn combine_and_store(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, operation: Operation) -> Answer {
     let request = Request::read(ctx, args, 2, command, (operation, Purpose::Store))?;
+<<<<<<< HEAD
     let into = SortedSet::result(ctx.tracks_changes());
     let mut result =
         with_sources(ctx, &request, |sources| combine(sources, operation, request.aggregate, into))?;
     result.settle();
+=======
+    let into = SortedSet::new(ctx.tracks_changes());
+    let result = with_sources(ctx, &request, |sources| {
+        combine(sources, operation, request.aggregate, into)
+    })?;
+>>>>>>> main
     Ok(store(ctx, args.at(1), result))
 }
 
@@ -109,12 +116,18 @@ fn unite(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet) ->
     for (source, weight) in sources {
         source.visit(|member, score| {
             let score = zero_if_nan(weight * score);
+<<<<<<< HEAD
             let join = |present: Option<f64>| present.map_or(score, |present| aggregate.join(present, score));
             let change = into.change(member, |present| Some(join(present)));
             if let (Some(before), Some(0.0)) = (change.before, change.after) {
                 // 0 and -0 are equal, so the change of sign has not been written.
                 into.replace(member, join(Some(before)));
             }
+=======
+            into.change(member, |present| {
+                Some(present.map_or(score, |present| aggregate.join(present, score)))
+            });
+>>>>>>> main
             true
         });
     }
@@ -122,7 +135,9 @@ fn unite(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet) ->
 }
 
 fn intersect(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet) -> SortedSet {
-    let Some(((smallest, weight), rest)) = sources.split_first() else { return into };
+    let Some(((smallest, weight), rest)) = sources.split_first() else {
+        return into;
+    };
     smallest.visit(|member, score| {
         let first = zero_if_nan(weight * score);
         let joined = rest.iter().try_fold(first, |joined, (source, weight)| {
@@ -137,7 +152,9 @@ fn intersect(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet
 }
 
 fn subtract(sources: &[Weighted<'_>], mut into: SortedSet) -> SortedSet {
-    let Some(((first, _), rest)) = sources.split_first() else { return into };
+    let Some(((first, _), rest)) = sources.split_first() else {
+        return into;
+    };
     // Whichever is less work: looking up each member, or walking over what is to be left out.
     let rest_total: usize = rest.iter().map(|(source, _)| source.len()).sum();
     if first.len().saturating_mul(rest.len()) <= first.len().saturating_add(rest_total) {

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Commands on sorted sets, as a client sees them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -163,7 +164,8 @@ fn a_waiting_pop_takes_what_is_added_first_come_first_served() {
 #[test]
 fn a_waiting_pop_gives_up_in_time_and_never_waits_in_a_transaction() {
     let session = Session::new();
-    let waiting = session.other().wait("BZPOPMAX z 0.5");
+    let other = session.other();
+    let waiting = other.wait("BZPOPMAX z 0.5");
     session.advance(500);
     assert_eq!(answer(waiting), Reply::NilArray);
     session.ask("MULTI");
@@ -198,3 +200,6 @@ fn a_scan_shows_whole_scores_in_full_while_the_set_is_packed() {
     assert_eq!(session.ask("ZSCAN z 0 MATCH a"), found("1e+17"));
     assert_eq!(session.ask("ZSCAN none 0 BAD"), Reply::Array(vec![Reply::bulk("0"), Reply::Array(Vec::new())]));
 }
+=======
+
+>>>>>>> main

@@ -24,7 +24,7 @@ pub(crate) use entries::Entries;
 use large::Large;
 use packed::Packed;
 
-use super::value::Dirt;
+use super::dirt::Dirt;
 
 /// What Redis calls its two encodings, and up to where it keeps the first.
 const LISTPACK_ENTRIES: usize = 128;

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use proptest::prelude::*;
 
 use super::{LexBound, SortedSet};
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 /// Scores by member; order is made by sorting, which is slow and obviously right.
 #[derive(Clone, Default)]

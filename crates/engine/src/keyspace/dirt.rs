@@ -1,4 +1,6 @@
-//! To be written.
+//! What a collection says of its changes to whoever keeps them.
+//!
+//! Next: `changes.rs` (elements by name), `list/changes.rs` (chunks), `stream/dirt.rs` (parts of streams).
 
 /// What of a collection a journal must write anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
