@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Commands on sorted sets, as a client sees them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -17,7 +16,10 @@ fn refusal(reply: &Reply) -> &str {
 }
 
 fn answer(waiting: crate::session::Waiting) -> Reply {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(waiting)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(waiting)
 }
 
 #[test]
@@ -41,16 +43,37 @@ fn contradictory_options_are_refused_as_redis_does() {
     let cases = [
         ("ZADD z 1", "ERR wrong number of arguments for 'zadd' command"),
         ("ZADD z 1 a 2", "ERR syntax error"),
-        ("ZADD z NX XX 1 a", "ERR XX and NX options at the same time are not compatible"),
-        ("ZADD z GT LT 1 a", "ERR GT, LT, and/or NX options at the same time are not compatible"),
-        ("ZADD z INCR 1 a 2 b", "ERR INCR option supports a single increment-element pair"),
+        (
+            "ZADD z NX XX 1 a",
+            "ERR XX and NX options at the same time are not compatible",
+        ),
+        (
+            "ZADD z GT LT 1 a",
+            "ERR GT, LT, and/or NX options at the same time are not compatible",
+        ),
+        (
+            "ZADD z INCR 1 a 2 b",
+            "ERR INCR option supports a single increment-element pair",
+        ),
         ("ZADD z 1 a x b", "ERR value is not a valid float"),
-        ("ZRANGE z 0 1 LIMIT 0 1", "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"),
-        ("ZRANGE z - + BYLEX WITHSCORES", "ERR syntax error, WITHSCORES not supported in combination with BYLEX"),
+        (
+            "ZRANGE z 0 1 LIMIT 0 1",
+            "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+        ),
+        (
+            "ZRANGE z - + BYLEX WITHSCORES",
+            "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
+        ),
         ("ZRANGEBYSCORE z a 1", "ERR min or max is not a float"),
         ("ZLEXCOUNT z a +", "ERR min or max not valid string range item"),
-        ("ZUNION 0 z", "ERR at least 1 input key is needed for 'zunion' command"),
-        ("ZINTERSTORE d 2 a b WEIGHTS 1 x", "ERR weight value is not a float"),
+        (
+            "ZUNION 0 z",
+            "ERR at least 1 input key is needed for 'zunion' command",
+        ),
+        (
+            "ZINTERSTORE d 2 a b WEIGHTS 1 x",
+            "ERR weight value is not a float",
+        ),
         ("ZINTERCARD 1 z LIMIT -1", "ERR LIMIT can't be negative"),
         ("ZMPOP 0 z MIN", "ERR numkeys should be greater than 0"),
         ("ZMPOP 1 z MIN COUNT 0", "ERR count should be greater than 0"),
@@ -79,8 +102,18 @@ fn a_key_of_another_type_is_refused() {
     let session = Session::new();
     session.ask("SET s x");
     session.ask("ZADD z 1 a");
-    for command in ["ZADD s 1 a", "ZADD s XX 1 a", "ZSCORE s a", "ZUNION 2 z s BAD", "ZMPOP 2 s z MIN", "ZPOPMIN s"] {
-        assert!(refusal(&session.ask(command)).starts_with("WRONGTYPE"), "{command}");
+    for command in [
+        "ZADD s 1 a",
+        "ZADD s XX 1 a",
+        "ZSCORE s a",
+        "ZUNION 2 z s BAD",
+        "ZMPOP 2 s z MIN",
+        "ZPOPMIN s",
+    ] {
+        assert!(
+            refusal(&session.ask(command)).starts_with("WRONGTYPE"),
+            "{command}"
+        );
     }
     assert_eq!(session.ask("ZUNIONSTORE s 1 z"), Reply::Int(1));
     assert_eq!(session.ask("TYPE s"), Reply::status("zset"));
@@ -93,7 +126,10 @@ fn ranges_are_read_by_rank_score_and_member_from_either_end() {
     assert_eq!(session.ask("ZRANGE z 1 2"), bulks("b c"));
     assert_eq!(session.ask("ZREVRANGE z 0 1"), bulks("d c"));
     assert_eq!(session.ask("ZRANGE z (1 3 BYSCORE LIMIT 1 -1"), bulks("c d"));
-    assert_eq!(session.ask("ZRANGE z +inf -inf BYSCORE REV LIMIT 0 2"), bulks("d c"));
+    assert_eq!(
+        session.ask("ZRANGE z +inf -inf BYSCORE REV LIMIT 0 2"),
+        bulks("d c")
+    );
     assert_eq!(session.ask("ZREVRANGEBYSCORE z 2 (1"), bulks("c b"));
     session.ask("ZADD lex 0 a 0 b 0 c 0 d");
     assert_eq!(session.ask("ZRANGEBYLEX lex (a [c"), bulks("b c"));
@@ -107,9 +143,13 @@ fn ranges_are_read_by_rank_score_and_member_from_either_end() {
 #[test]
 fn removing_the_last_member_removes_the_key() {
     let session = Session::new();
-    for command in
-        ["ZREM z a b", "ZPOPMAX z 5", "ZREMRANGEBYRANK z 0 -1", "ZREMRANGEBYSCORE z 0 9", "ZREMRANGEBYLEX z - +"]
-    {
+    for command in [
+        "ZREM z a b",
+        "ZPOPMAX z 5",
+        "ZREMRANGEBYRANK z 0 -1",
+        "ZREMRANGEBYSCORE z 0 9",
+        "ZREMRANGEBYLEX z - +",
+    ] {
         session.ask("ZADD z 1 a 1 b");
         session.ask(command);
         assert_eq!(session.ask("EXISTS z"), Reply::Int(0), "{command}");
@@ -127,7 +167,10 @@ fn sets_and_sorted_sets_are_combined_with_weights() {
     };
     let union = session.ask("ZUNION 2 z s WEIGHTS 2 10 WITHSCORES");
     assert_eq!(union, pairs(&[("a", 2.0), ("c", 10.0), ("b", 14.0)]));
-    assert_eq!(session.ask("ZINTER 2 z s AGGREGATE MIN WITHSCORES"), pairs(&[("b", 1.0)]));
+    assert_eq!(
+        session.ask("ZINTER 2 z s AGGREGATE MIN WITHSCORES"),
+        pairs(&[("b", 1.0)])
+    );
     assert_eq!(session.ask("ZDIFF 2 z s"), bulks("a"));
     assert_eq!(session.ask("ZINTERCARD 2 z s LIMIT 5"), Reply::Int(1));
     assert_eq!(session.ask("ZINTERSTORE d 2 z missing"), Reply::Int(0));
@@ -141,9 +184,18 @@ fn each_way_to_pop_has_its_own_shape() {
     session.ask("ZADD z 1 a 2 b 3 c 4 d");
     let entry = |member, score| [Reply::bulk(member), Reply::Double(score)];
     assert_eq!(session.ask("ZPOPMIN z"), Reply::Array(entry("a", 1.0).into()));
-    assert_eq!(session.ask("ZPOPMAX z 1"), Reply::Pairs(vec![(Reply::bulk("d"), Reply::Double(4.0))]));
-    let several = Reply::Array(vec![Reply::Array(entry("b", 2.0).into()), Reply::Array(entry("c", 3.0).into())]);
-    assert_eq!(session.ask("ZMPOP 2 none z MIN COUNT 9"), Reply::Array(vec![Reply::bulk("z"), several]));
+    assert_eq!(
+        session.ask("ZPOPMAX z 1"),
+        Reply::Pairs(vec![(Reply::bulk("d"), Reply::Double(4.0))])
+    );
+    let several = Reply::Array(vec![
+        Reply::Array(entry("b", 2.0).into()),
+        Reply::Array(entry("c", 3.0).into()),
+    ]);
+    assert_eq!(
+        session.ask("ZMPOP 2 none z MIN COUNT 9"),
+        Reply::Array(vec![Reply::bulk("z"), several])
+    );
     assert_eq!(session.ask("ZMPOP 1 z MAX"), Reply::NilArray);
     assert_eq!(session.ask("ZPOPMIN z"), Reply::Array(Vec::new()));
 }
@@ -155,8 +207,13 @@ fn a_waiting_pop_takes_what_is_added_first_come_first_served() {
     let first_waits = first.wait("BZPOPMIN other z 0");
     let second_waits = second.wait("BZMPOP 0 1 z MAX COUNT 2");
     assert_eq!(adder.ask("ZADD z 1 a 2 b 3 c"), Reply::Int(3));
-    assert_eq!(answer(first_waits), Reply::Array(vec![Reply::bulk("z"), Reply::bulk("a"), Reply::Double(1.0)]));
-    let Reply::Array(parts) = answer(second_waits) else { panic!("no array") };
+    assert_eq!(
+        answer(first_waits),
+        Reply::Array(vec![Reply::bulk("z"), Reply::bulk("a"), Reply::Double(1.0)])
+    );
+    let Reply::Array(parts) = answer(second_waits) else {
+        panic!("no array")
+    };
     assert_eq!(parts.first(), Some(&Reply::bulk("z")));
     assert_eq!(adder.ask("EXISTS z"), Reply::Int(0));
 }
@@ -179,12 +236,16 @@ fn random_members_are_distinct_unless_repetitions_are_asked_for() {
     for number in 0..300 {
         session.ask(&format!("ZADD z {number} m{number}"));
     }
-    let Reply::Array(members) = session.ask("ZRANDMEMBER z 200") else { panic!("no array") };
+    let Reply::Array(members) = session.ask("ZRANDMEMBER z 200") else {
+        panic!("no array")
+    };
     let mut names: Vec<_> = members.iter().map(|member| format!("{member:?}")).collect();
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 200);
-    let Reply::Pairs(pairs) = session.ask("ZRANDMEMBER z -1000 WITHSCORES") else { panic!("no pairs") };
+    let Reply::Pairs(pairs) = session.ask("ZRANDMEMBER z -1000 WITHSCORES") else {
+        panic!("no pairs")
+    };
     assert_eq!(pairs.len(), 1000);
     assert_eq!(session.ask("ZRANDMEMBER none"), Reply::Nil);
     assert_eq!(session.ask("ZRANDMEMBER none 5"), Reply::Array(Vec::new()));
@@ -198,8 +259,8 @@ fn a_scan_shows_whole_scores_in_full_while_the_set_is_packed() {
     assert_eq!(session.ask("ZSCAN z 0"), found("100000000000000000"));
     session.ask_args(&[b"ZADD", b"z", b"0", &[b'x'; 65]]);
     assert_eq!(session.ask("ZSCAN z 0 MATCH a"), found("1e+17"));
-    assert_eq!(session.ask("ZSCAN none 0 BAD"), Reply::Array(vec![Reply::bulk("0"), Reply::Array(Vec::new())]));
+    assert_eq!(
+        session.ask("ZSCAN none 0 BAD"),
+        Reply::Array(vec![Reply::bulk("0"), Reply::Array(Vec::new())])
+    );
 }
-=======
-
->>>>>>> main

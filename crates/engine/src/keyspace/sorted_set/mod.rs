@@ -55,18 +55,25 @@ pub(crate) struct Change {
 impl SortedSet {
     /// An empty set. With `track` it remembers what changes (see [`Self::take_dirt`]).
     pub(crate) fn new(track: bool) -> Self {
-        Self { form: Form::Packed(Packed::default()), track, skiplist: false }
+        Self {
+            form: Form::Packed(Packed::default()),
+            track,
+            skiplist: false,
+        }
     }
 
     /// An empty set for a result under way, which Redis packs at the end if at all (see [`Self::settle`]).
     pub(crate) fn result(track: bool) -> Self {
-        Self { skiplist: true, ..Self::new(track) }
+        Self {
+            skiplist: true,
+            ..Self::new(track)
+        }
     }
 
     /// Says that a result is complete and will be stored.
     pub(crate) fn settle(&mut self) {
-        let is_packed = self.len() <= LISTPACK_ENTRIES
-            && self.iter().all(|(member, _)| member.len() <= LISTPACK_MEMBER);
+        let is_packed =
+            self.len() <= LISTPACK_ENTRIES && self.iter().all(|(member, _)| member.len() <= LISTPACK_MEMBER);
         if !is_packed {
             return;
         }
@@ -130,7 +137,10 @@ impl SortedSet {
     pub(crate) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         match &self.form {
             Form::Packed(packed) => {
-                let found = packed.entries().enumerate().find(|(_, (other, _))| *other == member);
+                let found = packed
+                    .entries()
+                    .enumerate()
+                    .find(|(_, (other, _))| *other == member);
                 found.map(|(rank, (_, score))| (rank, score))
             }
             Form::Large(large) => large.rank(member),
@@ -140,7 +150,7 @@ impl SortedSet {
     /// The entry of this rank in ascending order.
     pub(crate) fn at(&self, rank: usize) -> Option<(&[u8], f64)> {
         match &self.form {
-            Form::Packed(packed) => packed.skip(rank).next(),
+            Form::Packed(packed) => packed.start_at(rank).next(),
             Form::Large(large) => large.at(rank),
         }
     }
@@ -153,7 +163,11 @@ impl SortedSet {
     /// Lets the caller choose the score in view of the present one: one search for any rule of when to write.
     ///
     /// `None` changes nothing. The score chosen must be a number.
-    pub(crate) fn change(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
+    pub(crate) fn change(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Change {
         let outgrows = member.len() > LISTPACK_MEMBER || self.len() >= LISTPACK_ENTRIES;
         let is_skiplist = self.skiplist;
         // A new member may be the one for which Redis leaves its packed encoding. That encoding keeps whole scores
@@ -174,8 +188,16 @@ impl SortedSet {
         };
         let found = packed.find(member);
         let before = found.as_ref().map(|(_, score)| *score);
-        let Some(score) = decide(before) else { return Change { before, after: before } };
-        let change = Change { before, after: Some(score) };
+        let Some(score) = decide(before) else {
+            return Change {
+                before,
+                after: before,
+            };
+        };
+        let change = Change {
+            before,
+            after: Some(score),
+        };
         match found {
             Some((_, before)) if before == score => return change,
             Some((place, _)) => packed.remove(place),
@@ -214,7 +236,7 @@ impl SortedSet {
     fn remove_at(&mut self, rank: usize) -> Option<(Box<[u8]>, f64)> {
         match &mut self.form {
             Form::Packed(packed) => {
-                let (member, score) = packed.skip(rank).next()?;
+                let (member, score) = packed.start_at(rank).next()?;
                 let member = member.into();
                 packed.remove_ranks(rank..rank + 1);
                 Some((member, score))
@@ -228,7 +250,11 @@ impl SortedSet {
         let (start, end) = match &self.form {
             Form::Packed(packed) => {
                 let scores = || packed.entries().map(|(_, score)| score);
-                count_between(scores, |score| bound::starts_after(min, *score), |score| bound::ends_after(max, *score))
+                count_between(
+                    scores,
+                    |score| bound::starts_after(min, *score),
+                    |score| bound::ends_after(max, *score),
+                )
             }
             Form::Large(large) => (
                 large.count_before_score(|score| bound::starts_after(min, score)),
@@ -244,7 +270,11 @@ impl SortedSet {
         let (start, end) = match &self.form {
             Form::Packed(packed) => {
                 let members = || packed.entries().map(|(member, _)| member);
-                count_between(members, |member| min.starts_after(member), |member| max.ends_after(member))
+                count_between(
+                    members,
+                    |member| min.starts_after(member),
+                    |member| max.ends_after(member),
+                )
             }
             Form::Large(large) => (
                 large.count_before_member(|member| min.starts_after(member)),
@@ -281,7 +311,7 @@ impl SortedSet {
     pub(crate) fn range(&self, ranks: Range<usize>) -> Entries<'_> {
         let ranks = self.cut(ranks);
         match &self.form {
-            Form::Packed(packed) => Entries::packed(packed.skip(ranks.start), ranks.len()),
+            Form::Packed(packed) => Entries::packed(packed.start_at(ranks.start), ranks.len()),
             Form::Large(large) => Entries::large(large.walk(ranks.start), ranks.len(), false),
         }
     }
@@ -320,7 +350,12 @@ impl SortedSet {
 /// Sets may be huge: a length says enough.
 impl fmt::Debug for SortedSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SortedSet({} members, {})", self.len(), self.encoding())
+        write!(
+            formatter,
+            "SortedSet({} members, {})",
+            self.len(),
+            self.encoding()
+        )
     }
 }
 
