@@ -57,9 +57,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
         let mut core = Self {
-            databases: (0..config.databases.max(1))
-                .map(|_| Database::default())
-                .collect(),
+            databases: (0..config.databases.max(1)).map(Database::new).collect(),
             clients: Clients::default(),
             blocked: Blocked::default(),
             pubsub: PubSub::default(),
@@ -112,10 +110,7 @@ impl Core {
         self.databases.len()
     }
 
-    #[allow(
-        clippy::indexing_slicing,
-        reason = "SELECT and its like have checked the number"
-    )]
+    #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
     pub(crate) fn database(&mut self, index: usize) -> &mut Database {
         &mut self.databases[index]
     }
@@ -137,25 +132,17 @@ impl Core {
         empty: impl FnOnce(bool) -> Value,
     ) -> &mut Entry {
         let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
-        #[allow(
-            clippy::indexing_slicing,
-            reason = "SELECT and its like have checked the number"
-        )]
-        let (entry, is_new) = self.databases[db].get_or_make(key, || Entry::new(id, empty(track), now));
+        #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
+        let database = &mut self.databases[db];
+        let database_id = database.id();
+        let (entry, is_new) = database.get_or_make(key, || Entry::new(id, empty(track), now));
         if is_new {
             self.next_entry = id;
-            self.effects.made(id);
+            self.effects.made(id, database_id, key);
         } else {
             entry.access(now);
         }
         entry
-    }
-
-    /// A new identity for an entry.
-    pub(crate) fn new_id(&mut self) -> u64 {
-        self.next_entry += 1;
-        self.effects.made(self.next_entry);
-        self.next_entry
     }
 
     /// Puts a value in the place of whatever the key held; a spent one removes the key.
@@ -165,9 +152,11 @@ impl Core {
             return;
         }
         let (new, now) = (self.next_entry + 1, self.now());
-        let (id, old) = self.database(db).put(key, new, value, expires, now);
+        let database = self.database(db);
+        let database_id = database.id();
+        let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
-        self.effects.made(id);
+        self.effects.made(id, database_id, key);
         self.discard(old);
         self.announce(db, key, Some(by));
     }
@@ -189,12 +178,14 @@ impl Core {
 
     /// Puts an entry that keeps its identity (RENAME, MOVE, SWAPDB) in the place of whatever the key held.
     pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
-        self.effects.renamed(entry.id);
-        if let Some(old) = self.database(db).get(key) {
-            let old = old.id;
-            self.effects.gone(old);
+        let database = self.database(db);
+        let database_id = database.id();
+        if let Some(old) = database.remove(key) {
+            self.effects.gone(old.id);
+            self.discard(Some(old.value));
         }
         self.database(db).insert(key, entry);
+        self.effects.placed(database_id, key);
         self.announce(db, key, Some(by));
     }
 
@@ -228,19 +219,20 @@ impl Core {
 
     /// Something changed in a value that nobody has to be told of.
     pub(crate) fn noted(&mut self, db: usize, key: &[u8]) {
-        self.database(db).recharge(key);
+        let database = self.database(db);
+        database.recharge(key);
+        let database_id = database.id();
         self.unit_changes += 1;
-        self.effects.changed(db, key);
+        self.effects.changed(database_id, key);
     }
 
     pub(crate) fn set_expiry(&mut self, db: usize, key: &[u8], at: u64, by: Seat) -> bool {
-        if !self.database(db).set_expiry(key, at) {
+        let database = self.database(db);
+        let database_id = database.id();
+        if !database.set_expiry(key, at) {
             return false;
         }
-        if let Some(entry) = self.database(db).get(key) {
-            let id = entry.id;
-            self.effects.renamed(id);
-        }
+        self.effects.placed(database_id, key);
         self.announce(db, key, Some(by));
         true
     }
@@ -248,7 +240,8 @@ impl Core {
     /// Empties a database.
     pub(crate) fn flush(&mut self, db: usize) -> Database {
         let old = self.database(db).take_all();
-        self.effects.flushed(db);
+        let database_id = self.database(db).id();
+        self.effects.flushed(database_id, self.next_entry + 1);
         self.unit_changes += 1;
         let watched = self.watchers.get(&db).into_iter().flatten();
         let seats: Vec<Seat> = watched
@@ -264,17 +257,14 @@ impl Core {
     /// Exchanges two databases.
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
         self.databases.swap(first, second);
-        self.effects.swapped(first, second);
+        self.effects.swapped();
         self.unit_changes += 1;
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();
             for (key, watching) in self.watchers.get(&watched).into_iter().flatten() {
-                if self
-                    .databases()
-                    .iter()
-                    .enumerate()
-                    .any(|(index, database)| (index == watched || index == other) && database.contains(key))
-                {
+                if self.databases().iter().enumerate().any(|(index, database)| {
+                    (index == watched || index == other) && database.contains(key)
+                }) {
                     seats.extend(watching.iter().copied());
                 }
             }
@@ -298,11 +288,7 @@ impl Core {
             return;
         }
         let now = self.now();
-        if self
-            .database(db)
-            .get(key)
-            .is_some_and(|entry| entry.expires <= now)
-        {
+        if self.database(db).get(key).is_some_and(|entry| entry.expires <= now) {
             self.expire(db, key);
         }
     }
@@ -311,10 +297,7 @@ impl Core {
     pub(crate) fn look_up(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         self.forget_if_due(db, key);
         let now = self.now();
-        let found = self
-            .databases
-            .get_mut(db)
-            .and_then(|database| database.get_mut(key));
+        let found = self.databases.get_mut(db).and_then(|database| database.get_mut(key));
         let Some(entry) = found else {
             self.stats.misses += 1;
             return None;
@@ -345,11 +328,7 @@ impl Core {
 
     /// When something expires next; `NEVER` when nothing does.
     pub(crate) fn next_expiry(&self) -> u64 {
-        self.databases
-            .iter()
-            .map(Database::next_expiry)
-            .min()
-            .unwrap_or(NEVER)
+        self.databases.iter().map(Database::next_expiry).min().unwrap_or(NEVER)
     }
 
     /// Time since the engine's clock was made, for time-outs.
@@ -374,7 +353,8 @@ impl Core {
     /// Tells everybody who cares that a key is not what it was.
     fn announce(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
         self.unit_changes += 1;
-        self.effects.changed(db, key);
+        let database_id = self.database(db).id();
+        self.effects.changed(database_id, key);
         if !self.watchers.is_empty() {
             let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
             self.mark_dirty(&watching.unwrap_or_default());

@@ -71,6 +71,13 @@ impl Session {
         self.seat.id
     }
 
+    /// The number of the selected database.
+    pub(crate) fn db(&self) -> i64 {
+        let core = self.shared.lock();
+        let db = core.clients.get(self.seat).map_or(0, |client| client.db);
+        i64::try_from(db).unwrap_or(i64::MAX)
+    }
+
     /// Runs one command (its name first).
     pub(crate) fn run(&self, arguments: &[&[u8]]) -> Served {
         match self.shared.enter() {
@@ -114,10 +121,7 @@ impl Batch<'_> {
             Outcome::Reply(reply) => Served::Reply(reply),
             Outcome::Silent => Served::Silent,
             Outcome::Waiting(id, receiver) => {
-                self.session
-                    .shared
-                    .housekeeper
-                    .hurry(self.core.blocked.next_deadline());
+                self.session.shared.housekeeper.hurry(self.core.blocked.next_deadline());
                 Served::Waiting(Waiting {
                     shared: Arc::clone(&self.session.shared),
                     id,
@@ -141,6 +145,11 @@ impl Batch<'_> {
     /// Whether the client has shown the password (or needs none).
     pub(crate) fn is_authenticated(&self) -> bool {
         self.client().is_some_and(|client| client.is_authenticated)
+    }
+
+    /// Whether the client listens to channels.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.client().is_some_and(Client::is_subscribed)
     }
 
     fn client(&self) -> Option<&Client> {

@@ -20,6 +20,7 @@ use std::sync::LazyLock;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 use segment::{SEGMENT_BUCKETS, Segment};
+pub(crate) use walk::sample_of;
 
 /// One seed for the process, so that a cursor stays meaningful when a map is replaced by an equal one.
 static HASHER: LazyLock<SeedableRandomState> =

@@ -30,12 +30,7 @@ pub(crate) use id::{StreamId, WantedId};
 pub(crate) use log::{Log, StreamMeta};
 pub(crate) use trim::{Keep, Trim};
 
-/// What take_dirt answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Dirt<P> {
-    Whole,
-    Parts(Vec<P>),
-}
+use crate::keyspace::Dirt;
 
 /// See the module's text.
 #[derive(Clone, Debug)]

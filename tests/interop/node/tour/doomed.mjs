@@ -1,0 +1,11 @@
+// A worker that takes one job and never ends it: made to be killed by chapters/stalls.mjs.
+//
+//   REDIS_URL=… node doomed.mjs <bullmq | bullmq-5> <queue> <prefix>
+
+import { createRequire } from 'node:module';
+
+const [name, queue, prefix] = process.argv.slice(2);
+const { Worker } = createRequire(import.meta.url)(name);
+const connection = { url: process.env.REDIS_URL, maxRetriesPerRequest: null };
+const options = { connection, prefix, lockDuration: 60, skipStalledCheck: true };
+new Worker(queue, (job) => new Promise(() => process.stdout.write(`${job.id}\n`)), options);
