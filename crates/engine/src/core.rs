@@ -6,6 +6,7 @@
 //! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blocked::Blocked;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::effect::Recorder;
 use crate::keyspace::{Database, Entry, NEVER, Value};
 use crate::pubsub::PubSub;
+use crate::scripts::{Running, Scripts};
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 
@@ -34,7 +36,9 @@ pub(crate) struct Core {
     pub(crate) effects: Recorder,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
-    pub(crate) scripts: crate::scripts::Scripts,
+    pub(crate) scripts: Scripts,
+    /// What others may know of a running script.
+    pub(crate) running: Arc<Running>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) clock: Clock,
     /// Nanoseconds since 1970, as the unit sees them.
@@ -66,7 +70,8 @@ impl Core {
             effects,
             config,
             stats: Stats::default(),
-            scripts: crate::scripts::Scripts::default(),
+            scripts: Scripts::default(),
+            running: Arc::default(),
             rng: seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
             clock,
             now_nanos: 0,

@@ -1,7 +1,6 @@
 //! The engine: its lock, its housekeeper, and the way in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -12,6 +11,7 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::effect::{Effect, Recorder, Taker};
 use crate::housekeeping::Housekeeper;
+use crate::scripts::Running;
 use crate::session::Session;
 
 /// How long a caller waits for the lock before it asks whether a script runs too long.
@@ -26,20 +26,8 @@ pub struct Engine {
 /// What sessions, the housekeeper and scripts share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
-    /// When the running script began, in nanoseconds of the clock; 0 when none runs or it is not too long yet.
-    script: RunningScript,
+    running: Arc<Running>,
     pub(crate) housekeeper: Housekeeper,
-}
-
-/// What is known of a running script without the lock, which it holds.
-#[derive(Debug, Default)]
-pub(crate) struct RunningScript {
-    /// It has run longer than it should.
-    pub(crate) is_slow: AtomicBool,
-    /// It was told to stop.
-    pub(crate) is_killed: AtomicBool,
-    /// Commands refused because of it.
-    pub(crate) refused: AtomicU64,
 }
 
 /// The engine cannot serve: a script runs too long.
@@ -127,8 +115,8 @@ impl Options {
     pub fn start(self) -> Engine {
         let core = Core::new(self.config, self.clock, Recorder::with(self.taker), self.seed);
         let shared = Arc::new(Shared {
+            running: Arc::clone(&core.running),
             core: Mutex::new(core),
-            script: RunningScript::default(),
             housekeeper: Housekeeper::default(),
         });
         crate::housekeeping::start(&shared);
@@ -197,8 +185,7 @@ impl Shared {
             return Ok(core);
         }
         loop {
-            if self.script.is_slow.load(Ordering::Acquire) {
-                self.script.refused.fetch_add(1, Ordering::Relaxed);
+            if self.running.is_slow() {
                 return Err(Busy);
             }
             if let Some(core) = self.core.try_lock_for(PATIENCE) {
@@ -207,8 +194,8 @@ impl Shared {
         }
     }
 
-    pub(crate) fn script(&self) -> &RunningScript {
-        &self.script
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
     }
 }
 

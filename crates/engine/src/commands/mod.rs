@@ -177,6 +177,7 @@ static TABLE: &[&[Command]] = &[
     lists::COMMANDS,
     pubsub::COMMANDS,
     scan::COMMANDS,
+    scripting::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
     sort::COMMANDS,

@@ -37,7 +37,7 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
         Reply::Nil | Reply::NilArray => lua_pushboolean(state, 0),
         Reply::Simple(text) => push_field(state, b"ok", text.as_bytes()),
         Reply::Error(fault) => push_command_error(state, &fault),
-        Reply::Array(items) | Reply::Push(items) => push_array(state, items, protocol),
+        Reply::Array(items) | Reply::Several(items) | Reply::Push(items) => push_array(state, items, protocol),
         Reply::Pairs(pairs) if is_new => {
             let pair = |(left, right)| Reply::Array(vec![left, right]);
             push_array(state, pairs.into_iter().map(pair), protocol);
