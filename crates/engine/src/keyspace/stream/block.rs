@@ -346,7 +346,10 @@ impl<'a> BlockEntries<'a> {
             .map(|record| record.offset)
             .collect();
         let at = |offset| block.next_record(&mut block.reader_at(offset)?);
-        offsets.into_iter().rev().filter_map(move |offset| block.entry(&at(offset)?))
+        offsets
+            .into_iter()
+            .rev()
+            .filter_map(move |offset| block.entry(&at(offset)?))
     }
 }
 

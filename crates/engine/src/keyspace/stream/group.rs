@@ -191,15 +191,6 @@ impl Group {
         }
     }
 
-    pub(super) fn mark_whole(&mut self) {
-        if let Some(dirt) = &mut self.dirt {
-            *dirt = GroupDirt {
-                whole: true,
-                ..GroupDirt::default()
-            };
-        }
-    }
-
     /// Adds the parts of this group that changed, and forgets them.
     pub(super) fn take_dirt(&mut self, name: &[u8], parts: &mut Vec<StreamPart>) {
         let Some(dirt) = &mut self.dirt else { return };
