@@ -130,12 +130,6 @@ impl Stream {
         Dirt::Parts(parts)
     }
 
-    /// Forgets single changes: everything has to be written, as after a copy to another key.
-    pub(crate) fn mark_whole(&mut self) {
-        self.log.dirt.whole();
-        self.groups.mark_whole();
-    }
-
     #[cfg(test)]
     fn recount(&self) -> usize {
         self.log.recount() + self.groups.recount()
