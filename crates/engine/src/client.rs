@@ -1,1 +1,201 @@
-//! To be written.
+//! One client: what it has selected, subscribed to, watched and queued.
+//!
+//! Clients sit in numbered seats. While a client's command runs, its seat is empty and the command holds the client;
+//! what is meant for other clients goes through `Core::deliver`.
+//! Next: `execute.rs`, `pubsub.rs`, `tracking.rs`.
+
+use std::collections::HashSet;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::reply::Reply;
+
+/// How replies are shaped on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The older protocol, which every connection begins with.
+    Resp2,
+    /// The newer one, chosen by `HELLO 3`.
+    Resp3,
+}
+
+/// Where a client sits, and the number it is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Seat {
+    index: usize,
+    /// The client's id, as CLIENT ID says it.
+    pub(crate) id: u64,
+}
+
+/// Something sent to a client outside the replies to its commands.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Push(Reply),
+    /// Another client (or this one) asked for the end of the connection.
+    Close,
+}
+
+/// What answers the client's commands, when CLIENT REPLY was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyMode {
+    On,
+    Off,
+    /// The next command is not answered.
+    SkipNext,
+    /// This command is not answered.
+    Skip,
+}
+
+/// Commands between MULTI and EXEC.
+#[derive(Debug, Default)]
+pub(crate) struct Queued {
+    pub(crate) commands: Vec<Vec<Vec<u8>>>,
+    /// A command could not be queued: EXEC refuses.
+    pub(crate) is_broken: bool,
+}
+
+/// The state of one client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) seat: Seat,
+    pub(crate) db: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) is_authenticated: bool,
+    pub(crate) name: Vec<u8>,
+    pub(crate) library_name: Vec<u8>,
+    pub(crate) library_version: Vec<u8>,
+    pub(crate) peer: String,
+    pub(crate) local: String,
+    pub(crate) connected_at: u64,
+    pub(crate) active_at: u64,
+    pub(crate) last_command: &'static str,
+    pub(crate) commands: u64,
+    pub(crate) reply_mode: ReplyMode,
+    pub(crate) transaction: Option<Queued>,
+    pub(crate) watched: Vec<(usize, Box<[u8]>)>,
+    /// A watched key has changed.
+    pub(crate) is_dirty: bool,
+    pub(crate) channels: HashSet<Box<[u8]>>,
+    pub(crate) patterns: HashSet<Box<[u8]>>,
+    pub(crate) tracking: Option<Box<crate::tracking::Mode>>,
+    pub(crate) is_monitor: bool,
+    pub(crate) no_evict: bool,
+    pub(crate) should_close: bool,
+    /// Where pushes go; a client that takes none (an in-process connection nobody listens on) has none.
+    pub(crate) inbox: Option<UnboundedSender<Message>>,
+}
+
+impl Client {
+    pub(crate) fn is_subscribed(&self) -> bool {
+        !self.channels.is_empty() || !self.patterns.is_empty()
+    }
+}
+
+/// All clients.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    seats: Vec<Option<Box<Client>>>,
+    free: Vec<usize>,
+    next_id: u64,
+    count: usize,
+}
+
+/// What is known of a client when it connects.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival {
+    pub(crate) peer: String,
+    pub(crate) local: String,
+    pub(crate) is_authenticated: bool,
+    pub(crate) inbox: Option<UnboundedSender<Message>>,
+}
+
+impl Clients {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn connect(&mut self, arrival: Arrival, now: u64) -> Seat {
+        self.next_id += 1;
+        let index = self.free.pop().unwrap_or(self.seats.len());
+        let seat = Seat {
+            index,
+            id: self.next_id,
+        };
+        let client = Box::new(Client {
+            seat,
+            db: 0,
+            protocol: Protocol::Resp2,
+            is_authenticated: arrival.is_authenticated,
+            name: Vec::new(),
+            library_name: Vec::new(),
+            library_version: Vec::new(),
+            peer: arrival.peer,
+            local: arrival.local,
+            connected_at: now,
+            active_at: now,
+            last_command: "NULL",
+            commands: 0,
+            reply_mode: ReplyMode::On,
+            transaction: None,
+            watched: Vec::new(),
+            is_dirty: false,
+            channels: HashSet::new(),
+            patterns: HashSet::new(),
+            tracking: None,
+            is_monitor: false,
+            no_evict: false,
+            should_close: false,
+            inbox: arrival.inbox,
+        });
+        match self.seats.get_mut(index) {
+            Some(free) => *free = Some(client),
+            None => self.seats.push(Some(client)),
+        }
+        self.count += 1;
+        seat
+    }
+
+    /// Lifts a client out of its seat for the time of its command.
+    pub(crate) fn take(&mut self, seat: Seat) -> Option<Box<Client>> {
+        let place = self.seats.get_mut(seat.index)?;
+        if place.as_ref().is_none_or(|client| client.seat != seat) {
+            return None;
+        }
+        place.take()
+    }
+
+    /// Puts a client back after its command.
+    pub(crate) fn put_back(&mut self, client: Box<Client>) {
+        if let Some(place) = self.seats.get_mut(client.seat.index) {
+            *place = Some(client);
+        }
+    }
+
+    /// Removes a client that has left.
+    pub(crate) fn disconnect(&mut self, seat: Seat) -> Option<Box<Client>> {
+        let client = self.take(seat)?;
+        self.free.push(seat.index);
+        self.count -= 1;
+        Some(client)
+    }
+
+    pub(crate) fn get(&self, seat: Seat) -> Option<&Client> {
+        let client = self.seats.get(seat.index)?.as_deref()?;
+        (client.seat == seat).then_some(client)
+    }
+
+    pub(crate) fn get_mut(&mut self, seat: Seat) -> Option<&mut Client> {
+        let client = self.seats.get_mut(seat.index)?.as_deref_mut()?;
+        (client.seat == seat).then_some(client)
+    }
+
+    /// All clients but the one whose command runs.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Client> {
+        self.seats.iter().flatten().map(|client| &**client)
+    }
+
+    /// All clients but the one whose command runs.
+    pub(crate) fn others_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.seats.iter_mut().flatten().map(|client| &mut **client)
+    }
+}

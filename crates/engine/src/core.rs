@@ -1,1 +1,407 @@
-//! To be written.
+//! Everything behind the engine's one lock.
+//!
+//! A unit of work (one command, one script, one transaction) begins with `begin`, which sets the time and removes what
+//! has expired, and ends with `Core::settle` in `execute.rs`. Whatever changes a key goes through here, so that
+//! memory, effects, watchers, trackers and waiters always agree.
+//! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::blocked::Blocked;
+use crate::client::{Clients, Message, Seat};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::effect::Recorder;
+use crate::keyspace::{Database, Entry, NEVER, Value};
+use crate::pubsub::PubSub;
+use crate::scripts::{Running, Scripts};
+use crate::stats::Stats;
+use crate::tracking::Tracking;
+
+/// Keys removed at the beginning of a unit because their time has come; the rest is hidden until its turn.
+const EXPIRED_AT_ONCE: usize = 1_000;
+
+/// The state of an engine.
+#[derive(Debug)]
+pub(crate) struct Core {
+    databases: Vec<Database>,
+    pub(crate) clients: Clients,
+    pub(crate) blocked: Blocked,
+    pub(crate) pubsub: PubSub,
+    pub(crate) tracking: Tracking,
+    /// For each watched key of each database, who watches it.
+    pub(crate) watchers: HashMap<usize, HashMap<Box<[u8]>, Vec<Seat>>>,
+    pub(crate) effects: Recorder,
+    pub(crate) config: Config,
+    pub(crate) stats: Stats,
+    pub(crate) scripts: Scripts,
+    /// What others may know of a running script.
+    pub(crate) running: Arc<Running>,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) clock: Clock,
+    /// Nanoseconds since 1970, as the unit sees them.
+    now_nanos: u64,
+    /// More keys are due than were removed.
+    has_backlog: bool,
+    /// Messages for other clients, sent when the unit ends.
+    outgoing: Vec<(Seat, Message)>,
+    next_entry: u64,
+    /// Large values that nobody needs, to be dropped without the lock.
+    trash: Vec<Value>,
+    /// Changes made in this unit.
+    pub(crate) unit_changes: u64,
+    /// Clients that see every command.
+    pub(crate) monitors: usize,
+    /// The client whose command runs watches a key that has changed.
+    self_is_dirty: bool,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
+        let mut core = Self {
+            databases: (0..config.databases.max(1)).map(Database::new).collect(),
+            clients: Clients::default(),
+            blocked: Blocked::default(),
+            pubsub: PubSub::default(),
+            tracking: Tracking::default(),
+            watchers: HashMap::new(),
+            effects,
+            config,
+            stats: Stats::default(),
+            scripts: Scripts::default(),
+            running: Arc::default(),
+            rng: seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
+            clock,
+            now_nanos: 0,
+            has_backlog: false,
+            outgoing: Vec::new(),
+            next_entry: 0,
+            trash: Vec::new(),
+            unit_changes: 0,
+            monitors: 0,
+            self_is_dirty: false,
+        };
+        core.now_nanos = core.clock.wall_nanos();
+        core.stats.begin(core.now());
+        core
+    }
+
+    /// Begins a unit: from here on time stands still, and what has expired is gone.
+    pub(crate) fn begin(&mut self) {
+        self.now_nanos = self.clock.wall_nanos();
+        self.unit_changes = 0;
+        self.remove_due(EXPIRED_AT_ONCE);
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.now_nanos / 1_000_000
+    }
+
+    /// Microseconds since 1970.
+    pub(crate) fn now_micros(&self) -> u64 {
+        self.now_nanos / 1_000
+    }
+
+    /// Nanoseconds since 1970.
+    pub(crate) fn now_nanos(&self) -> u64 {
+        self.now_nanos
+    }
+
+    /// How many databases there are.
+    pub(crate) fn database_count(&self) -> usize {
+        self.databases.len()
+    }
+
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "SELECT and its like have checked the number"
+    )]
+    pub(crate) fn database(&mut self, index: usize) -> &mut Database {
+        &mut self.databases[index]
+    }
+
+    pub(crate) fn databases(&self) -> &[Database] {
+        &self.databases
+    }
+
+    /// Bytes of all keys and values.
+    pub(crate) fn data_memory(&self) -> usize {
+        self.databases.iter().map(Database::memory).sum()
+    }
+
+    /// The entry of a key, made by `empty` if there is none.
+    pub(crate) fn entry_or_make(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        empty: impl FnOnce(bool) -> Value,
+    ) -> &mut Entry {
+        let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "SELECT and its like have checked the number"
+        )]
+        let database = &mut self.databases[db];
+        let database_id = database.id();
+        let (entry, is_new) = database.get_or_make(key, || Entry::new(id, empty(track), now));
+        if is_new {
+            self.next_entry = id;
+            self.effects.made(id, database_id, key);
+        } else {
+            entry.access(now);
+        }
+        entry
+    }
+
+    /// Puts a value in the place of whatever the key held; a spent one removes the key.
+    pub(crate) fn put(&mut self, db: usize, key: &[u8], value: Value, expires: u64, by: Seat) {
+        if value.is_spent() {
+            self.remove(db, key, by);
+            return;
+        }
+        let (new, now) = (self.next_entry + 1, self.now());
+        let database = self.database(db);
+        let database_id = database.id();
+        let (id, old) = database.put(key, new, value, expires, now);
+        self.next_entry = self.next_entry.max(id);
+        self.effects.made(id, database_id, key);
+        self.discard(old);
+        self.announce(db, key, Some(by));
+    }
+
+    /// Drops a value; a large one later, on the housekeeper's time.
+    pub(crate) fn discard(&mut self, value: Option<Value>) {
+        const LARGE: usize = 64 * 1024;
+        if let Some(value) = value
+            && value.memory() > LARGE
+        {
+            self.trash.push(value);
+        }
+    }
+
+    /// Large values nobody needs any more.
+    pub(crate) fn take_trash(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.trash)
+    }
+
+    /// Puts an entry that keeps its identity (RENAME, MOVE, SWAPDB) in the place of whatever the key held.
+    pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
+        let database = self.database(db);
+        let database_id = database.id();
+        if let Some(old) = database.remove(key) {
+            self.effects.gone(old.id);
+            self.discard(Some(old.value));
+        }
+        self.database(db).insert(key, entry);
+        self.effects.placed(database_id, key);
+        self.announce(db, key, Some(by));
+    }
+
+    /// Takes an entry away from its key, to be attached elsewhere.
+    pub(crate) fn detach(&mut self, db: usize, key: &[u8], by: Seat) -> Option<Entry> {
+        let entry = self.database(db).remove(key)?;
+        self.announce(db, key, Some(by));
+        Some(entry)
+    }
+
+    pub(crate) fn remove(&mut self, db: usize, key: &[u8], by: Seat) -> bool {
+        let Some(entry) = self.database(db).remove(key) else {
+            return false;
+        };
+        self.effects.gone(entry.id);
+        self.discard(Some(entry.value));
+        self.announce(db, key, Some(by));
+        true
+    }
+
+    /// A value was changed in place.
+    pub(crate) fn touched(&mut self, db: usize, key: &[u8], by: Seat) {
+        let database = self.database(db);
+        if database.get(key).is_some_and(|entry| entry.value.is_spent()) {
+            self.remove(db, key, by);
+            return;
+        }
+        self.database(db).recharge(key);
+        self.announce(db, key, Some(by));
+    }
+
+    /// Something changed in a value that nobody has to be told of.
+    pub(crate) fn noted(&mut self, db: usize, key: &[u8]) {
+        let database = self.database(db);
+        let database_id = database.id();
+        database.recharge(key);
+        self.unit_changes += 1;
+        self.effects.changed(database_id, key);
+    }
+
+    pub(crate) fn set_expiry(&mut self, db: usize, key: &[u8], at: u64, by: Seat) -> bool {
+        let database = self.database(db);
+        let database_id = database.id();
+        if !database.set_expiry(key, at) {
+            return false;
+        }
+        self.effects.placed(database_id, key);
+        self.announce(db, key, Some(by));
+        true
+    }
+
+    /// Empties a database.
+    pub(crate) fn flush(&mut self, db: usize) -> Database {
+        let old = self.database(db).take_all();
+        let database_id = self.database(db).id();
+        self.effects.flushed(database_id, self.next_entry + 1);
+        self.unit_changes += 1;
+        let watched = self.watchers.get(&db).into_iter().flatten();
+        let seats: Vec<Seat> = watched
+            .filter(|(key, _)| old.contains(key))
+            .flat_map(|(_, seats)| seats.iter().copied())
+            .collect();
+        self.mark_dirty(&seats);
+        self.tracking.flushed();
+        self.blocked.changed_all(db);
+        old
+    }
+
+    /// Exchanges two databases.
+    pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
+        self.databases.swap(first, second);
+        self.effects.swapped();
+        self.unit_changes += 1;
+        for (watched, other) in [(first, second), (second, first)] {
+            let mut seats = Vec::new();
+            for (key, watching) in self.watchers.get(&watched).into_iter().flatten() {
+                if self
+                    .databases()
+                    .iter()
+                    .enumerate()
+                    .any(|(index, database)| (index == watched || index == other) && database.contains(key))
+                {
+                    seats.extend(watching.iter().copied());
+                }
+            }
+            self.mark_dirty(&seats);
+            self.blocked.changed_all(watched);
+        }
+    }
+
+    /// Sends something to another client when the unit ends.
+    pub(crate) fn deliver(&mut self, to: Seat, message: Message) {
+        self.outgoing.push((to, message));
+    }
+
+    pub(crate) fn take_outgoing(&mut self) -> Vec<(Seat, Message)> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Hides a key whose time has come although the backlog has not reached it.
+    pub(crate) fn forget_if_due(&mut self, db: usize, key: &[u8]) {
+        if !self.has_backlog {
+            return;
+        }
+        let now = self.now();
+        if self
+            .database(db)
+            .get(key)
+            .is_some_and(|entry| entry.expires <= now)
+        {
+            self.expire(db, key);
+        }
+    }
+
+    /// Finds a key for reading, and counts a hit or a miss.
+    pub(crate) fn look_up(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
+        self.forget_if_due(db, key);
+        let now = self.now();
+        let found = self
+            .databases
+            .get_mut(db)
+            .and_then(|database| database.get_mut(key));
+        let Some(entry) = found else {
+            self.stats.misses += 1;
+            return None;
+        };
+        self.stats.hits += 1;
+        entry.access(now);
+        Some(entry)
+    }
+
+    /// Removes keys whose time has come; true when some are left.
+    pub(crate) fn remove_due(&mut self, limit: usize) -> bool {
+        let now = self.now();
+        let mut left = limit;
+        self.has_backlog = false;
+        for db in 0..self.databases.len() {
+            while let Some(key) = self.database(db).due(now) {
+                if left == 0 {
+                    self.has_backlog = true;
+                    return true;
+                }
+                left -= 1;
+                let key: Box<[u8]> = key.into();
+                self.expire(db, &key);
+            }
+        }
+        false
+    }
+
+    /// When something expires next; `NEVER` when nothing does.
+    pub(crate) fn next_expiry(&self) -> u64 {
+        self.databases
+            .iter()
+            .map(Database::next_expiry)
+            .min()
+            .unwrap_or(NEVER)
+    }
+
+    /// Time since the engine's clock was made, for time-outs.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Hands the unit's effects to whoever takes them.
+    pub(crate) fn commit(&mut self) {
+        crate::effect::commit(&mut self.effects, &mut self.databases);
+    }
+
+    fn expire(&mut self, db: usize, key: &[u8]) {
+        let Some(entry) = self.database(db).remove(key) else {
+            return;
+        };
+        self.stats.expired += 1;
+        self.effects.gone(entry.id);
+        self.announce(db, key, None);
+    }
+
+    /// Tells everybody who cares that a key is not what it was.
+    fn announce(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
+        self.unit_changes += 1;
+        let database_id = self.database(db).id();
+        self.effects.changed(database_id, key);
+        if !self.watchers.is_empty() {
+            let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
+            self.mark_dirty(&watching.unwrap_or_default());
+        }
+        if !self.blocked.is_empty() {
+            self.blocked.changed(db, key);
+        }
+        self.tracking.changed(key, by);
+    }
+
+    /// Whether the client whose command just ran has changed a key it watches.
+    pub(crate) fn take_self_is_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.self_is_dirty)
+    }
+
+    /// The client itself is not in its seat while its command runs.
+    fn mark_dirty(&mut self, seats: &[Seat]) {
+        for seat in seats {
+            match self.clients.get_mut(*seat) {
+                Some(client) => client.is_dirty = true,
+                None => self.self_is_dirty = true,
+            }
+        }
+    }
+}

@@ -1,1 +1,221 @@
-//! To be written.
+//! The engine: its lock, its housekeeper, and the way in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::client::Arrival;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::core::Core;
+use crate::effect::{Effect, Recorder, Taker};
+use crate::housekeeping::Housekeeper;
+use crate::scripts::Running;
+use crate::session::Session;
+
+/// How long a caller waits for the lock before it asks whether a script runs too long.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// A Redis-compatible store in this process. Clones are the same store.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What sessions, the housekeeper and scripts share.
+pub(crate) struct Shared {
+    core: Mutex<Core>,
+    running: Arc<Running>,
+    pub(crate) housekeeper: Housekeeper,
+}
+
+/// The engine cannot serve: a script runs too long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy;
+
+/// What an engine holds and has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Bytes of all keys and values.
+    pub memory: usize,
+    /// The most there were, as seen at the end of commands.
+    pub peak_memory: usize,
+    /// Bytes beyond which commands that need memory are refused.
+    pub max_memory: Option<usize>,
+    /// Keys in all databases.
+    pub keys: usize,
+    /// Connected clients, those in this process included.
+    pub clients: usize,
+    /// Commands processed since the start.
+    pub commands: u64,
+}
+
+/// How an engine is set up.
+pub struct Options {
+    config: Config,
+    clock: Clock,
+    seed: Option<u64>,
+    taker: Option<Taker>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            clock: Clock::system(),
+            seed: None,
+            taker: None,
+        }
+    }
+}
+
+impl Options {
+    /// Another clock than the machine's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Bytes of data beyond which commands that need memory are refused; `None`, the default, is no limit.
+    pub fn max_memory(mut self, bytes: Option<usize>) -> Self {
+        self.config.max_memory = bytes.unwrap_or(0);
+        self
+    }
+
+    /// What AUTH asks clients of the RESP endpoint for.
+    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.config.password = password.into();
+        self
+    }
+
+    /// How long a script may run before it counts as slow; 5 s by default.
+    pub fn busy_after(mut self, limit: Duration) -> Self {
+        self.config.busy_after = limit;
+        self
+    }
+
+    /// The seed of random answers (SPOP, RANDOMKEY), for tests.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Hands over what each command, script or transaction has changed, as one batch of final states.
+    ///
+    /// Called under the engine's lock: it must be quick, and must not use the engine.
+    #[must_use]
+    pub fn on_change(mut self, taker: impl FnMut(&[Effect<'_>]) + Send + 'static) -> Self {
+        self.taker = Some(Box::new(taker));
+        self
+    }
+
+    /// Starts an engine that lives in memory.
+    pub fn start(self) -> Engine {
+        let core = Core::new(self.config, self.clock, Recorder::with(self.taker), self.seed);
+        let shared = Arc::new(Shared {
+            running: Arc::clone(&core.running),
+            core: Mutex::new(core),
+            housekeeper: Housekeeper::default(),
+        });
+        crate::housekeeping::start(&shared);
+        Engine { shared }
+    }
+}
+
+impl Engine {
+    /// An engine in memory with the default options.
+    pub fn in_memory() -> Self {
+        Options::default().start()
+    }
+
+    /// Does at once what time has brought: expiry and the end of waits.
+    ///
+    /// Only useful with a manual clock, after moving it; otherwise it happens by itself.
+    pub fn tick(&self) {
+        self.shared.lock().tick();
+    }
+
+    /// Sets how many bytes of data there may be before commands that need memory are refused; `None` is no limit.
+    pub fn set_max_memory(&self, bytes: Option<usize>) {
+        self.shared.lock().config.max_memory = bytes.unwrap_or(0);
+    }
+
+    /// Sets what AUTH asks clients of the RESP endpoint for; an empty one lets everybody in.
+    ///
+    /// Clients that are connected already stay.
+    pub fn set_password(&self, password: impl Into<Vec<u8>>) {
+        self.shared.lock().config.password = password.into();
+    }
+
+    /// What the engine holds, in figures.
+    pub fn usage(&self) -> Usage {
+        let core = self.shared.lock();
+        let limit = core.config.max_memory;
+        Usage {
+            memory: core.data_memory(),
+            peak_memory: core.stats.peak_memory.max(core.data_memory()),
+            max_memory: (limit > 0).then_some(limit),
+            keys: core.databases().iter().map(crate::keyspace::Database::len).sum(),
+            clients: core.clients.count(),
+            commands: core.stats.commands,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// A new client.
+    pub(crate) fn session(&self, arrival: Arrival) -> Session {
+        Session::open(&self.shared, arrival)
+    }
+}
+
+impl Shared {
+    /// The state, however long it takes: for what must happen (a client leaving) and for housekeeping.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock()
+    }
+
+    /// The state, unless a script keeps it too long.
+    pub(crate) fn enter(&self) -> Result<MutexGuard<'_, Core>, Busy> {
+        if let Some(core) = self.core.try_lock() {
+            return Ok(core);
+        }
+        loop {
+            if self.running.is_slow() {
+                return Err(Busy);
+            }
+            if let Some(core) = self.core.try_lock_for(PATIENCE) {
+                return Ok(core);
+            }
+        }
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

@@ -1,1 +1,285 @@
-//! To be written.
+//! How a command becomes a unit of work.
+//!
+//! `run` finds the command, checks who may call it and when, runs it, and settles: waiters are served, trackers and
+//! subscribers told, the batch of effects handed over, all before the lock is given back.
+//! Next: `commands/mod.rs` (the table), `core.rs`, `blocked.rs`.
+
+use tokio::sync::oneshot;
+
+use crate::arguments::Args;
+use crate::blocked::{Wait, WaiterId};
+use crate::client::{Client, Message, Protocol, ReplyMode, Seat};
+use crate::commands::{self, Command, flag};
+use crate::context::{Ctx, Origin};
+use crate::core::Core;
+use crate::reply::{Fault, Reply};
+
+/// What became of a command.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Reply(Reply),
+    /// Nothing is to be answered (CLIENT REPLY OFF).
+    Silent,
+    /// It waits for a key; the answer comes later.
+    Waiting(WaiterId, oneshot::Receiver<Reply>),
+}
+
+impl Core {
+    /// Runs one command of a client as a unit of work.
+    pub(crate) fn run(&mut self, seat: Seat, arguments: &[&[u8]]) -> Outcome {
+        self.begin();
+        let Some(mut client) = self.clients.take(seat) else {
+            return Outcome::Reply(Reply::Error(Fault::of("ERR the connection is closed")));
+        };
+        let (reply, wait) = self.dispatch(&mut client, Args::new(arguments));
+        if self.take_self_is_dirty() {
+            client.is_dirty = true;
+        }
+        let outcome = match wait {
+            Some(wait) => {
+                let (db, now) = (client.db, self.monotonic());
+                let (id, receiver) = self.blocked.add(seat, db, wait, now);
+                Outcome::Waiting(id, receiver)
+            }
+            None => answer(&mut client, reply),
+        };
+        self.clients.put_back(client);
+        self.settle();
+        outcome
+    }
+
+    /// Does what time brings: expiry, and the end of waits.
+    pub(crate) fn tick(&mut self) {
+        self.begin();
+        let now = self.monotonic();
+        for waiter in self.blocked.overdue(now) {
+            let reply = waiter.wait.on_timeout.clone();
+            // Nobody waits any more: nothing was taken, so nothing is lost.
+            let _ = waiter.answer(reply);
+        }
+        self.settle();
+    }
+
+    fn dispatch(&mut self, client: &mut Client, args: Args<'_>) -> (Reply, Option<Wait>) {
+        client.active_at = self.now();
+        client.commands += 1;
+        self.stats.commands += 1;
+        let command = match self.admit(client, args) {
+            Ok(command) => command,
+            Err(fault) => {
+                if let Some(queued) = &mut client.transaction {
+                    queued.is_broken = true;
+                }
+                self.stats.failed(fault.code());
+                return (Reply::Error(fault), None);
+            }
+        };
+        client.last_command = command.name;
+        if let Some(queued) = &mut client.transaction
+            && !command.has(flag::NOT_QUEUED)
+        {
+            queued
+                .commands
+                .push(args.all().iter().map(|argument| argument.to_vec()).collect());
+            return (Reply::status("QUEUED"), None);
+        }
+        let done = self.call(client, Origin::Client, command, args);
+        if command.name != "client" && client.transaction.is_none() {
+            crate::tracking::end_caching(client);
+        }
+        done
+    }
+
+    /// Finds the command and checks whether this client may run it now.
+    fn admit(&mut self, client: &Client, args: Args<'_>) -> Result<&'static Command, Fault> {
+        let command = commands::find(args.at(0)).ok_or_else(|| unknown(args))?;
+        if !command.takes(args.len()) {
+            return Err(Fault::arity(command.name));
+        }
+        if !client.is_authenticated && !command.has(flag::NO_AUTH) {
+            return Err(Fault::of("NOAUTH Authentication required."));
+        }
+        if command.has(flag::NO_MULTI) && client.transaction.is_some() {
+            return Err(Fault::of("ERR Command not allowed inside a transaction"));
+        }
+        self.check_memory(command)?;
+        let is_limited = client.is_subscribed() && client.protocol == Protocol::Resp2;
+        if is_limited && !is_allowed_while_subscribed(command.name) {
+            return Err(Fault::err(format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                command.name
+            )));
+        }
+        Ok(command)
+    }
+
+    /// Refuses a command that needs memory when there is no more.
+    pub(crate) fn check_memory(&self, command: &Command) -> Result<(), Fault> {
+        let limit = self.config.max_memory;
+        if limit > 0 && command.has(flag::DENY_OOM) && self.data_memory() > limit {
+            return Err(Fault::of(
+                "OOM command not allowed when used memory > 'maxmemory'.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Runs a command that was found and admitted.
+    pub(crate) fn call(
+        &mut self,
+        client: &mut Client,
+        origin: Origin<'_>,
+        command: &'static Command,
+        args: Args<'_>,
+    ) -> (Reply, Option<Wait>) {
+        if self.monitors > 0 && !command.has(flag::ADMIN | flag::NO_MONITOR) {
+            crate::monitor::feed(self, client, origin, args);
+        }
+        let started = self.clock.wall_nanos();
+        let mut ctx = Ctx {
+            core: self,
+            client,
+            origin,
+            wait: None,
+        };
+        let answer = (command.run)(&mut ctx, args);
+        let wait = ctx.wait.take();
+        let elapsed = self.clock.wall_nanos().saturating_sub(started);
+        let calls = self.stats.calls.entry(command.name).or_default();
+        calls.calls += 1;
+        calls.nanos += elapsed;
+        if let Err(fault) = &answer {
+            calls.failed += 1;
+            self.stats.failed(fault.code());
+        } else if self.tracking.is_on() && command.has(flag::READ_ONLY) {
+            self.tracking.read(client, command, args);
+        }
+        (answer.into(), wait)
+    }
+
+    /// Ends a unit: serves who waits, tells who tracks, hands over the batch, sends what is for others.
+    pub(crate) fn settle(&mut self) {
+        if !self.blocked.is_empty() {
+            self.serve();
+        }
+        if self.unit_changes > 0 {
+            self.stats.changes += self.unit_changes;
+            self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
+            self.commit();
+        }
+        crate::tracking::flush(self);
+        for (seat, message) in self.take_outgoing() {
+            self.send(seat, message);
+        }
+    }
+
+    fn send(&mut self, seat: Seat, message: Message) {
+        let Some(client) = self.clients.get_mut(seat) else {
+            return;
+        };
+        if matches!(message, Message::Close) {
+            client.should_close = true;
+        }
+        if let Some(inbox) = &client.inbox
+            && inbox.send(message).is_err()
+        {
+            // The connection is on its way out; it will leave its seat by itself.
+            client.inbox = None;
+        }
+    }
+
+    /// Runs the commands of waiters whose keys have changed, in the order in which they came.
+    fn serve(&mut self) {
+        while let Some((db, key, waiters)) = self.blocked.next_ready() {
+            for id in waiters {
+                self.serve_one(db, &key, id);
+            }
+        }
+    }
+
+    fn serve_one(&mut self, db: usize, key: &[u8], id: WaiterId) {
+        let Some(waiter) = self.blocked.get(id) else {
+            return;
+        };
+        if !waiter.is_wanted() {
+            self.blocked.remove(id);
+            return;
+        }
+        let (seat, words) = (waiter.seat, waiter.wait.command.clone());
+        let Some(mut client) = self.clients.take(seat) else {
+            self.blocked.remove(id);
+            return;
+        };
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let args = Args::new(&words);
+        // The client may have selected another database since (in process, where it need not wait for the answer).
+        let selected = std::mem::replace(&mut client.db, db);
+        let served = commands::find(args.at(0))
+            .map(|command| self.call(&mut client, Origin::Serve { key }, command, args));
+        client.db = selected;
+        self.clients.put_back(client);
+        let Some((reply, None)) = served else {
+            return;
+        };
+        if let Some(waiter) = self.blocked.remove(id) {
+            // Checked above: under the lock nobody stops waiting in between.
+            let _ = waiter.answer(reply);
+        }
+    }
+}
+
+/// What the client is to be answered, by its CLIENT REPLY mode.
+fn answer(client: &mut Client, reply: Reply) -> Outcome {
+    match client.reply_mode {
+        ReplyMode::On => Outcome::Reply(reply),
+        ReplyMode::Off => Outcome::Silent,
+        ReplyMode::SkipNext => {
+            client.reply_mode = ReplyMode::Skip;
+            Outcome::Silent
+        }
+        ReplyMode::Skip => {
+            client.reply_mode = ReplyMode::On;
+            Outcome::Silent
+        }
+    }
+}
+
+fn is_allowed_while_subscribed(name: &str) -> bool {
+    matches!(
+        name,
+        "subscribe"
+            | "unsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "ssubscribe"
+            | "sunsubscribe"
+            | "ping"
+            | "quit"
+            | "reset"
+    )
+}
+
+/// The refusal of an unknown command, with as much of its arguments as Redis shows.
+pub(crate) fn unknown(args: Args<'_>) -> Fault {
+    const SHOWN: usize = 128;
+    let shorten = |bytes: &[u8], limit: usize| {
+        String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes)).into_owned()
+    };
+    let mut shown = String::new();
+    for argument in args.tail(1) {
+        if shown.len() >= SHOWN {
+            break;
+        }
+        let room = SHOWN - shown.len();
+        shown.push_str(&format!("'{}' ", shorten(argument, room)));
+    }
+    let name = shorten(args.at(0), SHOWN);
+    Fault::new(single_line(&format!(
+        "ERR unknown command '{name}', with args beginning with: {shown}"
+    )))
+}
+
+/// An error is one line on the wire.
+fn single_line(text: &str) -> String {
+    text.replace(['\r', '\n'], " ")
+}

@@ -1,0 +1,56 @@
+//! What MONITOR shows: every command as it runs.
+
+use crate::arguments::Args;
+use crate::client::{Client, Message};
+use crate::context::Origin;
+use crate::core::Core;
+use crate::reply::Reply;
+
+/// Sends one line to each client that monitors.
+pub(crate) fn feed(core: &mut Core, client: &Client, origin: Origin<'_>, args: Args<'_>) {
+    let micros = core.now_micros();
+    let from = match origin {
+        Origin::Script => "lua",
+        _ => client.peer.as_str(),
+    };
+    let mut line = format!(
+        "{}.{:06} [{} {from}]",
+        micros / 1_000_000,
+        micros % 1_000_000,
+        client.db
+    );
+    for argument in args.all() {
+        line.push(' ');
+        quote(argument, &mut line);
+    }
+    let seats: Vec<_> = core
+        .clients
+        .others()
+        .filter(|other| other.is_monitor)
+        .map(|other| other.seat)
+        .collect();
+    for seat in seats {
+        core.deliver(seat, Message::Push(Reply::Simple(line.clone().into())));
+    }
+}
+
+/// A byte string in quotes, everything unprintable escaped.
+pub(crate) fn quote(bytes: &[u8], line: &mut String) {
+    line.push('"');
+    for byte in bytes {
+        match byte {
+            b'\\' | b'"' => {
+                line.push('\\');
+                line.push(char::from(*byte));
+            }
+            b'\n' => line.push_str("\\n"),
+            b'\r' => line.push_str("\\r"),
+            b'\t' => line.push_str("\\t"),
+            0x07 => line.push_str("\\a"),
+            0x08 => line.push_str("\\b"),
+            b' '..=b'~' => line.push(char::from(*byte)),
+            other => line.push_str(&format!("\\x{other:02x}")),
+        }
+    }
+    line.push('"');
+}
