@@ -115,7 +115,10 @@ impl Core {
         self.databases.len()
     }
 
-    #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "SELECT and its like have checked the number"
+    )]
     pub(crate) fn database(&mut self, index: usize) -> &mut Database {
         &mut self.databases[index]
     }
@@ -270,9 +273,12 @@ impl Core {
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();
             for (key, watching) in self.watchers.get(&watched).into_iter().flatten() {
-                if self.databases().iter().enumerate().any(|(index, database)| {
-                    (index == watched || index == other) && database.contains(key)
-                }) {
+                if self
+                    .databases()
+                    .iter()
+                    .enumerate()
+                    .any(|(index, database)| (index == watched || index == other) && database.contains(key))
+                {
                     seats.extend(watching.iter().copied());
                 }
             }
@@ -296,7 +302,11 @@ impl Core {
             return;
         }
         let now = self.now();
-        if self.database(db).get(key).is_some_and(|entry| entry.expires <= now) {
+        if self
+            .database(db)
+            .get(key)
+            .is_some_and(|entry| entry.expires <= now)
+        {
             self.expire(db, key);
         }
     }
@@ -305,7 +315,10 @@ impl Core {
     pub(crate) fn look_up(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         self.forget_if_due(db, key);
         let now = self.now();
-        let found = self.databases.get_mut(db).and_then(|database| database.get_mut(key));
+        let found = self
+            .databases
+            .get_mut(db)
+            .and_then(|database| database.get_mut(key));
         let Some(entry) = found else {
             self.stats.misses += 1;
             return None;
@@ -336,7 +349,11 @@ impl Core {
 
     /// When something expires next; `NEVER` when nothing does.
     pub(crate) fn next_expiry(&self) -> u64 {
-        self.databases.iter().map(Database::next_expiry).min().unwrap_or(NEVER)
+        self.databases
+            .iter()
+            .map(Database::next_expiry)
+            .min()
+            .unwrap_or(NEVER)
     }
 
     /// Time since the engine's clock was made, for time-outs.
