@@ -1,7 +1,6 @@
 //! The engine: its lock, its housekeeper, and the way in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -10,8 +9,9 @@ use crate::client::Arrival;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::Core;
-use crate::effect::Recorder;
+use crate::effect::{Effect, Recorder, Taker};
 use crate::housekeeping::Housekeeper;
+use crate::scripts::Running;
 use crate::session::Session;
 
 /// How long a caller waits for the lock before it asks whether a script runs too long.
@@ -26,20 +26,8 @@ pub struct Engine {
 /// What sessions, the housekeeper and scripts share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
-    /// When the running script began, in nanoseconds of the clock; 0 when none runs or it is not too long yet.
-    script: RunningScript,
+    running: Arc<Running>,
     pub(crate) housekeeper: Housekeeper,
-}
-
-/// What is known of a running script without the lock, which it holds.
-#[derive(Debug, Default)]
-pub(crate) struct RunningScript {
-    /// It has run longer than it should.
-    pub(crate) is_slow: AtomicBool,
-    /// It was told to stop.
-    pub(crate) is_killed: AtomicBool,
-    /// Commands refused because of it.
-    pub(crate) refused: AtomicU64,
 }
 
 /// The engine cannot serve: a script runs too long.
@@ -65,11 +53,11 @@ pub struct Usage {
 }
 
 /// How an engine is set up.
-#[derive(Clone, Debug)]
 pub struct Options {
     config: Config,
     clock: Clock,
     seed: Option<u64>,
+    taker: Option<Taker>,
 }
 
 impl Default for Options {
@@ -78,6 +66,7 @@ impl Default for Options {
             config: Config::default(),
             clock: Clock::system(),
             seed: None,
+            taker: None,
         }
     }
 }
@@ -113,12 +102,21 @@ impl Options {
         self
     }
 
+    /// Hands over what each command, script or transaction has changed, as one batch of final states.
+    ///
+    /// Called under the engine's lock: it must be quick, and must not use the engine.
+    #[must_use]
+    pub fn on_change(mut self, taker: impl FnMut(&[Effect<'_>]) + Send + 'static) -> Self {
+        self.taker = Some(Box::new(taker));
+        self
+    }
+
     /// Starts an engine that lives in memory.
     pub fn start(self) -> Engine {
-        let core = Core::new(self.config, self.clock, Recorder::default(), self.seed);
+        let core = Core::new(self.config, self.clock, Recorder::with(self.taker), self.seed);
         let shared = Arc::new(Shared {
+            running: Arc::clone(&core.running),
             core: Mutex::new(core),
-            script: RunningScript::default(),
             housekeeper: Housekeeper::default(),
         });
         crate::housekeeping::start(&shared);
@@ -187,8 +185,7 @@ impl Shared {
             return Ok(core);
         }
         loop {
-            if self.script.is_slow.load(Ordering::Acquire) {
-                self.script.refused.fetch_add(1, Ordering::Relaxed);
+            if self.running.is_slow() {
                 return Err(Busy);
             }
             if let Some(core) = self.core.try_lock_for(PATIENCE) {
@@ -197,8 +194,17 @@ impl Shared {
         }
     }
 
-    pub(crate) fn script(&self) -> &RunningScript {
-        &self.script
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
 

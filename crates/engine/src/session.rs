@@ -6,7 +6,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
@@ -98,7 +97,7 @@ impl Session {
             && is(name, "script")
             && is(verb, "kill")
         {
-            self.shared.script().is_killed.store(true, Ordering::Release);
+            self.shared.running().kill();
             return Reply::OK;
         }
         Reply::Error(Fault::of(
@@ -121,7 +120,10 @@ impl Batch<'_> {
             Outcome::Reply(reply) => Served::Reply(reply),
             Outcome::Silent => Served::Silent,
             Outcome::Waiting(id, receiver) => {
-                self.session.shared.housekeeper.hurry(self.core.blocked.next_deadline());
+                self.session
+                    .shared
+                    .housekeeper
+                    .hurry(self.core.blocked.next_deadline());
                 Served::Waiting(Waiting {
                     shared: Arc::clone(&self.session.shared),
                     id,

@@ -2,7 +2,7 @@
 //!
 //! A plain list that is tidied whenever it has doubled: a counter that is raised a million times between two
 //! questions stays one entry, and noting a change costs one allocation and no look-up.
-use super::value::Dirt;
+use super::dirt::Dirt;
 
 /// Below this many names nothing is tidied.
 const SMALLEST: usize = 64;

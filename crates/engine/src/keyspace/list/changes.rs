@@ -6,7 +6,7 @@
 //! Next: `chunk.rs` (the flag that keeps a name from being noted twice), `mod.rs`.
 
 use super::chunk::{Chunk, ChunkId};
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 /// The memory of changes.
 #[derive(Debug)]

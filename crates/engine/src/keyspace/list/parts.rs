@@ -8,7 +8,7 @@
 use super::List;
 use super::chunk::{Chunk, ChunkId, Items};
 use super::names::Names;
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 /// One chunk as a journal sees it.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::index::Whereabouts;
 use super::{ChunkId, List};
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 #[derive(Debug, Clone)]
 enum Step {

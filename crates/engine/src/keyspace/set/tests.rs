@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::{Form, Member, Set, allocated, parse_int};
-use crate::keyspace::value::Dirt;
+use crate::keyspace::dirt::Dirt;
 
 type Model = BTreeSet<Vec<u8>>;
 

@@ -19,6 +19,11 @@ const SCHEMAS: usize = 8;
 /// The schema is spelled out right here. No schema can lie at offset 0, where the first record's flags are.
 const INLINE: u64 = 0;
 
+/// Records from one mark to the next.
+const MARK_DISTANCE: u16 = 16;
+/// The first record needs no mark.
+const MARKS: usize = ((NODE_ENTRIES - 1) / MARK_DISTANCE) as usize;
+
 /// Up to 100 entries or about 4 kB, in the order of their ids.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
@@ -29,8 +34,10 @@ pub(super) struct Block {
     bytes: Vec<u8>,
     live: u16,
     deleted: u16,
-    /// What a listpack node with these entries would take; with its neighbours this fills one cache line.
+    /// What a listpack node with these entries would take.
     node_bytes: u32,
+    /// Where every sixteenth record begins, so that finding an id need not walk over the whole block.
+    marks: [u16; MARKS],
 }
 
 /// Where the schemas of the block at the end of the stream begin, the first entry's first.
@@ -57,6 +64,7 @@ impl Block {
             live: 0,
             deleted: 0,
             node_bytes: saturated(node_size::of_empty_node(fields.len() / 2, names)),
+            marks: [0; MARKS],
         }
     }
 
@@ -110,6 +118,7 @@ impl Block {
             }
         }
 
+        self.mark();
         self.bytes.reserve(1 + number_size(body as u64) + body);
         self.bytes.push(0);
         push_number(&mut self.bytes, body as u64);
@@ -125,6 +134,29 @@ impl Block {
         self.node_bytes = self.node_bytes.saturating_add(saturated(node_bytes));
         self.live += 1;
         self.last = id;
+    }
+
+    /// Marks the record about to be written if it is one of those to be marked.
+    fn mark(&mut self) {
+        let record = self.live + self.deleted;
+        if record.is_multiple_of(MARK_DISTANCE)
+            && let Some(index) = usize::from(record / MARK_DISTANCE).checked_sub(1)
+            && let (Some(mark), Ok(offset)) = (self.marks.get_mut(index), u16::try_from(self.bytes.len()))
+        {
+            *mark = offset;
+        }
+    }
+
+    /// The records from some place on before which no id is greater than this.
+    fn records_near(&self, id: StreamId) -> impl Iterator<Item = Record<'_>> {
+        let is_before = |mark: u16| {
+            let record = self.next_record(&mut self.reader_at(usize::from(mark))?)?;
+            Some(self.id_of(&record)? <= id)
+        };
+        let mut marks = self.marks.iter().rev().copied().filter(|mark| *mark != 0);
+        let start = marks.find(|mark| is_before(*mark) == Some(true)).unwrap_or(0);
+        let mut rest = Reader(self.bytes.get(usize::from(start)..).unwrap_or_default());
+        std::iter::from_fn(move || self.next_record(&mut rest))
     }
 
     fn push_schema<F: AsRef<[u8]>>(&mut self, fields: &[F], schemas: &mut Schemas) {
@@ -173,7 +205,7 @@ impl Block {
 
     pub(super) fn get(&self, id: StreamId) -> Option<Entry<'_>> {
         let found = self
-            .records()
+            .records_near(id)
             .find(|record| self.id_of(record).is_none_or(|other| other >= id))?;
         self.entry(&found).filter(|entry| entry.id() == id)
     }
@@ -181,7 +213,7 @@ impl Block {
     /// Marks the entry as deleted; false when there is none.
     pub(super) fn delete(&mut self, id: StreamId) -> bool {
         let found = self
-            .records()
+            .records_near(id)
             .find(|record| self.id_of(record).is_none_or(|other| other >= id));
         let Some(record) = found else { return false };
         if record.deleted || self.id_of(&record) != Some(id) {
@@ -289,8 +321,12 @@ pub(super) struct BlockEntries<'a> {
 }
 
 impl<'a> BlockEntries<'a> {
-    /// Steps to the first entry with this id or a greater one, without looking at the fields of those before.
+    /// Begins with the first entry that has this id or a greater one.
     pub(super) fn seek(&mut self, id: StreamId) {
+        let near = self.block.records_near(id).next();
+        if let Some(rest) = near.and_then(|record| self.block.reader_at(record.offset)) {
+            self.rest = rest;
+        }
         let mut ahead = self.rest;
         while let Some(record) = self.block.next_record(&mut ahead) {
             if self.block.id_of(&record).is_none_or(|other| other >= id) {
@@ -303,16 +339,17 @@ impl<'a> BlockEntries<'a> {
 
     /// The living entries up to this id, last first.
     pub(super) fn reversed_up_to(self, id: StreamId) -> impl Iterator<Item = Entry<'a>> {
-        let Self { block, rest } = self;
-        let mut rest = rest;
-        let records: SmallVec<[Record<'a>; 104]> = std::iter::from_fn(|| block.next_record(&mut rest))
+        let Self { block, mut rest } = self;
+        let offsets: SmallVec<[usize; 128]> = std::iter::from_fn(|| block.next_record(&mut rest))
             .take_while(|record| block.id_of(record).is_some_and(|other| other <= id))
             .filter(|record| !record.deleted)
+            .map(|record| record.offset)
             .collect();
-        records
+        let at = |offset| block.next_record(&mut block.reader_at(offset)?);
+        offsets
             .into_iter()
             .rev()
-            .filter_map(|record| block.entry(&record))
+            .filter_map(move |offset| block.entry(&at(offset)?))
     }
 }
 

@@ -39,7 +39,7 @@ impl Log {
     /// Whether an entry with this id or a greater one may have been deleted.
     pub(crate) fn has_gap_from(&self, id: StreamId) -> bool {
         let max_deleted = self.meta().max_deleted;
-        !self.is_empty() && !max_deleted.is_zero() && id <= max_deleted
+        !self.is_empty() && !max_deleted.is_zero() && self.first_id() <= max_deleted && id <= max_deleted
     }
 }
 

@@ -72,9 +72,12 @@ impl Log {
         self.first_id
     }
 
-    /// Ids that begin Redis's nodes, in order.
-    pub(crate) fn block_ids(&self) -> impl ExactSizeIterator<Item = StreamId> {
-        self.blocks.iter().map(Block::first)
+    /// Keys and nodes of the radix tree in which Redis would hold the blocks.
+    pub(crate) fn tree_size(&self) -> (usize, usize) {
+        (
+            self.blocks.len(),
+            super::radix::node_count(self.blocks.iter().map(Block::first)),
+        )
     }
 
     /// Appends an entry with a new greatest id; `fields` are names and values in turn. False, and nothing

@@ -15,32 +15,28 @@ mod id;
 mod lag;
 mod log;
 mod node_size;
+mod radix;
 mod range;
 #[cfg(test)]
 mod tests;
 mod trim;
 
-pub(crate) use consumer::{Consumer, ConsumerId, Consumers};
+pub(crate) use consumer::Consumer;
 pub(crate) use dirt::StreamPart;
 pub(crate) use entry::Entry;
 pub(crate) use group::{Group, Pending};
-pub(crate) use groups::{GroupMut, Groups};
+pub(crate) use groups::GroupMut;
 pub(crate) use id::{StreamId, WantedId};
 pub(crate) use log::{Log, StreamMeta};
 pub(crate) use trim::{Keep, Trim};
 
-/// What take_dirt answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Dirt<P> {
-    Whole,
-    Parts(Vec<P>),
-}
+use crate::keyspace::Dirt;
 
 /// See the module's text.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
     log: Log,
-    groups: Groups,
+    groups: groups::Groups,
 }
 
 impl Stream {
@@ -48,7 +44,7 @@ impl Stream {
     pub(crate) fn new(track: bool) -> Self {
         Self {
             log: Log::new(track),
-            groups: Groups::new(track),
+            groups: groups::Groups::new(track),
         }
     }
 
@@ -70,7 +66,7 @@ impl Stream {
     }
 
     /// The groups, to be read.
-    pub(crate) fn groups(&self) -> &Groups {
+    pub(crate) fn groups(&self) -> &groups::Groups {
         &self.groups
     }
 

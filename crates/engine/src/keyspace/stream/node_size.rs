@@ -77,11 +77,10 @@ fn back_length(encoded: u64) -> u64 {
 }
 
 fn as_integer(text: &[u8]) -> Option<i64> {
-    let digits = match text {
-        b"0" => return Some(0),
-        [b'-', digits @ ..] => digits,
-        digits => digits,
-    };
+    if text == b"0" {
+        return Some(0);
+    }
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
     let starts_as_number = matches!(digits.first(), Some(b'1'..=b'9'));
     if !starts_as_number || text.len() > 20 || !digits.iter().all(u8::is_ascii_digit) {
         return None;

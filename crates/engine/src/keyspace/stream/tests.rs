@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::consumer::ConsumerId;
 use super::*;
 
 type Fields = Vec<Vec<u8>>;
@@ -87,12 +88,8 @@ impl Written {
     fn write(&mut self, stream: &mut Stream) {
         match stream.take_dirt() {
             Dirt::Whole => {
-                *self = Self(
-                    listed(stream.log().range(StreamId::MIN, StreamId::MAX))
-                        .into_iter()
-                        .collect(),
-                    stream.log().meta(),
-                )
+                let entries = listed(stream.log().range(StreamId::MIN, StreamId::MAX));
+                *self = Self(entries.into_iter().collect(), stream.log().meta());
             }
             Dirt::Parts(parts) => parts.iter().for_each(|part| self.write_part(stream, part)),
         }
@@ -264,9 +261,9 @@ fn write_groups(written: &mut BTreeMap<Vec<u8>, GroupModel>, stream: &mut Stream
     }
 }
 
-fn apply(stream: &mut Stream, model: &mut BTreeMap<Vec<u8>, GroupModel>, step: GroupStep) {
+fn apply(stream: &mut Stream, model: &mut BTreeMap<Vec<u8>, GroupModel>, step: &GroupStep) {
     let id = |number| StreamId::new(number, 0);
-    match step {
+    match *step {
         GroupStep::Create(group) => {
             let created = stream.create_group(&[group], StreamId::MIN, None);
             assert_eq!(created, !model.contains_key(&vec![group]));
@@ -354,7 +351,7 @@ proptest! {
                 write_groups(&mut written, &mut stream);
                 prop_assert_eq!(&written, &model);
             }
-            apply(&mut stream, &mut model, step);
+            apply(&mut stream, &mut model, &step);
             prop_assert_eq!(stream.memory(), stream.recount());
             prop_assert!(stream.groups().iter().all(|(_, group)| group.owners_agree()));
         }

@@ -1,0 +1,343 @@
+//! What the golden tests cannot show: limits, stops, hostile scripts, one run after another.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::fixtures::FakeHost;
+use super::{Host, Limits, Machine};
+use crate::reply::{Fault, Reply};
+
+const MEMORY: usize = 48 << 20;
+
+struct Run {
+    machine: Machine,
+    host: FakeHost,
+    kill: AtomicBool,
+    busy_after: Duration,
+    memory: usize,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            machine: Machine::new().unwrap(),
+            host: FakeHost::default(),
+            kill: AtomicBool::new(false),
+            busy_after: Duration::from_secs(60),
+            memory: MEMORY,
+        }
+    }
+
+    fn script(&mut self, source: &str) -> Reply {
+        let function = match self.machine.load(source.as_bytes()) {
+            Ok(function) => function,
+            Err(fault) => return Reply::Error(fault),
+        };
+        let limits = Limits {
+            busy_after: self.busy_after,
+            kill: &self.kill,
+            memory: self.memory,
+        };
+        let reply = self
+            .machine
+            .run(&function, &[b"key"], &[b"a"], &mut self.host, &limits);
+        self.machine.unload(function);
+        reply
+    }
+
+    fn error(&mut self, source: &str) -> String {
+        match self.script(source) {
+            Reply::Error(fault) => fault.text().to_owned(),
+            other => panic!("no error but {other:?}"),
+        }
+    }
+
+    /// The machine is whole after what happened.
+    fn assert_usable(&mut self) {
+        assert_eq!(
+            self.script("return {KEYS[1], ARGV[1]}"),
+            Reply::bulks(["key", "a"])
+        );
+    }
+}
+
+#[test]
+fn a_function_is_compiled_once_and_runs_many_times() {
+    let mut machine = Machine::new().unwrap();
+    let function = machine.load(b"return KEYS[1] .. ARGV[1]").unwrap();
+    assert_eq!(
+        function.sha(),
+        sha1_smol::Sha1::from("return KEYS[1] .. ARGV[1]").hexdigest()
+    );
+    let kill = AtomicBool::new(false);
+    let limits = Limits {
+        busy_after: Duration::MAX,
+        kill: &kill,
+        memory: usize::MAX,
+    };
+    for key in ["a", "b"] {
+        let reply = machine.run(
+            &function,
+            &[key.as_bytes()],
+            &[b"x"],
+            &mut FakeHost::default(),
+            &limits,
+        );
+        assert_eq!(reply, Reply::bulk(format!("{key}x")));
+    }
+}
+
+#[test]
+fn functions_of_before_a_reset_are_unknown() {
+    let mut run = Run::new();
+    let function = run.machine.load(b"return 1").unwrap();
+    run.machine.reset().unwrap();
+    let limits = Limits {
+        busy_after: Duration::MAX,
+        kill: &run.kill,
+        memory: usize::MAX,
+    };
+    let reply = run.machine.run(&function, &[], &[], &mut run.host, &limits);
+    assert_eq!(
+        reply,
+        Reply::Error(Fault::of("NOSCRIPT No matching script. Please use EVAL."))
+    );
+    run.machine.unload(function);
+    run.assert_usable();
+}
+
+#[test]
+fn nothing_of_a_run_is_left_for_the_next() {
+    let mut run = Run::new();
+    run.script("redis.setresp(3) KEYS[1] = 'changed' return 1");
+    assert_eq!(run.script("return true"), Reply::Int(1));
+    run.assert_usable();
+    assert_eq!(run.script("return rawget(_G, 'x')"), Reply::Nil);
+}
+
+#[test]
+fn a_log_line_reaches_the_host() {
+    let mut run = Run::new();
+    run.script("redis.log(redis.LOG_WARNING, 'disk', 5, 'full')");
+    assert_eq!(run.host.logged, [(3, b"disk 5 full".to_vec())]);
+}
+
+#[test]
+fn a_script_that_runs_too_long_is_stopped() {
+    let mut run = Run::new();
+    run.busy_after = Duration::from_millis(20);
+    let text = run.error("while true do end");
+    assert!(
+        text.starts_with(
+            "ERR Script stopped after running longer than 20 milliseconds without writing script: "
+        ),
+        "{text}"
+    );
+    assert!(text.ends_with(", on @user_script:1."), "{text}");
+    run.assert_usable();
+}
+
+#[test]
+fn nothing_a_script_does_survives_the_stop() {
+    let mut run = Run::new();
+    run.busy_after = Duration::from_millis(20);
+    for source in [
+        "while true do pcall(function() while true do end end) end",
+        "local function f() pcall(f) return f() end f()",
+        "while true do xpcall(function() while true do end end, function(e) return e end) end",
+        "while true do xpcall(function() while true do end end, function(e) while true do end end) end",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+        "local co = coroutine.wrap(function() while true do pcall(function() while true do end end) end end) while true do pcall(co) end",
+        "coroutine.wrap(function() coroutine.wrap(function() while true do pcall(function() while true do end end) end end)() end)()",
+        "while true do load(function() while true do end end) end",
+        "local t = setmetatable({}, {__index = function() while true do end end}) while true do pcall(function() return t.x end) end",
+        "while true do string.gsub('xxxx', 'x', function() while true do end end) end",
+        "table.sort({3, 2, 1}, function() while true do end end)",
+        "while true do redis.pcall('PING') end",
+    ] {
+        let text = run.error(source);
+        assert!(text.starts_with("ERR Script stopped"), "{source}: {text}");
+        run.assert_usable();
+    }
+}
+
+#[test]
+fn a_script_that_has_written_is_stopped_by_the_kill_flag_only() {
+    let mut run = Run::new();
+    run.busy_after = Duration::ZERO;
+    run.host.has_written = true;
+    assert_eq!(
+        run.script("local n = 0 for i = 1, 2000000 do n = n + 1 end return n"),
+        Reply::Int(2_000_000)
+    );
+    run.kill.store(true, Ordering::Relaxed);
+    let text = run.error("while true do pcall(function() while true do end end) end");
+    assert!(
+        text.starts_with("ERR Script killed by user with SCRIPT KILL... script: "),
+        "{text}"
+    );
+    run.kill.store(false, Ordering::Relaxed);
+    run.assert_usable();
+}
+
+#[test]
+fn memory_is_bounded_and_the_machine_survives() {
+    let mut run = Run::new();
+    for source in [
+        "return string.rep('x', 2^31 - 1)",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} while true do t[#t + 1] = {} end",
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "local t = {} for i = 1, 40 do t = {t, t} end return cjson.encode(t)",
+        "local t = {} for i = 1, 15 do t = {t, t, t, t, t, t, t, t} end return cmsgpack.pack(t)",
+        "local t = {} for i = 1, 40 do t = {t, t} end return t",
+        "return cjson.decode('[' .. ('[],'):rep(2e6) .. '0]')",
+        "return (('x'):rep(2e7)):upper():reverse():lower()",
+        "return table.concat({('x'):rep(2e7), ('y'):rep(2e7), ('z'):rep(2e7)})",
+        "local t = {} for i = 1, 300 do t[i] = ('x'):rep(1e6 + i) end return t",
+    ] {
+        let reply = run.script(source);
+        let text = format!("{reply:?}");
+        assert!(text.contains("not enough memory"), "{source}: {:.300}", text);
+        run.assert_usable();
+    }
+    assert!(run.machine.used_memory() < MEMORY);
+}
+
+#[test]
+fn running_out_of_memory_can_be_caught() {
+    let mut run = Run::new();
+    let reply = run.script("local ok, e = pcall(string.rep, 'x', 1e9) return {tostring(ok), e}");
+    assert_eq!(reply, Reply::bulks(["false", "not enough memory"]));
+    let reply =
+        run.script("local ok, e = pcall(function() local s = 'x' while true do s = s .. s end end) return e");
+    assert_eq!(reply, Reply::bulk("not enough memory"));
+}
+
+#[test]
+fn deep_recursion_ends_in_an_error() {
+    let mut run = Run::new();
+    let nested = |open: &str, count: usize| format!("return {}1", open.repeat(count));
+    for source in [
+        "local function f() return 1 + f() end return f()".to_owned(),
+        "local function f() string.gsub('x', 'x', f) end f()".to_owned(),
+        "local function f() return coroutine.wrap(f)() end f()".to_owned(),
+        "local t = setmetatable({}, {__index = function(t, k) return t[k .. 'x'] end}) return t.x".to_owned(),
+        "return ('x'):find(('a?'):rep(100000))".to_owned(),
+        "return ('x'):rep(100000):find(('x*'):rep(100000))".to_owned(),
+        "return ('x'):gsub(('x-'):rep(100000), '')".to_owned(),
+        "return cjson.decode(('['):rep(100000))".to_owned(),
+        "return cjson.decode(('{\"a\":'):rep(100000))".to_owned(),
+        "local c = cjson.new() c.decode_max_depth(2^31 - 1) return c.decode(('['):rep(1000000))".to_owned(),
+        "local c = cjson.new() c.encode_max_depth(2^31 - 1) local t = {} t[1] = t return c.encode(t)"
+            .to_owned(),
+        "return cmsgpack.unpack(('\\145'):rep(100000))".to_owned(),
+        "return cmsgpack.unpack(('\\129\\1'):rep(100000))".to_owned(),
+        nested("(", 100_000),
+        nested("{", 100_000),
+        nested("- ", 100_000),
+        nested("not ", 100_000),
+        nested("function() return ", 100_000),
+    ] {
+        run.error(&source);
+        run.assert_usable();
+    }
+}
+
+#[test]
+fn what_nests_as_deeply_as_allowed_fits_the_stack() {
+    let mut run = Run::new();
+    for source in [
+        "return #cjson.encode(cjson.decode(('['):rep(1000) .. (']'):rep(1000)))",
+        "return #cjson.encode(cjson.decode(('{\"a\":'):rep(1000) .. '1' .. ('}'):rep(1000)))",
+        "return type(cmsgpack.unpack(('\\145'):rep(1000) .. '\\1'))",
+        "return ('x'):rep(5000):find(('x*'):rep(5000))",
+        "return ('x'):rep(5000):find(('x?'):rep(5000))",
+        "return ('x'):rep(5000):find(('x-'):rep(5000) .. '$')",
+    ] {
+        let reply = run.script(source);
+        assert!(!reply.is_error(), "{source}: {reply:?}");
+    }
+    let reply = run.script("local t = {} t[1] = t return t");
+    let mut depth = 0;
+    let mut inner = &reply;
+    while let Reply::Array(items) = inner {
+        inner = items.first().unwrap();
+        depth += 1;
+    }
+    assert_eq!((depth, inner.is_error()), (1000, true));
+}
+
+#[test]
+fn a_panicking_host_is_an_error_of_the_script() {
+    struct Panicking;
+    impl Host for Panicking {
+        fn call(&mut self, _: &[&[u8]]) -> Reply {
+            panic!("on purpose")
+        }
+        fn log(&mut self, _: i64, _: &[u8]) {}
+        fn has_written(&self) -> bool {
+            false
+        }
+        fn set_resp(&mut self, _: u8) {}
+        fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
+            None
+        }
+    }
+    let mut run = Run::new();
+    let function = run.machine.load(b"return redis.call('PING')").unwrap();
+    let limits = Limits {
+        busy_after: Duration::MAX,
+        kill: &run.kill,
+        memory: MEMORY,
+    };
+    let reply = run.machine.run(&function, &[], &[], &mut Panicking, &limits);
+    assert!(
+        format!("{reply:?}").contains("an internal error of the engine"),
+        "{reply:?}"
+    );
+    run.machine.unload(function);
+    run.assert_usable();
+}
+
+#[test]
+fn hidden_tables_stay_as_they_are() {
+    let mut run = Run::new();
+    for source in [
+        "table.insert(string, 1)",
+        "rawset(redis, 'call', 1)",
+        "setmetatable(_G, nil)",
+        "getmetatable('').__index.rep = nil",
+        "getmetatable(_G).__index = nil",
+        "for k in pairs(_G) do _G[k] = nil end",
+        "local t = setmetatable({}, {__newindex = string}) t.x = 1",
+    ] {
+        let text = run.error(source);
+        assert!(
+            text.contains("Attempt to modify a readonly table"),
+            "{source}: {text}"
+        );
+    }
+    run.script("table.sort(redis) table.remove(redis) return 1");
+    assert_eq!(run.script("return ('x'):rep(2)"), Reply::bulk("xx"));
+    run.assert_usable();
+}
+
+#[test]
+fn more_keys_than_a_table_starts_with_arrive() {
+    let mut run = Run::new();
+    let function = run.machine.load(b"return #KEYS + #ARGV").unwrap();
+    let names: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
+    let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+    let limits = Limits {
+        busy_after: Duration::MAX,
+        kill: &run.kill,
+        memory: MEMORY,
+    };
+    assert_eq!(
+        run.machine.run(&function, &names, &names, &mut run.host, &limits),
+        Reply::Int(20_000)
+    );
+}
