@@ -166,7 +166,10 @@ impl ConnectionLike for Connection {
             let commands: Option<Vec<Words<'_>>> = pipeline.cmd_iter().map(words).collect();
             // Cursors are for iteration, which is no matter of pipelines.
             let commands = commands.ok_or_else(|| {
-                RedisError::from((ErrorKind::Client, "a command with an open cursor cannot be in a pipeline"))
+                RedisError::from((
+                    ErrorKind::Client,
+                    "a command with an open cursor cannot be in a pipeline",
+                ))
             })?;
             if pipeline.is_transaction() {
                 // On a wire offset and count would skip the replies to MULTI and the queued commands.
@@ -236,7 +239,12 @@ fn packed(cmd: &Cmd) -> Result<Vec<Vec<u8>>, RedisError> {
 
 /// A reply as redis-rs has it.
 fn value(reply: Reply, protocol: Protocol) -> Value {
-    let each = |items: Vec<Reply>| items.into_iter().map(|item| value(item, protocol)).collect::<Vec<_>>();
+    let each = |items: Vec<Reply>| {
+        items
+            .into_iter()
+            .map(|item| value(item, protocol))
+            .collect::<Vec<_>>()
+    };
     let is_new = protocol == Protocol::Resp3;
     match reply {
         Reply::Simple(text) if text == "OK" => Value::Okay,
@@ -249,11 +257,15 @@ fn value(reply: Reply, protocol: Protocol) -> Value {
         Reply::Set(items) if is_new => Value::Set(each(items)),
         Reply::Set(items) => Value::Array(each(items)),
         Reply::Map(pairs) if is_new => {
-            let pairs = pairs.into_iter().map(|(key, item)| (value(key, protocol), value(item, protocol)));
+            let pairs = pairs
+                .into_iter()
+                .map(|(key, item)| (value(key, protocol), value(item, protocol)));
             Value::Map(pairs.collect())
         }
         Reply::Pairs(pairs) if is_new => {
-            let pairs = pairs.into_iter().map(|(key, item)| Value::Array(each(vec![key, item])));
+            let pairs = pairs
+                .into_iter()
+                .map(|(key, item)| Value::Array(each(vec![key, item])));
             Value::Array(pairs.collect())
         }
         Reply::Map(pairs) | Reply::Pairs(pairs) => {
@@ -277,6 +289,9 @@ fn error(text: &str) -> Value {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Connection").field("client", &self.session.id()).finish()
+        formatter
+            .debug_struct("Connection")
+            .field("client", &self.session.id())
+            .finish()
     }
 }

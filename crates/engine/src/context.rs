@@ -65,7 +65,9 @@ impl Ctx<'_> {
     /// The value of a key, to be read.
     pub(crate) fn read<T: Kind>(&mut self, key: &[u8]) -> Result<Option<&T>, Fault> {
         let entry = self.entry(key);
-        entry.map(|entry| T::of(&entry.value).ok_or(Fault::WRONG_TYPE)).transpose()
+        entry
+            .map(|entry| T::of(&entry.value).ok_or(Fault::WRONG_TYPE))
+            .transpose()
     }
 
     /// The value of a key, to be changed; say `touched` afterwards.
@@ -115,7 +117,8 @@ impl Ctx<'_> {
 
     /// As `put`, with an absolute expiry in milliseconds since 1970 (`NEVER` for none).
     pub(crate) fn put_until(&mut self, key: &[u8], value: Value, expires: u64) {
-        self.core.put(self.client.db, key, value, expires, self.client.seat);
+        self.core
+            .put(self.client.db, key, value, expires, self.client.seat);
     }
 
     /// Removes a key; false when there is none. There is no need to say `touched`.
@@ -203,7 +206,11 @@ pub(crate) fn timeout_seconds(argument: &[u8]) -> Result<Option<Duration>, Fault
     if millis > 9.2e18 {
         return Err(Fault::of("ERR timeout is out of range"));
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked"
+    )]
     let millis = millis as u64;
     Ok((millis > 0).then(|| Duration::from_millis(millis)))
 }

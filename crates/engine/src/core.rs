@@ -115,7 +115,10 @@ impl Core {
         self.databases.len()
     }
 
-    #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "SELECT and its like have checked the number"
+    )]
     pub(crate) fn database(&mut self, index: usize) -> &mut Database {
         &mut self.databases[index]
     }
@@ -137,7 +140,10 @@ impl Core {
         empty: impl FnOnce(bool) -> Value,
     ) -> &mut Entry {
         let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
-        #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "SELECT and its like have checked the number"
+        )]
         let database = &mut self.databases[db];
         let database_id = database.id();
         let (entry, is_new) = database.get_or_make(key, || Entry::new(id, empty(track), now));
@@ -225,8 +231,8 @@ impl Core {
     /// Something changed in a value that nobody has to be told of.
     pub(crate) fn noted(&mut self, db: usize, key: &[u8]) {
         let database = self.database(db);
-        database.recharge(key);
         let database_id = database.id();
+        database.recharge(key);
         self.unit_changes += 1;
         self.effects.changed(database_id, key);
     }
@@ -267,9 +273,12 @@ impl Core {
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();
             for (key, watching) in self.watchers.get(&watched).into_iter().flatten() {
-                if self.databases().iter().enumerate().any(|(index, database)| {
-                    (index == watched || index == other) && database.contains(key)
-                }) {
+                if self
+                    .databases()
+                    .iter()
+                    .enumerate()
+                    .any(|(index, database)| (index == watched || index == other) && database.contains(key))
+                {
                     seats.extend(watching.iter().copied());
                 }
             }
@@ -293,7 +302,11 @@ impl Core {
             return;
         }
         let now = self.now();
-        if self.database(db).get(key).is_some_and(|entry| entry.expires <= now) {
+        if self
+            .database(db)
+            .get(key)
+            .is_some_and(|entry| entry.expires <= now)
+        {
             self.expire(db, key);
         }
     }
@@ -302,7 +315,10 @@ impl Core {
     pub(crate) fn look_up(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         self.forget_if_due(db, key);
         let now = self.now();
-        let found = self.databases.get_mut(db).and_then(|database| database.get_mut(key));
+        let found = self
+            .databases
+            .get_mut(db)
+            .and_then(|database| database.get_mut(key));
         let Some(entry) = found else {
             self.stats.misses += 1;
             return None;
@@ -333,7 +349,11 @@ impl Core {
 
     /// When something expires next; `NEVER` when nothing does.
     pub(crate) fn next_expiry(&self) -> u64 {
-        self.databases.iter().map(Database::next_expiry).min().unwrap_or(NEVER)
+        self.databases
+            .iter()
+            .map(Database::next_expiry)
+            .min()
+            .unwrap_or(NEVER)
     }
 
     /// Time since the engine's clock was made, for time-outs.

@@ -201,7 +201,10 @@ impl Shared {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Options").field("clock", &self.clock).finish_non_exhaustive()
+        formatter
+            .debug_struct("Options")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
 

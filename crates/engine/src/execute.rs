@@ -78,7 +78,9 @@ impl Core {
         if let Some(queued) = &mut client.transaction
             && !command.has(flag::NOT_QUEUED)
         {
-            queued.commands.push(args.all().iter().map(|argument| argument.to_vec()).collect());
+            queued
+                .commands
+                .push(args.all().iter().map(|argument| argument.to_vec()).collect());
             return (Reply::status("QUEUED"), None);
         }
         let done = self.call(client, Origin::Client, command, args);

@@ -72,7 +72,9 @@ pub(crate) fn publish(core: &mut Core, channel: &[u8], message: &[u8]) -> usize 
     }
     for (pattern, seats) in &core.pubsub.patterns {
         if glob::matches(pattern, channel) {
-            let pushes = seats.iter().map(|seat| (*seat, push(&[b"pmessage", pattern, channel, message])));
+            let pushes = seats
+                .iter()
+                .map(|seat| (*seat, push(&[b"pmessage", pattern, channel, message])));
             outgoing.extend(pushes);
         }
     }

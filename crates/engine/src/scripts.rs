@@ -82,7 +82,10 @@ pub(crate) const NO_SCRIPT: Fault = Fault::of("NOSCRIPT No matching script. Plea
 /// The name of a source.
 fn sha_of(source: &[u8]) -> Sha {
     let mut sha = [0; 40];
-    for (place, digit) in sha.iter_mut().zip(sha1_smol::Sha1::from(source).hexdigest().bytes()) {
+    for (place, digit) in sha
+        .iter_mut()
+        .zip(sha1_smol::Sha1::from(source).hexdigest().bytes())
+    {
         *place = digit;
     }
     sha
@@ -121,7 +124,8 @@ impl Running {
     pub(crate) fn begin(&self, busy_after: Duration) {
         self.is_killed.store(false, Ordering::Relaxed);
         self.busy_after.store(nanos(busy_after), Ordering::Relaxed);
-        self.since.store(nanos(self.epoch.elapsed()).max(1), Ordering::Release);
+        self.since
+            .store(nanos(self.epoch.elapsed()).max(1), Ordering::Release);
     }
 
     /// It has ended.
@@ -153,6 +157,9 @@ fn nanos(duration: Duration) -> u64 {
 
 impl std::fmt::Debug for Scripts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Scripts").field("len", &self.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Scripts")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

@@ -120,7 +120,10 @@ impl Batch<'_> {
             Outcome::Reply(reply) => Served::Reply(reply),
             Outcome::Silent => Served::Silent,
             Outcome::Waiting(id, receiver) => {
-                self.session.shared.housekeeper.hurry(self.core.blocked.next_deadline());
+                self.session
+                    .shared
+                    .housekeeper
+                    .hurry(self.core.blocked.next_deadline());
                 Served::Waiting(Waiting {
                     shared: Arc::clone(&self.session.shared),
                     id,

@@ -148,7 +148,10 @@ pub(crate) fn flush(core: &mut Core) {
     let changed = std::mem::take(&mut core.tracking.changed);
     for (key, by) in &changed {
         for seat in core.tracking.readers.remove(key).unwrap_or_default() {
-            let mode = core.clients.get(seat).and_then(|client| client.tracking.as_deref());
+            let mode = core
+                .clients
+                .get(seat)
+                .and_then(|client| client.tracking.as_deref());
             let Some(mode) = mode.filter(|mode| !mode.is_broadcast) else {
                 continue;
             };
@@ -164,7 +167,10 @@ fn broadcast(core: &mut Core, changed: &[(Box<[u8]>, Option<Seat>)]) {
     let mut messages = Vec::new();
     for (prefix, seats) in &core.tracking.broadcasts {
         for seat in seats {
-            let mode = core.clients.get(*seat).and_then(|client| client.tracking.as_deref());
+            let mode = core
+                .clients
+                .get(*seat)
+                .and_then(|client| client.tracking.as_deref());
             let no_loop = mode.is_some_and(|mode| mode.no_loop);
             let mut keys: Vec<&[u8]> = Vec::new();
             for (key, by) in changed {
@@ -295,20 +301,17 @@ fn read_mode(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Mode, Fault> {
 
 fn known_client(ctx: &Ctx<'_>, id: i64) -> Result<u64, Fault> {
     let wanted = u64::try_from(id).unwrap_or(0);
-    let is_known = ctx.client.seat.id == wanted || ctx.core.clients.others().any(|other| other.seat.id == wanted);
+    let is_known =
+        ctx.client.seat.id == wanted || ctx.core.clients.others().any(|other| other.seat.id == wanted);
     if is_known {
         return Ok(wanted);
     }
-    Err(Fault::of(
-        "ERR The client ID you want redirect to does not exist",
-    ))
+    Err(Fault::of("ERR The client ID you want redirect to does not exist"))
 }
 
 fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
     if !mode.is_broadcast && !mode.prefixes.is_empty() {
-        return Err(Fault::of(
-            "ERR PREFIX option requires BCAST mode to be enabled",
-        ));
+        return Err(Fault::of("ERR PREFIX option requires BCAST mode to be enabled"));
     }
     if old.is_some_and(|old| old.is_broadcast != mode.is_broadcast) {
         return Err(Fault::of(
@@ -316,14 +319,10 @@ fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
         ));
     }
     if mode.is_broadcast && (mode.opt_in || mode.opt_out) {
-        return Err(Fault::of(
-            "ERR OPTIN and OPTOUT are not compatible with BCAST",
-        ));
+        return Err(Fault::of("ERR OPTIN and OPTOUT are not compatible with BCAST"));
     }
     if mode.opt_in && mode.opt_out {
-        return Err(Fault::of(
-            "ERR You can't use both OPTIN and OPTOUT",
-        ));
+        return Err(Fault::of("ERR You can't use both OPTIN and OPTOUT"));
     }
     let is_switched = |old: &Mode| (mode.opt_in && old.opt_out) || (mode.opt_out && old.opt_in);
     if old.is_some_and(is_switched) {
@@ -387,7 +386,8 @@ pub(crate) fn redirection(client: &Client) -> Reply {
 
 pub(crate) fn redirection_id(client: &Client) -> i64 {
     client.tracking.as_deref().map_or(-1, |mode| {
-        mode.redirect.map_or(0, |id| i64::try_from(id).unwrap_or(i64::MAX))
+        mode.redirect
+            .map_or(0, |id| i64::try_from(id).unwrap_or(i64::MAX))
     })
 }
 
@@ -406,7 +406,12 @@ pub(crate) fn info(ctx: &Ctx<'_>) -> Reply {
             ("noloop", mode.no_loop),
             ("broken_redirect", mode.has_broken_redirect),
         ];
-        flags.extend(named.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name));
+        flags.extend(
+            named
+                .into_iter()
+                .filter(|(_, is_set)| *is_set)
+                .map(|(name, _)| name),
+        );
     }
     let prefixes = mode.map(|mode| mode.prefixes.as_slice()).unwrap_or_default();
     let facts = [

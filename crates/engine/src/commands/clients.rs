@@ -48,7 +48,11 @@ const HELP: &[&str] = &[
 fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let verb = args.at(1);
     let takes = |count: usize| {
-        if args.len() == count { Ok(()) } else { Err(super::subcommand_arity("client", verb)) }
+        if args.len() == count {
+            Ok(())
+        } else {
+            Err(super::subcommand_arity("client", verb))
+        }
     };
     match verb {
         verb if is(verb, "id") => {
@@ -58,7 +62,11 @@ fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         verb if is(verb, "getname") => {
             takes(2)?;
             let name = &ctx.client.name;
-            Ok(if name.is_empty() { Reply::Nil } else { Reply::bulk(name) })
+            Ok(if name.is_empty() {
+                Reply::Nil
+            } else {
+                Reply::bulk(name)
+            })
         }
         verb if is(verb, "setname") => {
             takes(3)?;
@@ -183,10 +191,9 @@ fn describe(ctx: &Ctx<'_>, client: &Client) -> String {
     if flags.is_empty() {
         flags.push('N');
     }
-    let queued = client
-        .transaction
-        .as_ref()
-        .map_or(-1, |queued| i64::try_from(queued.commands.len()).unwrap_or(i64::MAX));
+    let queued = client.transaction.as_ref().map_or(-1, |queued| {
+        i64::try_from(queued.commands.len()).unwrap_or(i64::MAX)
+    });
     let seconds = |since: u64| now.saturating_sub(since) / 1000;
     let command = client.last_command;
     let mut line = format!(
@@ -200,7 +207,11 @@ fn describe(ctx: &Ctx<'_>, client: &Client) -> String {
         client.channels.len(),
         client.patterns.len(),
         crate::tracking::redirection_id(client),
-        if client.protocol == crate::client::Protocol::Resp3 { 3 } else { 2 },
+        if client.protocol == crate::client::Protocol::Resp3 {
+            3
+        } else {
+            2
+        },
     );
     if !client.library_name.is_empty() || !client.library_version.is_empty() {
         line.push_str(&format!(
@@ -214,7 +225,11 @@ fn describe(ctx: &Ctx<'_>, client: &Client) -> String {
 
 /// What kind of client it is, as the option TYPE has it.
 fn type_of(client: &Client) -> &'static str {
-    if client.is_subscribed() { "pubsub" } else { "normal" }
+    if client.is_subscribed() {
+        "pubsub"
+    } else {
+        "normal"
+    }
 }
 
 fn type_named(word: &[u8]) -> Result<&'static str, Fault> {
@@ -248,7 +263,13 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         _ => return Err(Fault::SYNTAX),
     }
     let own: &Client = ctx.client;
-    let mut clients: Vec<&Client> = ctx.core.clients.others().chain([own]).filter(|client| wanted(client)).collect();
+    let mut clients: Vec<&Client> = ctx
+        .core
+        .clients
+        .others()
+        .chain([own])
+        .filter(|client| wanted(client))
+        .collect();
     clients.sort_by_key(|client| client.seat.id);
     let lines = clients.into_iter().map(|client| describe(ctx, client) + "\n");
     Ok(Reply::Verbatim(lines.collect()))
@@ -330,7 +351,11 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         killed += 1;
     }
     if is_old_style {
-        return if killed > 0 { Ok(Reply::OK) } else { Err(Fault::of("ERR No such client")) };
+        return if killed > 0 {
+            Ok(Reply::OK)
+        } else {
+            Err(Fault::of("ERR No such client"))
+        };
     }
     Ok(Reply::count(killed))
 }
@@ -344,13 +369,16 @@ fn unblock(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         word if is(word, "timeout") => false,
         word if is(word, "error") => true,
         _ => {
-            return Err(Fault::of(
-                "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
-            ));
+            return Err(Fault::of("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
         }
     };
     let id = args.int(2)?;
-    let seat = ctx.core.clients.others().map(|client| client.seat).find(|seat| id_of(*seat) == id);
+    let seat = ctx
+        .core
+        .clients
+        .others()
+        .map(|client| client.seat)
+        .find(|seat| id_of(*seat) == id);
     let waits = seat.map(|seat| ctx.core.blocked.of(seat)).unwrap_or_default();
     let mut is_unblocked = false;
     for waiter in waits {

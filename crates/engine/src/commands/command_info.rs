@@ -34,7 +34,9 @@ fn command(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         [verb, rest @ ..] if is(verb, "list") => list(rest),
         [verb] if is(verb, "info") => Ok(Reply::Array(super::all().map(describe).collect())),
         [verb, names @ ..] if is(verb, "info") => {
-            let rows = names.iter().map(|name| super::find(name).map_or(Reply::NilArray, describe));
+            let rows = names
+                .iter()
+                .map(|name| super::find(name).map_or(Reply::NilArray, describe));
             Ok(Reply::Array(rows.collect()))
         }
         [verb, names @ ..] if is(verb, "docs") => {
@@ -88,9 +90,13 @@ fn describe(command: &Command) -> Reply {
     let (first, last, step) = match command.keys {
         Keys::Range { first, last, step } => (first, last, step),
         Keys::None => (0, 0, 0),
-        Keys::Counted { .. } | Keys::Streams | Keys::Sort => {
+        Keys::Counted { .. } | Keys::Streams => {
             flags.push(Reply::status("movablekeys"));
             (0, 0, 0)
+        }
+        Keys::Sort => {
+            flags.push(Reply::status("movablekeys"));
+            (1, 1, 1)
         }
     };
     Reply::Array(vec![
@@ -128,15 +134,29 @@ pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
         Keys::None => Vec::new(),
         Keys::Range { first, last, step } => {
             let length = i64::try_from(args.len()).unwrap_or(i64::MAX);
-            let last = if last < 0 { length + i64::from(last) } else { i64::from(last) };
+            let last = if last < 0 {
+                length + i64::from(last)
+            } else {
+                i64::from(last)
+            };
             let first = usize::try_from(first).unwrap_or(0);
             let count = usize::try_from(last + 1).unwrap_or(0).saturating_sub(first);
             let step = usize::try_from(step).unwrap_or(1).max(1);
-            args.tail(first).iter().take(count).step_by(step).copied().collect()
+            args.tail(first)
+                .iter()
+                .take(count)
+                .step_by(step)
+                .copied()
+                .collect()
         }
         Keys::Counted { at, also } => {
             let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
-            let mut keys: Vec<&[u8]> = args.tail(at + 1).iter().take(count.unwrap_or(0)).copied().collect();
+            let mut keys: Vec<&[u8]> = args
+                .tail(at + 1)
+                .iter()
+                .take(count.unwrap_or(0))
+                .copied()
+                .collect();
             if also > 0 {
                 keys.push(args.at(also));
             }

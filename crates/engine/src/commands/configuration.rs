@@ -95,13 +95,20 @@ fn live_value(core: &Core, name: &str) -> String {
 
 fn get(core: &Core, patterns: &[&[u8]]) -> Reply {
     let matches = |name: &str| {
-        patterns.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
+        patterns
+            .iter()
+            .any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
     };
     let live = LIVE.iter().map(|name| (*name, live_value(core, name)));
     let fixed = FIXED.iter().map(|(name, value)| (*name, (*value).to_owned()));
     let mut found: Vec<(&str, String)> = live.chain(fixed).filter(|(name, _)| matches(name)).collect();
     found.sort();
-    Reply::Map(found.into_iter().map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect())
+    Reply::Map(
+        found
+            .into_iter()
+            .map(|(name, value)| (Reply::bulk(name), Reply::bulk(value)))
+            .collect(),
+    )
 }
 
 fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
@@ -183,7 +190,9 @@ mod tests {
         session.ask("SET big xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
         assert_eq!(session.ask("CONFIG SET maxmemory 1"), Reply::OK);
         let refusal = session.ask("SET other x");
-        assert!(matches!(refusal, Reply::Error(fault) if fault.text() == "OOM command not allowed when used memory > 'maxmemory'."));
+        assert!(
+            matches!(refusal, Reply::Error(fault) if fault.text() == "OOM command not allowed when used memory > 'maxmemory'.")
+        );
         assert!(!session.ask("GET big").is_error());
         assert_eq!(session.ask("DEL big"), Reply::Int(1));
         assert_eq!(session.ask("SET other x"), Reply::OK);

@@ -13,10 +13,18 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::other("ping", -1, ping).fast(),
     Command::other("echo", 2, echo).fast(),
     Command::other("select", 2, select).fast(),
-    Command::other("auth", -2, auth).fast().with(flag::NO_AUTH | flag::NO_SCRIPT),
-    Command::other("hello", -1, hello).fast().with(flag::NO_AUTH | flag::NO_SCRIPT),
-    Command::other("quit", -1, quit).fast().with(flag::NO_AUTH | flag::NO_SCRIPT | flag::NOT_QUEUED),
-    Command::other("reset", 1, reset).fast().with(flag::NO_AUTH | flag::NO_SCRIPT | flag::NOT_QUEUED),
+    Command::other("auth", -2, auth)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT),
+    Command::other("hello", -1, hello)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT),
+    Command::other("quit", -1, quit)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT | flag::NOT_QUEUED),
+    Command::other("reset", 1, reset)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT | flag::NOT_QUEUED),
 ];
 
 /// The version of Redis whose behaviour this is.
@@ -41,11 +49,10 @@ fn echo(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn select(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    ctx.client.db = super::keys::database_number(ctx, args.at(1))
-        .map_err(|fault| match args.int(1) {
-            Ok(_) => fault,
-            Err(_) => Fault::of("ERR invalid DB index"),
-        })?;
+    ctx.client.db = super::keys::database_number(ctx, args.at(1)).map_err(|fault| match args.int(1) {
+        Ok(_) => fault,
+        Err(_) => Fault::of("ERR invalid DB index"),
+    })?;
     Ok(Reply::OK)
 }
 
@@ -71,12 +78,17 @@ fn log_in(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> Answer {
         ctx.client.is_authenticated = true;
         return Ok(Reply::OK);
     }
-    Err(Fault::of("WRONGPASS invalid username-password pair or user is disabled."))
+    Err(Fault::of(
+        "WRONGPASS invalid username-password pair or user is disabled.",
+    ))
 }
 
 /// Compares without telling by its duration how much of a guess was right.
 fn is_same_secret(wanted: &[u8], given: &[u8]) -> bool {
-    let differences = wanted.iter().zip(given).fold(0, |sum, (left, right)| sum | (left ^ right));
+    let differences = wanted
+        .iter()
+        .zip(given)
+        .fold(0, |sum, (left, right)| sum | (left ^ right));
     (wanted.len() == given.len()) & (std::hint::black_box(differences) == 0)
 }
 
@@ -84,8 +96,9 @@ fn hello(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut options = args.options(1);
     let mut protocol = None;
     if let Some(version) = options.peek() {
-        let version = number::parse_int(version)
-            .ok_or(Fault::of("ERR Protocol version is not an integer or out of range"))?;
+        let version = number::parse_int(version).ok_or(Fault::of(
+            "ERR Protocol version is not an integer or out of range",
+        ))?;
         protocol = Some(match version {
             2 => Protocol::Resp2,
             3 => Protocol::Resp3,
@@ -136,7 +149,9 @@ fn hello(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         ("role", Reply::bulk("master")),
         ("modules", Reply::Array(Vec::new())),
     ];
-    Ok(Reply::Map(facts.map(|(name, fact)| (Reply::bulk(name), fact)).into()))
+    Ok(Reply::Map(
+        facts.map(|(name, fact)| (Reply::bulk(name), fact)).into(),
+    ))
 }
 
 fn quit(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {

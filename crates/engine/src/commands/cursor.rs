@@ -7,11 +7,11 @@ pub(super) fn parse(argument: &[u8]) -> Result<u64, Fault> {
     if argument.is_empty() {
         return Ok(0);
     }
-    let (is_negative, digits) = match argument {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
+    let is_negative = argument.first() == Some(&b'-');
+    let digits = argument
+        .strip_prefix(b"-")
+        .or(argument.strip_prefix(b"+"))
+        .unwrap_or(argument);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(INVALID);
     }

@@ -103,3 +103,57 @@ fn pfmerge(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     outcome?;
     Ok(Reply::OK)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::reply::{Fault, Reply};
+    use crate::testing::Session;
+
+    #[test]
+    fn different_elements_are_counted_once() {
+        let session = Session::new();
+        assert_eq!(session.ask("PFADD one a b c a"), Reply::Int(1));
+        assert_eq!(session.ask("PFADD one a b"), Reply::Int(0));
+        assert_eq!(session.ask("PFADD other c d"), Reply::Int(1));
+        assert_eq!(session.ask("PFADD other"), Reply::Int(0));
+        assert_eq!(session.ask("PFCOUNT one"), Reply::Int(3));
+        assert_eq!(session.ask("PFCOUNT one other none"), Reply::Int(4));
+        assert_eq!(session.ask("PFMERGE all one other none"), Reply::OK);
+        assert_eq!(session.ask("PFCOUNT all"), Reply::Int(4));
+        assert_eq!(session.ask("PFADD empty"), Reply::Int(1));
+        assert_eq!(session.ask("PFCOUNT empty"), Reply::Int(0));
+    }
+
+    #[test]
+    fn other_values_are_refused_and_left_alone() {
+        let session = Session::new();
+        session.ask("SET text hello");
+        session.ask("SADD set a");
+        let not_one = Reply::Error(Fault::of(
+            "WRONGTYPE Key is not a valid HyperLogLog string value.",
+        ));
+        for line in [
+            "PFADD text a",
+            "PFCOUNT text",
+            "PFCOUNT none text",
+            "PFMERGE text",
+            "PFMERGE none text",
+        ] {
+            assert_eq!(session.ask(line), not_one, "{line}");
+            assert_eq!(session.ask("EXISTS none"), Reply::Int(0));
+        }
+        assert_eq!(session.ask("PFADD set a"), Reply::Error(Fault::WRONG_TYPE));
+        assert_eq!(session.ask("GET text"), Reply::bulk("hello"));
+    }
+
+    #[test]
+    fn registers_that_cannot_be_read_are_reported() {
+        let session = Session::new();
+        session.ask_args(&[b"SET", b"short", b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x7f"]);
+        let corrupted = Reply::Error(Fault::of("INVALIDOBJ Corrupted HLL object detected"));
+        for line in ["PFADD short a", "PFCOUNT short", "PFMERGE all short"] {
+            assert_eq!(session.ask(line), corrupted, "{line}");
+        }
+        assert_eq!(session.ask("EXISTS all"), Reply::Int(0));
+    }
+}

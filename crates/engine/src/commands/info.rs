@@ -30,12 +30,16 @@ const SECTIONS: &[(&str, bool, Section)] = &[
 
 fn info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let wanted = args.tail(1);
-    let all = wanted.iter().any(|word| is(word, "all") || is(word, "everything"));
+    let all = wanted
+        .iter()
+        .any(|word| is(word, "all") || is(word, "everything"));
     let default = wanted.is_empty() || wanted.iter().any(|word| is(word, "default"));
     let sections = SECTIONS.iter().filter(|(name, by_default, _)| {
         all || (default && *by_default) || wanted.iter().any(|word| is(word, name))
     });
-    let texts: Vec<String> = sections.map(|(name, _, text)| format!("# {name}\r\n{}", text(ctx.core))).collect();
+    let texts: Vec<String> = sections
+        .map(|(name, _, text)| format!("# {name}\r\n{}", text(ctx.core)))
+        .collect();
     Ok(Reply::Verbatim(texts.join("\r\n")))
 }
 
@@ -165,12 +169,18 @@ fn command_stats(core: &Core) -> String {
 fn error_stats(core: &Core) -> String {
     let mut rows: Vec<_> = core.stats.errors_by_code.iter().collect();
     rows.sort();
-    rows.into_iter().map(|(code, count)| line(&format!("errorstat_{code}"), format_args!("count={count}"))).collect()
+    rows.into_iter()
+        .map(|(code, count)| line(&format!("errorstat_{code}"), format_args!("count={count}")))
+        .collect()
 }
 
 fn keyspace(core: &Core) -> String {
     let now = core.now();
-    let databases = core.databases().iter().enumerate().filter(|(_, database)| database.len() > 0);
+    let databases = core
+        .databases()
+        .iter()
+        .enumerate()
+        .filter(|(_, database)| database.len() > 0);
     let lines = databases.map(|(index, database)| {
         let (keys, volatile) = (database.len(), database.volatile());
         let average = database

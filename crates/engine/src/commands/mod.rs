@@ -57,9 +57,16 @@ pub(crate) struct Command {
 pub(crate) enum Keys {
     None,
     /// From the first to the last position (negative: counted from the end), every so many.
-    Range { first: i8, last: i8, step: i8 },
+    Range {
+        first: i8,
+        last: i8,
+        step: i8,
+    },
     /// The argument at this position says how many keys follow it; `also` are keys before it (0 for none).
-    Counted { at: usize, also: usize },
+    Counted {
+        at: usize,
+        also: usize,
+    },
     /// After the word STREAMS, the first half of the rest.
     Streams,
     /// The first argument, and what STORE names.
@@ -158,7 +165,11 @@ impl Command {
     /// Whether it may be called with so many arguments, its name included.
     pub(crate) fn takes(&self, count: usize) -> bool {
         let wanted = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 { count >= wanted } else { count == wanted }
+        if self.arity < 0 {
+            count >= wanted
+        } else {
+            count == wanted
+        }
     }
 }
 

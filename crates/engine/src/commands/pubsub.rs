@@ -37,7 +37,9 @@ fn punsubscribe(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn begin(ctx: &mut Ctx<'_>, args: Args<'_>, is_pattern: bool) -> Answer {
     if ctx.client.inbox.is_none() {
-        return Err(Fault::of("ERR SUBSCRIBE isn't allowed for clients that take no pushes"));
+        return Err(Fault::of(
+            "ERR SUBSCRIBE isn't allowed for clients that take no pushes",
+        ));
     }
     let kind = if is_pattern { "psubscribe" } else { "subscribe" };
     let mut replies = Vec::new();
@@ -53,7 +55,11 @@ fn end(ctx: &mut Ctx<'_>, args: Args<'_>, is_pattern: bool) -> Reply {
     let kind = if is_pattern { "punsubscribe" } else { "unsubscribe" };
     let mut names: Vec<Box<[u8]>> = args.tail(1).iter().map(|name| (*name).into()).collect();
     if names.is_empty() {
-        let own = if is_pattern { &ctx.client.patterns } else { &ctx.client.channels };
+        let own = if is_pattern {
+            &ctx.client.patterns
+        } else {
+            &ctx.client.channels
+        };
         names = own.iter().cloned().collect();
     }
     if names.is_empty() {
@@ -73,7 +79,11 @@ fn confirmation(ctx: &Ctx<'_>, kind: &str, name: Reply) -> Reply {
 }
 
 fn publish(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    Ok(Reply::count(crate::pubsub::publish(ctx.core, args.at(1), args.at(2))))
+    Ok(Reply::count(crate::pubsub::publish(
+        ctx.core,
+        args.at(1),
+        args.at(2),
+    )))
 }
 
 const HELP: &[&str] = &[
@@ -94,9 +104,9 @@ fn pubsub(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.tail(1) {
         [verb] if is(verb, "numpat") => Ok(Reply::count(pubsub.patterns.len())),
         [verb] if is(verb, "channels") => Ok(Reply::bulks(pubsub.channels.keys())),
-        [verb, pattern] if is(verb, "channels") => {
-            Ok(Reply::bulks(pubsub.channels.keys().filter(|name| glob::matches(pattern, name))))
-        }
+        [verb, pattern] if is(verb, "channels") => Ok(Reply::bulks(
+            pubsub.channels.keys().filter(|name| glob::matches(pattern, name)),
+        )),
         [verb, names @ ..] if is(verb, "numsub") => {
             let rows = names.iter().map(|name| {
                 let count = pubsub.channels.get(*name).map_or(0, Vec::len);

@@ -28,7 +28,10 @@ impl<'a> ScanOptions<'a> {
         while !options.is_empty() {
             if let Some(count) = options.take_with_value("COUNT") {
                 let count = arguments::int(count)?;
-                read.count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or(Fault::SYNTAX)?;
+                read.count = usize::try_from(count)
+                    .ok()
+                    .filter(|count| *count > 0)
+                    .ok_or(Fault::SYNTAX)?;
             } else if let Some(pattern) = options.take_with_value("MATCH") {
                 read.pattern = (pattern != b"*").then_some(pattern);
             } else if takes_type && let Some(name) = options.take_with_value("TYPE") {
@@ -93,8 +96,12 @@ mod tests {
         let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
         loop {
             let reply = session.ask(&format!("SCAN {cursor} MATCH key:* COUNT 20"));
-            let Reply::Array(parts) = reply else { panic!("no array") };
-            let [Reply::Bulk(next), Reply::Array(keys)] = &*parts else { panic!("no pair") };
+            let Reply::Array(parts) = reply else {
+                panic!("no array")
+            };
+            let [Reply::Bulk(next), Reply::Array(keys)] = &*parts else {
+                panic!("no pair")
+            };
             found.extend(keys.iter().map(|key| format!("{key:?}")));
             cursor = String::from_utf8_lossy(next).into_owned();
             if cursor == "0" {

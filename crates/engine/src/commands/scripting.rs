@@ -19,9 +19,15 @@ const RUNNING: u16 = flag::NO_SCRIPT | flag::NO_MONITOR;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::other("eval", -3, eval).with(RUNNING).counted_keys(2, 0),
-    Command::other("evalsha", -3, evalsha).with(RUNNING).counted_keys(2, 0),
-    Command::read("eval_ro", -3, eval_ro).with(RUNNING).counted_keys(2, 0),
-    Command::read("evalsha_ro", -3, evalsha_ro).with(RUNNING).counted_keys(2, 0),
+    Command::other("evalsha", -3, evalsha)
+        .with(RUNNING)
+        .counted_keys(2, 0),
+    Command::read("eval_ro", -3, eval_ro)
+        .with(RUNNING)
+        .counted_keys(2, 0),
+    Command::read("evalsha_ro", -3, evalsha_ro)
+        .with(RUNNING)
+        .counted_keys(2, 0),
     Command::other("script", -2, script).with(flag::NO_SCRIPT),
 ];
 
@@ -59,7 +65,9 @@ fn split(args: Args<'_>) -> Result<(Words<'_>, Words<'_>), Fault> {
     let count = args.int(2)?;
     let words = args.tail(3);
     if count > i64::try_from(words.len()).unwrap_or(i64::MAX) {
-        return Err(Fault::of("ERR Number of keys can't be greater than number of args"));
+        return Err(Fault::of(
+            "ERR Number of keys can't be greater than number of args",
+        ));
     }
     let count = usize::try_from(count).map_err(|_| Fault::of("ERR Number of keys can't be negative"))?;
     words.split_at_checked(count).ok_or(Fault::SYNTAX)
@@ -115,15 +123,20 @@ struct ScriptHost<'a> {
 
 impl ScriptHost<'_> {
     fn admit(&self, args: Args<'_>) -> Result<&'static Command, Fault> {
-        let command = super::find(args.at(0)).ok_or(Fault::of("ERR Unknown Redis command called from script"))?;
+        let command =
+            super::find(args.at(0)).ok_or(Fault::of("ERR Unknown Redis command called from script"))?;
         if !command.takes(args.len()) {
-            return Err(Fault::of("ERR Wrong number of args calling Redis command from script"));
+            return Err(Fault::of(
+                "ERR Wrong number of args calling Redis command from script",
+            ));
         }
         if command.has(flag::NO_SCRIPT) {
             return Err(Fault::of("ERR This Redis command is not allowed from script"));
         }
         if self.is_read_only && command.has(flag::WRITE) {
-            return Err(Fault::of("ERR Write commands are not allowed from read-only scripts."));
+            return Err(Fault::of(
+                "ERR Write commands are not allowed from read-only scripts.",
+            ));
         }
         // A script that has written may finish what it began.
         if !self.ignores_memory && !self.has_written {
@@ -158,7 +171,11 @@ impl Host for ScriptHost<'_> {
     }
 
     fn set_resp(&mut self, version: u8) {
-        self.client.protocol = if version == 3 { Protocol::Resp3 } else { Protocol::Resp2 };
+        self.client.protocol = if version == 3 {
+            Protocol::Resp3
+        } else {
+            Protocol::Resp2
+        };
     }
 
     fn may_run(&mut self, args: &[&[u8]]) -> Option<bool> {
@@ -199,7 +216,11 @@ fn script(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         // While a script runs, this command does not come here: it holds the lock.
         [verb] if is(verb, "kill") => Err(Fault::of("NOTBUSY No scripts in execution right now.")),
         [verb] if is(verb, "help") => Ok(super::help(HELP)),
-        [verb, ..] if ["load", "exists", "flush", "kill", "help"].iter().any(|known| is(verb, known)) => {
+        [verb, ..]
+            if ["load", "exists", "flush", "kill", "help"]
+                .iter()
+                .any(|known| is(verb, known)) =>
+        {
             Err(super::subcommand_arity("script", verb))
         }
         [verb, ..] => Err(super::unknown_subcommand("SCRIPT", verb)),
@@ -226,9 +247,16 @@ mod tests {
     fn a_script_works_on_keys_and_an_error_takes_nothing_back() {
         let session = Session::new();
         let script = "redis.call('set',KEYS[1],ARGV[1]) return redis.call('get',KEYS[1])";
-        assert_eq!(session.ask_args(&[b"EVAL", script.as_bytes(), b"1", b"k", b"v"]), Reply::bulk("v"));
+        assert_eq!(
+            session.ask_args(&[b"EVAL", script.as_bytes(), b"1", b"k", b"v"]),
+            Reply::bulk("v")
+        );
         let script = "redis.call('set',KEYS[1],'w') error('no')";
-        assert!(session.ask_args(&[b"EVAL", script.as_bytes(), b"1", b"k"]).is_error());
+        assert!(
+            session
+                .ask_args(&[b"EVAL", script.as_bytes(), b"1", b"k"])
+                .is_error()
+        );
         assert_eq!(session.ask("GET k"), Reply::bulk("w"));
     }
 
@@ -239,7 +267,10 @@ mod tests {
             panic!("no name");
         };
         assert_eq!(session.ask_args(&[b"EVALSHA", &sha, b"0"]), Reply::Int(7));
-        assert_eq!(session.ask_args(&[b"EVALSHA", &sha.to_ascii_uppercase(), b"0"]), Reply::Int(7));
+        assert_eq!(
+            session.ask_args(&[b"EVALSHA", &sha.to_ascii_uppercase(), b"0"]),
+            Reply::Int(7)
+        );
         session.ask("SCRIPT FLUSH");
         let refusal = session.ask_args(&[b"EVALSHA", &sha, b"0"]);
         assert!(matches!(refusal, Reply::Error(fault) if fault.code() == "NOSCRIPT"));
@@ -260,7 +291,8 @@ mod tests {
         let (done, ended) = mpsc::channel();
         std::thread::spawn(move || {
             let script = "redis.call('set','k','1') while true do end";
-            done.send(session.ask_args(&[b"EVAL", script.as_bytes(), b"0"])).unwrap();
+            done.send(session.ask_args(&[b"EVAL", script.as_bytes(), b"0"]))
+                .unwrap();
         });
         let is_busy = |reply: &Reply| matches!(reply, Reply::Error(fault) if fault.code() == "BUSY");
         while !is_busy(&other.ask("GET k")) {}

@@ -119,15 +119,26 @@ fn memory(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn memory_stats(ctx: &mut Ctx<'_>) -> Reply {
     let data = ctx.core.data_memory();
-    let keys: usize = ctx.core.databases().iter().map(crate::keyspace::Database::len).sum();
+    let keys: usize = ctx
+        .core
+        .databases()
+        .iter()
+        .map(crate::keyspace::Database::len)
+        .sum();
     let peak = ctx.core.stats.peak_memory.max(data);
     let facts = [
         ("peak.allocated", Reply::count(peak)),
         ("total.allocated", Reply::count(data)),
         ("keys.count", Reply::count(keys)),
-        ("keys.bytes-per-key", Reply::count(data.checked_div(keys).unwrap_or(0))),
+        (
+            "keys.bytes-per-key",
+            Reply::count(data.checked_div(keys).unwrap_or(0)),
+        ),
         ("dataset.bytes", Reply::count(data)),
-        ("clients.normal", Reply::count(ctx.core.clients.count() * size_of::<crate::client::Client>())),
+        (
+            "clients.normal",
+            Reply::count(ctx.core.clients.count() * size_of::<crate::client::Client>()),
+        ),
     ];
     Reply::Map(facts.map(|(name, fact)| (Reply::bulk(name), fact)).into())
 }
@@ -148,12 +159,16 @@ fn wait(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn lastsave(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
-    Ok(Reply::Int(i64::try_from(ctx.core.stats.started_at / 1000).unwrap_or(i64::MAX)))
+    Ok(Reply::Int(
+        i64::try_from(ctx.core.stats.started_at / 1000).unwrap_or(i64::MAX),
+    ))
 }
 
 fn monitor(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     if ctx.client.inbox.is_none() {
-        return Err(Fault::of("ERR MONITOR isn't allowed for clients that take no pushes"));
+        return Err(Fault::of(
+            "ERR MONITOR isn't allowed for clients that take no pushes",
+        ));
     }
     if !ctx.client.is_monitor {
         ctx.client.is_monitor = true;
@@ -212,5 +227,7 @@ fn debug(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn shutdown(_ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     // The engine is part of a program; a client must not be able to end it.
-    Err(Fault::of("ERR SHUTDOWN is not supported: the engine stops with its program"))
+    Err(Fault::of(
+        "ERR SHUTDOWN is not supported: the engine stops with its program",
+    ))
 }

@@ -21,7 +21,7 @@ use pattern::{Lookup, Pattern};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::write("sort", -2, sort).grows().keys_at(Keys::Sort),
-    Command::read("sort_ro", -2, sort_ro).key(),
+    Command::read("sort_ro", -2, sort_ro).keys_at(Keys::Sort),
 ];
 
 /// What SORT was told beside the key.
@@ -92,13 +92,12 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>, may_store: bool) -> Answer {
     // A set has no order to keep, yet what is stored or used by a script must not depend on chance.
     let must_be_stable = options.store.is_some() || ctx.origin == Origin::Script;
     match ctx.entry(key).map(|entry| &entry.value) {
-        None | Some(Value::List(_) | Value::SortedSet(_)) => {}
         Some(Value::Set(_)) if options.keeps_order && must_be_stable => {
             options.keeps_order = false;
             options.is_alphabetic = true;
             options.by = None;
         }
-        Some(Value::Set(_)) => {}
+        None | Some(Value::List(_) | Value::Set(_) | Value::SortedSet(_)) => {}
         Some(_) => return Err(Fault::WRONG_TYPE),
     }
 

@@ -9,10 +9,17 @@ use crate::context::{Ctx, Origin};
 use crate::reply::{Answer, Fault, Reply};
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::other("multi", 1, multi).fast().with(flag::NO_SCRIPT | flag::NOT_QUEUED),
+    Command::other("multi", 1, multi)
+        .fast()
+        .with(flag::NO_SCRIPT | flag::NOT_QUEUED),
     Command::other("exec", 1, exec).with(flag::NO_SCRIPT | flag::NOT_QUEUED | flag::NO_MONITOR),
-    Command::other("discard", 1, discard).fast().with(flag::NO_SCRIPT | flag::NOT_QUEUED),
-    Command::other("watch", -2, watch).fast().with(flag::NO_SCRIPT | flag::NOT_QUEUED).keys(1, -1, 1),
+    Command::other("discard", 1, discard)
+        .fast()
+        .with(flag::NO_SCRIPT | flag::NOT_QUEUED),
+    Command::other("watch", -2, watch)
+        .fast()
+        .with(flag::NO_SCRIPT | flag::NOT_QUEUED)
+        .keys(1, -1, 1),
     Command::other("unwatch", 1, unwatch).fast().with(flag::NO_SCRIPT),
 ];
 
@@ -66,13 +73,23 @@ fn watch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     }
     let (db, seat) = (ctx.db_index(), ctx.client.seat);
     for key in args.tail(1) {
-        let is_known = ctx.client.watched.iter().any(|(other, name)| *other == db && **name == **key);
+        let is_known = ctx
+            .client
+            .watched
+            .iter()
+            .any(|(other, name)| *other == db && **name == **key);
         if is_known {
             continue;
         }
         let key: Box<[u8]> = (*key).into();
         ctx.client.watched.push((db, key.clone()));
-        ctx.core.watchers.entry(db).or_default().entry(key).or_default().push(seat);
+        ctx.core
+            .watchers
+            .entry(db)
+            .or_default()
+            .entry(key)
+            .or_default()
+            .push(seat);
     }
     Ok(Reply::OK)
 }

@@ -57,7 +57,9 @@ fn find(databases: &[Database], id: u64) -> Option<&Database> {
 }
 
 fn dirty_parts(databases: &mut [Database], database: u64, name: &[u8], made: &HashSet<u64>) -> Option<Parts> {
-    let database = databases.iter_mut().find(|candidate| candidate.id() == database)?;
+    let database = databases
+        .iter_mut()
+        .find(|candidate| candidate.id() == database)?;
     let entry = database.get_mut(name)?;
     let is_new = made.contains(&entry.id);
     let parts = match &mut entry.value {

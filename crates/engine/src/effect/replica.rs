@@ -82,26 +82,39 @@ impl Replica {
                 gone.iter().for_each(|id| self.remove(*id));
             }
             Effect::Gone { id } => self.remove(*id),
-            Effect::Key { id, database, name, expires } => {
+            Effect::Key {
+                id,
+                database,
+                name,
+                expires,
+            } => {
                 self.keys.insert(*id, (*database, name.to_vec(), *expires));
             }
             Effect::Value { id, kind } => {
                 self.values.insert(*id, empty(*kind));
             }
             Effect::Field { id, field, value } => {
-                let Copy::Hash(hash) = self.value(*id) else { panic!("{effect:?}") };
+                let Copy::Hash(hash) = self.value(*id) else {
+                    panic!("{effect:?}")
+                };
                 set(hash, field, value.map(<[u8]>::to_vec));
             }
             Effect::Member { id, member, is_in } => {
-                let Copy::Set(members) = self.value(*id) else { panic!("{effect:?}") };
+                let Copy::Set(members) = self.value(*id) else {
+                    panic!("{effect:?}")
+                };
                 set(members, member, is_in.then_some(()));
             }
             Effect::Score { id, member, score } => {
-                let Copy::SortedSet(members) = self.value(*id) else { panic!("{effect:?}") };
+                let Copy::SortedSet(members) = self.value(*id) else {
+                    panic!("{effect:?}")
+                };
                 set(members, member, *score);
             }
             Effect::Chunk { id, chunk, items } => {
-                let Copy::List(chunks) = self.value(*id) else { panic!("{effect:?}") };
+                let Copy::List(chunks) = self.value(*id) else {
+                    panic!("{effect:?}")
+                };
                 match items {
                     Some(items) => {
                         chunks.insert(*chunk, items.iter().map(|item| item.to_vec()).collect());
@@ -132,10 +145,20 @@ impl Replica {
                     }
                 }
             }
-            Effect::StreamState { id, last, max_deleted, added } => {
+            Effect::StreamState {
+                id,
+                last,
+                max_deleted,
+                added,
+            } => {
                 self.stream(*id).state = (*last, *max_deleted, *added);
             }
-            Effect::Group { id, name, state, is_new } => {
+            Effect::Group {
+                id,
+                name,
+                state,
+                is_new,
+            } => {
                 let groups = &mut self.stream(*id).groups;
                 let Some(state) = state else {
                     groups.remove(*name);
@@ -147,9 +170,18 @@ impl Replica {
                 }
                 group.last_delivered = state.last_delivered;
                 group.entries_read = state.entries_read;
-                group.consumers = state.consumers.iter().map(|(name, seen)| (name.to_vec(), *seen)).collect();
+                group.consumers = state
+                    .consumers
+                    .iter()
+                    .map(|(name, seen)| (name.to_vec(), *seen))
+                    .collect();
             }
-            Effect::Pending { id, group, entry, state } => {
+            Effect::Pending {
+                id,
+                group,
+                entry,
+                state,
+            } => {
                 let pending = &mut self.stream(*id).groups.get_mut(*group).unwrap().pending;
                 match state {
                     Some(state) => {
@@ -227,30 +259,43 @@ fn copy(value: &Value) -> Copy {
     match value {
         Value::String(bytes) => Copy::String(bytes.clone()),
         Value::List(list) => Copy::List(BTreeMap::from([(0, list.iter().map(<[u8]>::to_vec).collect())])),
-        Value::Hash(hash) => {
-            Copy::Hash(hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
-        }
+        Value::Hash(hash) => Copy::Hash(
+            hash.iter()
+                .map(|(field, value)| (field.to_vec(), value.to_vec()))
+                .collect(),
+        ),
         Value::Set(set) => Copy::Set(set.iter().map(|member| (member.to_vec(), ())).collect()),
-        Value::SortedSet(set) => {
-            Copy::SortedSet(set.iter().map(|(member, score)| (member.to_vec(), score)).collect())
-        }
+        Value::SortedSet(set) => Copy::SortedSet(
+            set.iter()
+                .map(|(member, score)| (member.to_vec(), score))
+                .collect(),
+        ),
         Value::Stream(stream) => {
             let pair = |id: StreamId| (id.milliseconds, id.sequence);
             let meta = stream.log().meta();
             let entries = stream.log().range(StreamId::MIN, StreamId::MAX).map(|entry| {
-                let fields = entry.fields().map(|(name, value)| (name.to_vec(), value.to_vec()));
+                let fields = entry
+                    .fields()
+                    .map(|(name, value)| (name.to_vec(), value.to_vec()));
                 (pair(entry.id()), fields.collect())
             });
             let groups = stream.groups().iter().map(|(name, group)| {
                 let consumers = group.consumers().iter();
-                let pending = group.pending_range(StreamId::MIN, StreamId::MAX).map(|(id, pending)| {
-                    let owner = group.consumers().get(pending.consumer).unwrap();
-                    (pair(id), (owner.name().to_vec(), pending.delivered_at, pending.deliveries))
-                });
+                let pending = group
+                    .pending_range(StreamId::MIN, StreamId::MAX)
+                    .map(|(id, pending)| {
+                        let owner = group.consumers().get(pending.consumer).unwrap();
+                        (
+                            pair(id),
+                            (owner.name().to_vec(), pending.delivered_at, pending.deliveries),
+                        )
+                    });
                 let group = GroupCopy {
                     last_delivered: pair(group.last_delivered()),
                     entries_read: group.entries_read(),
-                    consumers: consumers.map(|consumer| (consumer.name().to_vec(), consumer.seen_at())).collect(),
+                    consumers: consumers
+                        .map(|consumer| (consumer.name().to_vec(), consumer.seen_at()))
+                        .collect(),
                     pending: pending.collect(),
                 };
                 (name.to_vec(), group)

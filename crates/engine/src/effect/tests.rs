@@ -27,7 +27,11 @@ impl Pair {
             copy.apply(batch);
             *count.lock().unwrap() += 1;
         }));
-        Self { session, replica, batches }
+        Self {
+            session,
+            replica,
+            batches,
+        }
     }
 
     fn check(&self, what: &str) {
@@ -44,13 +48,22 @@ fn step() -> impl Strategy<Value = String> {
     let many = 1..400u32;
     (0..44u8, key, other, small, many).prop_map(|(kind, key, other, small, many)| {
         let list = |prefix: &str, count: u32| {
-            (0..count).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>().join(" ")
+            (0..count)
+                .map(|number| format!("{prefix}{number}"))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let pairs = |count: u32| {
-            (0..count).map(|number| format!("f{number} {many}")).collect::<Vec<_>>().join(" ")
+            (0..count)
+                .map(|number| format!("f{number} {many}"))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let scores = |count: u32| {
-            (0..count).map(|number| format!("{number} m{number}")).collect::<Vec<_>>().join(" ")
+            (0..count)
+                .map(|number| format!("{number} m{number}"))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         match kind {
             0 => format!("SET {key} {many}"),

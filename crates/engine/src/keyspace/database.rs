@@ -61,7 +61,9 @@ impl Database {
 
     /// The sum of all deadlines' distances from now and their number, for INFO's average.
     pub(crate) fn time_to_live_sum(&self, now: u64) -> u64 {
-        self.expiries.keys().fold(0, |sum: u64, (at, _)| sum.saturating_add(at.saturating_sub(now)))
+        self.expiries
+            .keys()
+            .fold(0, |sum: u64, (at, _)| sum.saturating_add(at.saturating_sub(now)))
     }
 
     /// A key whose time has come.
@@ -106,7 +108,14 @@ impl Database {
 
     /// Puts a value in the place of whatever the key held, with another expiry; returns the entry's identity (`id` for
     /// a new key) and the old value.
-    pub(crate) fn put(&mut self, key: &[u8], id: u64, value: Value, expires: u64, now: u64) -> (u64, Option<Value>) {
+    pub(crate) fn put(
+        &mut self,
+        key: &[u8],
+        id: u64,
+        value: Value,
+        expires: u64,
+        now: u64,
+    ) -> (u64, Option<Value>) {
         let Some(entry) = self.keys.get_mut(key) else {
             let mut entry = Entry::new(id, value, now);
             entry.expires = expires;
@@ -148,7 +157,11 @@ impl Database {
         if before == at {
             return true;
         }
-        let name = if before == NEVER { None } else { self.expiries.remove(&(before, id)) };
+        let name = if before == NEVER {
+            None
+        } else {
+            self.expiries.remove(&(before, id))
+        };
         if at != NEVER {
             self.expiries.insert((at, id), name.unwrap_or_else(|| key.into()));
         }

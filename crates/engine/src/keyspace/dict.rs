@@ -226,11 +226,6 @@ impl<V> Dict<V> {
             .flat_map(|segment| segment.table.iter_mut());
         tables.map(|(key, value)| (&**key, value))
     }
-
-    /// Every entry by value, in no particular order.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Box<[u8]>, V)> {
-        self.segments.into_iter().flat_map(|segment| segment.table)
-    }
 }
 
 impl<V> std::fmt::Debug for Dict<V> {

@@ -11,8 +11,8 @@ mod tests;
 
 use super::changes::Changes;
 use super::dict::{Dict, sample_of};
-use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
 use super::dirt::Dirt;
+use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
 
 /// `hash-max-listpack-value`: beyond it `OBJECT ENCODING` says `hashtable`, whatever the form is here.
 const LISTPACK_VALUE: usize = 64;

@@ -40,6 +40,7 @@ pub(crate) fn empty() -> Vec<u8> {
     value.push(SPARSE);
     value.resize(HEADER, 0);
     value.extend(sparse::EMPTY);
+    outdate(&mut value);
     value
 }
 

@@ -12,8 +12,8 @@ mod tests;
 
 use super::changes::Changes;
 use super::dict::{Dict, sample_of};
-use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
 use super::dirt::Dirt;
+use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
 use crate::number::parse_int;
 
 /// The mark of a small set whose members are not all integers; otherwise it is the width of an integer.

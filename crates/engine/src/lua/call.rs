@@ -5,9 +5,7 @@
 
 use std::ffi::c_int;
 
-use mlua_sys::{
-    LUA_TNUMBER, LUA_TSTRING, lua_State, lua_gettop, lua_settop, lua_tonumber, lua_type,
-};
+use mlua_sys::{LUA_TNUMBER, LUA_TSTRING, lua_State, lua_gettop, lua_settop, lua_tonumber, lua_type};
 use smallvec::SmallVec;
 
 use super::border::{Outcome, Thrown, native};

@@ -124,7 +124,9 @@ impl Machine {
             compiled
         };
         let reference = compiled.map_err(|message| {
-            Fault::err(one_line(&format!("Error compiling script (new function): {message}")))
+            Fault::err(one_line(&format!(
+                "Error compiling script (new function): {message}"
+            )))
         })?;
         Ok(Function {
             reference,
@@ -256,7 +258,8 @@ impl Lent {
     fn new(machine: &Machine, host: &mut dyn Host, limits: &Limits<'_>) -> Self {
         let context = machine.context();
         // SAFETY: only the lifetime changes, and `drop` takes the pointer back before the borrow ends.
-        let host = unsafe { std::mem::transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(NonNull::from(host)) };
+        let host =
+            unsafe { std::mem::transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(NonNull::from(host)) };
         context.host.set(Some(host));
         context.protocol.set(2);
         context.place.replace(None);

@@ -39,7 +39,9 @@ impl Run {
             kill: &self.kill,
             memory: self.memory,
         };
-        let reply = self.machine.run(&function, &[b"key"], &[b"a"], &mut self.host, &limits);
+        let reply = self
+            .machine
+            .run(&function, &[b"key"], &[b"a"], &mut self.host, &limits);
         self.machine.unload(function);
         reply
     }
@@ -53,7 +55,10 @@ impl Run {
 
     /// The machine is whole after what happened.
     fn assert_usable(&mut self) {
-        assert_eq!(self.script("return {KEYS[1], ARGV[1]}"), Reply::bulks(["key", "a"]));
+        assert_eq!(
+            self.script("return {KEYS[1], ARGV[1]}"),
+            Reply::bulks(["key", "a"])
+        );
     }
 }
 
@@ -61,7 +66,10 @@ impl Run {
 fn a_function_is_compiled_once_and_runs_many_times() {
     let mut machine = Machine::new().unwrap();
     let function = machine.load(b"return KEYS[1] .. ARGV[1]").unwrap();
-    assert_eq!(function.sha(), sha1_smol::Sha1::from("return KEYS[1] .. ARGV[1]").hexdigest());
+    assert_eq!(
+        function.sha(),
+        sha1_smol::Sha1::from("return KEYS[1] .. ARGV[1]").hexdigest()
+    );
     let kill = AtomicBool::new(false);
     let limits = Limits {
         busy_after: Duration::MAX,
@@ -69,7 +77,13 @@ fn a_function_is_compiled_once_and_runs_many_times() {
         memory: usize::MAX,
     };
     for key in ["a", "b"] {
-        let reply = machine.run(&function, &[key.as_bytes()], &[b"x"], &mut FakeHost::default(), &limits);
+        let reply = machine.run(
+            &function,
+            &[key.as_bytes()],
+            &[b"x"],
+            &mut FakeHost::default(),
+            &limits,
+        );
         assert_eq!(reply, Reply::bulk(format!("{key}x")));
     }
 }
@@ -85,7 +99,10 @@ fn functions_of_before_a_reset_are_unknown() {
         memory: usize::MAX,
     };
     let reply = run.machine.run(&function, &[], &[], &mut run.host, &limits);
-    assert_eq!(reply, Reply::Error(Fault::of("NOSCRIPT No matching script. Please use EVAL.")));
+    assert_eq!(
+        reply,
+        Reply::Error(Fault::of("NOSCRIPT No matching script. Please use EVAL."))
+    );
     run.machine.unload(function);
     run.assert_usable();
 }
@@ -111,7 +128,12 @@ fn a_script_that_runs_too_long_is_stopped() {
     let mut run = Run::new();
     run.busy_after = Duration::from_millis(20);
     let text = run.error("while true do end");
-    assert!(text.starts_with("ERR Script stopped after running longer than 20 milliseconds without writing script: "), "{text}");
+    assert!(
+        text.starts_with(
+            "ERR Script stopped after running longer than 20 milliseconds without writing script: "
+        ),
+        "{text}"
+    );
     assert!(text.ends_with(", on @user_script:1."), "{text}");
     run.assert_usable();
 }
@@ -146,10 +168,16 @@ fn a_script_that_has_written_is_stopped_by_the_kill_flag_only() {
     let mut run = Run::new();
     run.busy_after = Duration::ZERO;
     run.host.has_written = true;
-    assert_eq!(run.script("local n = 0 for i = 1, 2000000 do n = n + 1 end return n"), Reply::Int(2_000_000));
+    assert_eq!(
+        run.script("local n = 0 for i = 1, 2000000 do n = n + 1 end return n"),
+        Reply::Int(2_000_000)
+    );
     run.kill.store(true, Ordering::Relaxed);
     let text = run.error("while true do pcall(function() while true do end end) end");
-    assert!(text.starts_with("ERR Script killed by user with SCRIPT KILL... script: "), "{text}");
+    assert!(
+        text.starts_with("ERR Script killed by user with SCRIPT KILL... script: "),
+        "{text}"
+    );
     run.kill.store(false, Ordering::Relaxed);
     run.assert_usable();
 }
@@ -183,7 +211,8 @@ fn running_out_of_memory_can_be_caught() {
     let mut run = Run::new();
     let reply = run.script("local ok, e = pcall(string.rep, 'x', 1e9) return {tostring(ok), e}");
     assert_eq!(reply, Reply::bulks(["false", "not enough memory"]));
-    let reply = run.script("local ok, e = pcall(function() local s = 'x' while true do s = s .. s end end) return e");
+    let reply =
+        run.script("local ok, e = pcall(function() local s = 'x' while true do s = s .. s end end) return e");
     assert_eq!(reply, Reply::bulk("not enough memory"));
 }
 
@@ -202,7 +231,8 @@ fn deep_recursion_ends_in_an_error() {
         "return cjson.decode(('['):rep(100000))".to_owned(),
         "return cjson.decode(('{\"a\":'):rep(100000))".to_owned(),
         "local c = cjson.new() c.decode_max_depth(2^31 - 1) return c.decode(('['):rep(1000000))".to_owned(),
-        "local c = cjson.new() c.encode_max_depth(2^31 - 1) local t = {} t[1] = t return c.encode(t)".to_owned(),
+        "local c = cjson.new() c.encode_max_depth(2^31 - 1) local t = {} t[1] = t return c.encode(t)"
+            .to_owned(),
         "return cmsgpack.unpack(('\\145'):rep(100000))".to_owned(),
         "return cmsgpack.unpack(('\\129\\1'):rep(100000))".to_owned(),
         nested("(", 100_000),
@@ -264,7 +294,10 @@ fn a_panicking_host_is_an_error_of_the_script() {
         memory: MEMORY,
     };
     let reply = run.machine.run(&function, &[], &[], &mut Panicking, &limits);
-    assert!(format!("{reply:?}").contains("an internal error of the engine"), "{reply:?}");
+    assert!(
+        format!("{reply:?}").contains("an internal error of the engine"),
+        "{reply:?}"
+    );
     run.machine.unload(function);
     run.assert_usable();
 }
@@ -282,7 +315,10 @@ fn hidden_tables_stay_as_they_are() {
         "local t = setmetatable({}, {__newindex = string}) t.x = 1",
     ] {
         let text = run.error(source);
-        assert!(text.contains("Attempt to modify a readonly table"), "{source}: {text}");
+        assert!(
+            text.contains("Attempt to modify a readonly table"),
+            "{source}: {text}"
+        );
     }
     run.script("table.sort(redis) table.remove(redis) return 1");
     assert_eq!(run.script("return ('x'):rep(2)"), Reply::bulk("xx"));
@@ -300,5 +336,8 @@ fn more_keys_than_a_table_starts_with_arrive() {
         kill: &run.kill,
         memory: MEMORY,
     };
-    assert_eq!(run.machine.run(&function, &names, &names, &mut run.host, &limits), Reply::Int(20_000));
+    assert_eq!(
+        run.machine.run(&function, &names, &names, &mut run.host, &limits),
+        Reply::Int(20_000)
+    );
 }

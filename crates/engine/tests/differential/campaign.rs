@@ -30,7 +30,10 @@ struct Plan {
 impl Plan {
     fn read() -> Self {
         let number = |name: &str| {
-            std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number")))
+            std::env::var(name).ok().map(|text| {
+                text.parse::<u64>()
+                    .unwrap_or_else(|_| panic!("{name} is a number"))
+            })
         };
         let families = u64::try_from(ALL.len()).expect("a few");
         let commands = number("OXHERD_DIFFERENTIAL_COMMANDS");
@@ -48,7 +51,11 @@ impl Plan {
 /// When they differ, with the smallest sequences found.
 pub(crate) fn run(family: &'static Family, oracle: Box<dyn Side>, subject: Box<dyn Side>) {
     let plan = Plan::read();
-    let mut runner = Runner { oracle, subject, statistics: Statistics::default() };
+    let mut runner = Runner {
+        oracle,
+        subject,
+        statistics: Statistics::default(),
+    };
     let mut missing = Vec::new();
     let generator = Generator::new(family, |form| {
         let unknown = unknown_commands(&mut *runner.subject, form);
@@ -58,16 +65,29 @@ pub(crate) fn run(family: &'static Family, oracle: Box<dyn Side>, subject: Box<d
     missing.sort();
     missing.dedup();
     if !missing.is_empty() {
-        println!("{}: not known to {}: {}", family.name, runner.subject.name(), missing.join(", "));
+        println!(
+            "{}: not known to {}: {}",
+            family.name,
+            runner.subject.name(),
+            missing.join(", ")
+        );
     }
     if generator.is_empty() {
         return;
     }
     let differences = compare(&plan, &generator, &mut runner);
     if plan.is_long {
-        println!("{}: {} replies compared: {}", family.name, runner.statistics.total(), runner.statistics);
+        println!(
+            "{}: {} replies compared: {}",
+            family.name,
+            runner.statistics.total(),
+            runner.statistics
+        );
     }
-    let reports: Vec<String> = differences.values().map(|(seed, found)| report(family, *seed, found)).collect();
+    let reports: Vec<String> = differences
+        .values()
+        .map(|(seed, found)| report(family, *seed, found))
+        .collect();
     assert!(reports.is_empty(), "{}", reports.join("\n"));
 }
 
@@ -75,7 +95,11 @@ type Found = (Sequence, Difference);
 
 fn compare(plan: &Plan, generator: &Generator, runner: &mut Runner) -> BTreeMap<String, (u64, Found)> {
     let mut differences = BTreeMap::new();
-    let limit = if plan.is_long { DIFFERENCES * 8 } else { DIFFERENCES };
+    let limit = if plan.is_long {
+        DIFFERENCES * 8
+    } else {
+        DIFFERENCES
+    };
     let mut seed = plan.seed;
     let start = Instant::now();
     while runner.statistics.total() < plan.commands && differences.len() < limit {
@@ -85,7 +109,12 @@ fn compare(plan: &Plan, generator: &Generator, runner: &mut Runner) -> BTreeMap<
         let sequence = generator.sequence(seed);
         if let Some(difference) = runner.run(&sequence) {
             // One report per command and pair of replies: the first of them is enough.
-            let signature = format!("{} {} {}", difference.name, outline(&difference.oracle), outline(&difference.subject));
+            let signature = format!(
+                "{} {} {}",
+                difference.name,
+                outline(&difference.oracle),
+                outline(&difference.subject)
+            );
             if !differences.contains_key(&signature) {
                 let found = shrink(runner, sequence, difference);
                 differences.insert(signature, (seed, found));
@@ -98,8 +127,16 @@ fn compare(plan: &Plan, generator: &Generator, runner: &mut Runner) -> BTreeMap<
 
 /// The kind of a reply, and the words of an error.
 fn outline(reply: &str) -> String {
-    let text: String = reply.chars().skip(3).take_while(|character| !character.is_ascii_digit()).collect();
-    if text.starts_with('-') { text } else { text.chars().take(1).collect() }
+    let text: String = reply
+        .chars()
+        .skip(3)
+        .take_while(|character| !character.is_ascii_digit())
+        .collect();
+    if text.starts_with('-') {
+        text
+    } else {
+        text.chars().take(1).collect()
+    }
 }
 
 fn report(family: &Family, seed: u64, (sequence, difference): &Found) -> String {
@@ -113,13 +150,19 @@ fn report(family: &Family, seed: u64, (sequence, difference): &Found) -> String 
     if difference.at >= sequence.steps.len() {
         text.push_str(&format!("   at the end: {}\n", difference.command));
     }
-    text + &format!("   redis-server:\n{}\n   here:\n{}\n", difference.oracle, difference.subject)
+    text + &format!(
+        "   redis-server:\n{}\n   here:\n{}\n",
+        difference.oracle, difference.subject
+    )
 }
 
 /// The form's commands that the side does not have.
 fn unknown_commands(side: &mut dyn Side, form: &Form) -> Vec<String> {
     let names = form.names();
-    names.into_iter().filter_map(|name| unknown_command(side, &name)).collect()
+    names
+        .into_iter()
+        .filter_map(|name| unknown_command(side, &name))
+        .collect()
 }
 
 fn unknown_command(side: &mut dyn Side, name: &Arguments) -> Option<String> {

@@ -24,13 +24,26 @@ pub(crate) struct Comparer {
 }
 
 impl Comparer {
-    pub(crate) fn agree(&mut self, client: usize, arguments: &Arguments, left: &Frame, right: &Frame) -> bool {
+    /// Compares one reply and remembers it.
+    pub(crate) fn agree(
+        &mut self,
+        client: usize,
+        arguments: &Arguments,
+        left: &Frame,
+        right: &Frame,
+    ) -> bool {
         let name = name_of(arguments);
         let agreed = match name.as_str() {
             "EXEC" => self.transactions_agree(client, left, right),
             _ => agree(&name, arguments, self.previous.as_ref(), left, right),
         };
-        match name.as_str() {
+        self.note(client, arguments, left);
+        agreed
+    }
+
+    /// Remembers a reply that was compared elsewhere.
+    pub(crate) fn note(&mut self, client: usize, arguments: &Arguments, left: &Frame) {
+        match name_of(arguments).as_str() {
             _ if *left == Frame::Simple(b"QUEUED".to_vec()) => {
                 self.queued.entry(client).or_default().push(arguments.clone());
             }
@@ -40,16 +53,18 @@ impl Comparer {
             _ => {}
         }
         self.previous = Some((arguments.clone(), left.clone()));
-        agreed
     }
 
     fn transactions_agree(&self, client: usize, left: &Frame, right: &Frame) -> bool {
-        let (Frame::Array(ours), Frame::Array(theirs), Some(queued)) = (left, right, self.queued.get(&client))
+        let (Frame::Array(ours), Frame::Array(theirs), Some(queued)) =
+            (left, right, self.queued.get(&client))
         else {
             return left == right;
         };
+        if queued.len() != ours.len() {
+            return left == right;
+        }
         ours.len() == theirs.len()
-            && queued.len() == ours.len()
             && queued
                 .iter()
                 .zip(ours.iter().zip(theirs))
@@ -76,7 +91,13 @@ fn agree(
         return false;
     }
     match name {
-        "SMEMBERS" | "SUNION" | "SINTER" | "SDIFF" | "KEYS" | "PUBSUB CHANNELS" | "PUBSUB SHARDCHANNELS"
+        "SMEMBERS"
+        | "SUNION"
+        | "SINTER"
+        | "SDIFF"
+        | "KEYS"
+        | "PUBSUB CHANNELS"
+        | "PUBSUB SHARDCHANNELS"
         | "COMMAND LIST" => sorted(left) == sorted(right),
         "HKEYS" | "HVALS" if !is_compact(arguments, previous) => sorted(left) == sorted(right),
         "HGETALL" if !is_compact(arguments, previous) => sorted_pairs(left) == sorted_pairs(right),
@@ -86,8 +107,12 @@ fn agree(
         "SPOP" | "SRANDMEMBER" | "HRANDFIELD" | "ZRANDMEMBER" | "RANDOMKEY" => {
             random::agree(arguments, previous, left, right)
         }
-        "TIME" | "CLIENT ID" | "INFO" | "CLIENT LIST" | "CLIENT INFO" | "HELLO" | "LASTSAVE" | "MEMORY USAGE"
-        | "OBJECT FREQ" => are_alike(left, right),
+        "TIME" | "CLIENT ID" | "INFO" | "CLIENT LIST" | "CLIENT INFO" | "HELLO" | "LASTSAVE"
+        | "MEMORY USAGE" | "OBJECT FREQ" => are_alike(left, right),
+        // A small iteration in one step: the order and the cursor are the table's.
+        "SCAN" | "HSCAN" | "SSCAN" | "ZSCAN" => are_alike(left, right),
+        "SORT" | "SORT_RO" if is_sorted_openly(arguments) => are_alike(left, right),
+        "COMMAND INFO" => deeply_sorted(left) == deeply_sorted(right),
         "XPENDING" => pending_agree(left, right),
         "XINFO STREAM" | "XINFO CONSUMERS" | "XINFO GROUPS" => described_agree(left, right),
         _ => false,
@@ -101,6 +126,30 @@ fn is_compact(arguments: &[Vec<u8>], previous: Option<&(Arguments, Frame)>) -> b
             && before.get(2) == arguments.get(1)
             && *reply == Frame::Bulk(b"listpack".to_vec())
     })
+}
+
+/// Whether equal weights, or none at all, leave the order of a set's members open.
+pub(crate) fn is_sorted_openly(arguments: &[Vec<u8>]) -> bool {
+    let has = |option: &[u8]| arguments.iter().any(|word| word.eq_ignore_ascii_case(option));
+    let by: Vec<&Vec<u8>> = arguments
+        .windows(2)
+        .filter(|pair| pair[0].eq_ignore_ascii_case(b"BY"))
+        .map(|pair| &pair[1])
+        .collect();
+    (!by.is_empty() && has(b"ALPHA")) || by.iter().any(|pattern| !pattern.contains(&b'*'))
+}
+
+fn deeply_sorted(frame: &Frame) -> Frame {
+    let Some(items) = frame.items() else {
+        return frame.clone();
+    };
+    let mut items: Vec<Frame> = items.iter().map(deeply_sorted).collect();
+    items.sort();
+    match frame {
+        Frame::Set(_) => Frame::Set(items),
+        Frame::Map(_) => Frame::Map(items),
+        _ => Frame::Array(items),
+    }
 }
 
 fn sorted(frame: &Frame) -> (bool, Vec<Frame>) {
@@ -124,7 +173,10 @@ fn are_close(left: &Frame, right: &Frame, tolerance: i64) -> bool {
 
 /// Of one kind and shape, whatever the figures.
 fn are_alike(left: &Frame, right: &Frame) -> bool {
-    let lengths = (left.items().map(<[Frame]>::len), right.items().map(<[Frame]>::len));
+    let lengths = (
+        left.items().map(<[Frame]>::len),
+        right.items().map(<[Frame]>::len),
+    );
     std::mem::discriminant(left) == std::mem::discriminant(right) && lengths.0 == lengths.1
 }
 
@@ -196,10 +248,18 @@ fn without_open_order(frames: &[Frame]) -> Vec<Frame> {
     let mut frames = frames.to_vec();
     let mut start = 0;
     while start < frames.len() {
-        let end = start + 1 + frames[start + 1..].iter().take_while(|next| belong(&frames[start], next)).count();
+        let end = start
+            + 1
+            + frames[start + 1..]
+                .iter()
+                .take_while(|next| belong(&frames[start], next))
+                .count();
         if kind(&frames[start]) == Some(b"pmessage") {
             frames[start..end].sort();
-        } else if matches!(kind(&frames[start]), Some(b"unsubscribe" | b"punsubscribe" | b"sunsubscribe")) {
+        } else if matches!(
+            kind(&frames[start]),
+            Some(b"unsubscribe" | b"punsubscribe" | b"sunsubscribe")
+        ) {
             sort_farewells(&mut frames[start..end]);
         }
         start = end;
@@ -223,7 +283,10 @@ fn belong(first: &Frame, next: &Frame) -> bool {
 
 /// The names are in any order, the count of what is left goes down regardless.
 fn sort_farewells(frames: &mut [Frame]) {
-    let mut names: Vec<Frame> = frames.iter().map(|frame| frame.items().unwrap_or_default()[1].clone()).collect();
+    let mut names: Vec<Frame> = frames
+        .iter()
+        .map(|frame| frame.items().unwrap_or_default()[1].clone())
+        .collect();
     names.sort();
     for (frame, name) in frames.iter_mut().zip(names) {
         if let Frame::Array(items) | Frame::Push(items) = frame {

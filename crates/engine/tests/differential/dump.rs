@@ -33,8 +33,11 @@ pub(crate) fn compare(runner: &mut Runner, reader: usize, comparer: &mut Compare
         let mut types = vec![words(&["SELECT", &database.to_string()])];
         types.extend(keys.iter().map(|key| vec![b"TYPE".to_vec(), key.clone()]));
         let types = replies(runner, reader, &types, comparer)?;
-        let contents: Vec<Arguments> =
-            keys.iter().zip(&types[1..]).flat_map(|(key, kind)| readings(key, kind)).collect();
+        let contents: Vec<Arguments> = keys
+            .iter()
+            .zip(&types[1..])
+            .flat_map(|(key, kind)| readings(key, kind))
+            .collect();
         replies(runner, reader, &contents, comparer)?;
     }
     Ok(())
@@ -75,9 +78,15 @@ fn replies(
     let left = runner.oracle.replies(reader, commands.len());
     for (index, command) in commands.iter().enumerate() {
         let nothing = Frame::Error(b"(nothing)".to_vec());
-        let (left, right) = (left.get(index).unwrap_or(&nothing), right.get(index).unwrap_or(&nothing));
+        let (left, right) = (
+            left.get(index).unwrap_or(&nothing),
+            right.get(index).unwrap_or(&nothing),
+        );
         if !comparer.agree(reader, command, left, right) {
-            let text: Vec<String> = command.iter().map(|text| crate::notation::argument(text)).collect();
+            let text: Vec<String> = command
+                .iter()
+                .map(|text| crate::notation::argument(text))
+                .collect();
             return Err(Difference {
                 at: 0,
                 command: format!("{reader}> {}", text.join(" ")),

@@ -46,7 +46,9 @@ impl Form {
 
     fn parse(line: &str) -> Self {
         let (weight, rest) = match line.split_once(' ') {
-            Some((number, rest)) if number.parse::<u32>().is_ok() => (number.parse().expect("a number"), rest),
+            Some((number, rest)) if number.parse::<u32>().is_ok() => {
+                (number.parse().expect("a number"), rest)
+            }
             _ => (4, line),
         };
         let commands = rest
@@ -54,7 +56,11 @@ impl Form {
             .map(|command| {
                 let mut parser = Parser { rest: command.trim() };
                 let node = parser.sequence();
-                assert!(parser.rest.is_empty(), "cannot read {:?} of {line:?}", parser.rest);
+                assert!(
+                    parser.rest.is_empty(),
+                    "cannot read {:?} of {line:?}",
+                    parser.rest
+                );
                 node
             })
             .collect();
@@ -67,7 +73,12 @@ impl Form {
     }
 
     pub(crate) fn generate(&self, random: &mut Rng, pools: &Pools) -> Vec<Arguments> {
-        let mut state = State { random, pools, last_key: Vec::new(), last_count: 0 };
+        let mut state = State {
+            random,
+            pools,
+            last_key: Vec::new(),
+            last_count: 0,
+        };
         let mut commands = Vec::new();
         for command in &self.commands {
             let mut arguments = Vec::new();
@@ -251,10 +262,15 @@ fn a_form_yields_commands_of_its_shape() {
     let mut random = Rng::with_seed(1);
     for _ in 0..100 {
         let commands = forms[0].generate(&mut random, &pools);
-        let text: Vec<String> =
-            commands[0].iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        let text: Vec<String> = commands[0]
+            .iter()
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect();
         assert_eq!(text[1], "2");
-        assert!(text.len() == 6 || (text.len() == 9 && text[4] == "WEIGHTS"), "{text:?}");
+        assert!(
+            text.len() == 6 || (text.len() == 9 && text[4] == "WEIGHTS"),
+            "{text:?}"
+        );
         assert!(text.contains(&"C".to_owned()));
         assert_eq!(commands[1][0], b"GET");
     }

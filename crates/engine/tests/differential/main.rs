@@ -17,9 +17,11 @@
 mod campaign;
 mod compare;
 mod dump;
+mod embedded;
 mod families;
 mod frame;
 mod grammar;
+mod link;
 mod mutation;
 mod notation;
 mod pools;
@@ -35,9 +37,17 @@ mod step;
 use families::Family;
 use side::Side;
 
+/// The oracle and its subject; with `OXHERD_DIFFERENTIAL_SUBJECT=redis`, a second server, to test these tests.
 fn sides() -> (Box<dyn Side>, Box<dyn Side>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    (Box::new(real::RealServer::start(&runtime)), Box::new(real::RealServer::start(&runtime)))
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let oracle = Box::new(real::RealServer::start(&runtime));
+    match std::env::var("OXHERD_DIFFERENTIAL_SUBJECT").as_deref() {
+        Ok("redis") => (oracle, Box::new(real::RealServer::start(&runtime))),
+        _ => (oracle, Box::new(embedded::Embedded::start(runtime))),
+    }
 }
 
 fn compare_on(family: &'static Family) {

@@ -6,6 +6,7 @@
 
 use fastrand::Rng;
 
+use crate::compare::is_sorted_openly;
 use crate::pools::Pools;
 use crate::step::Arguments;
 
@@ -50,7 +51,21 @@ pub(crate) fn is_hazardous(arguments: &[Vec<u8>]) -> bool {
         b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER" => numbers().any(|number| number < -1_000),
         b"SETRANGE" | b"SETBIT" | b"BITFIELD" | b"BITFIELD_RO" => {
             numbers().any(|number| (100_000..5_000_000_000).contains(&number))
-                || arguments.iter().any(|text| text.first() == Some(&b'#') && text.len() > 5)
+                || arguments
+                    .iter()
+                    .any(|text| text.first() == Some(&b'#') && text.len() > 5)
+        }
+        // What differs with the set of commands offered.
+        b"COMMAND" => {
+            arguments.len() < 2
+                || (arguments.len() < 3
+                    && [b"INFO".as_slice(), b"DOCS", b"LIST"]
+                        .iter()
+                        .any(|verb| arguments[1].eq_ignore_ascii_case(verb)))
+        }
+        // What would be stored has an open order.
+        b"SORT" => {
+            is_sorted_openly(arguments) && arguments.iter().any(|word| word.eq_ignore_ascii_case(b"STORE"))
         }
         // An id of the moment's making.
         b"XADD" => arguments.iter().any(|text| text == b"*"),
@@ -65,7 +80,8 @@ pub(crate) fn is_hazardous(arguments: &[Vec<u8>]) -> bool {
 }
 
 fn is_short(text: Option<&Vec<u8>>, limit: i64) -> bool {
-    text.and_then(|text| number(text)).is_some_and(|number| (1..limit).contains(&number))
+    text.and_then(|text| number(text))
+        .is_some_and(|number| (1..limit).contains(&number))
 }
 
 fn number(text: &[u8]) -> Option<i64> {

@@ -42,7 +42,11 @@ pub(crate) fn arguments(line: &str) -> Vec<Vec<u8>> {
     let mut rest = line.trim().as_bytes();
     let mut arguments = Vec::new();
     while let Some(&first) = rest.first() {
-        let (argument, after) = if first == b'"' { quoted_argument(rest) } else { word(rest) };
+        let (argument, after) = if first == b'"' {
+            quoted_argument(rest)
+        } else {
+            word(rest)
+        };
         arguments.push(argument);
         rest = after.trim_ascii_start();
     }

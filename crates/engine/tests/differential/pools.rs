@@ -65,7 +65,10 @@ impl Pools {
             }
             let (name, values) = line.split_once(' ').expect("a name and values");
             let (usual, odd) = values.split_once(" ~ ").unwrap_or((values, ""));
-            let pool = Pool { usual: notation::arguments(usual), odd: notation::arguments(odd) };
+            let pool = Pool {
+                usual: notation::arguments(usual),
+                odd: notation::arguments(odd),
+            };
             pools.insert(name.to_owned(), pool);
         }
         Self { pools }

@@ -22,7 +22,7 @@ pub(crate) fn agree(
     }
     let (ours, theirs) = (flat(left), flat(right));
     let known: Option<BTreeSet<Vec<u8>>> = previous
-        .filter(|(before, _)| shows_all(before, arguments))
+        .filter(|(before, reply)| reply.items().is_some() && shows_all(before, arguments))
         .map(|(_, reply)| flat(reply).into_iter().collect());
     let is_drawn_without_return = arguments.get(2).is_none_or(|count| !count.starts_with(b"-"));
     let is_plain = arguments.len() < 4;
@@ -35,11 +35,14 @@ pub(crate) fn agree(
 /// Whether `before` shows everything that `arguments` choose from.
 fn shows_all(before: &[Vec<u8>], arguments: &[Vec<u8>]) -> bool {
     let before: Vec<&[u8]> = before.iter().map(Vec::as_slice).collect();
+    let is_same_key = before.get(1).copied() == arguments.get(1).map(Vec::as_slice);
+    // WITHSCORES or WITHVALUES: the values must have been shown as well.
+    let is_wide = arguments.len() > 3;
     match before.as_slice() {
         [b"KEYS", b"*"] => arguments.len() == 1,
-        [b"SMEMBERS" | b"HGETALL" | b"HKEYS", key] | [b"ZRANGE", key, b"0", b"-1", ..] => {
-            arguments.get(1).is_some_and(|chosen| chosen == key)
-        }
+        [b"SMEMBERS", _] => is_same_key,
+        [b"HKEYS", _] | [b"ZRANGE", _, b"0", b"-1"] => is_same_key && !is_wide,
+        [b"HGETALL", _] | [b"ZRANGE", _, b"0", b"-1", b"WITHSCORES"] => is_same_key,
         _ => false,
     }
 }
@@ -61,7 +64,10 @@ fn flat(frame: &Frame) -> Vec<Vec<u8>> {
 
 fn shape(frame: &Frame) -> Vec<usize> {
     let items = frame.items().unwrap_or_default();
-    items.iter().map(|item| item.items().map_or(0, <[Frame]>::len)).collect()
+    items
+        .iter()
+        .map(|item| item.items().map_or(0, <[Frame]>::len))
+        .collect()
 }
 
 fn is_distinct(members: &[Vec<u8>]) -> bool {

@@ -6,21 +6,22 @@
 //! answered. No sleeping is needed.
 //! Next: `runner.rs`.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use oxherd_testkit::RedisServer;
 
 use crate::frame::Frame;
+use crate::link::Link;
 use crate::side::{SILENCE, Side};
-use crate::step::{Protocol, encode};
+use crate::step::Protocol;
 
 /// An unblocked client's next command waits one round more.
 const ROUNDS_TO_SETTLE: usize = 3;
 
 pub(crate) struct RealServer {
-    server: RedisServer,
+    _server: RedisServer,
+    socket: PathBuf,
     control: Link,
     clients: Vec<Link>,
 }
@@ -33,10 +34,17 @@ impl RealServer {
                 .config("enable-debug-command", "yes")
                 .start(),
         );
-        let mut control = Link::open(&server);
+        let url = server.unix_url();
+        let socket = PathBuf::from(url.strip_prefix("unix:").expect("the URL of a Unix socket"));
+        let mut control = open(&socket);
         // Keys must expire by being looked at, because the moment of the background sweep is not ours to choose.
-        control.call(&[b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0"]);
-        Self { server, control, clients: Vec::new() }
+        call(&mut control, &[b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0"]);
+        Self {
+            _server: server,
+            socket,
+            control,
+            clients: Vec::new(),
+        }
     }
 }
 
@@ -48,14 +56,14 @@ impl Side for RealServer {
     fn begin(&mut self, protocols: &[Protocol]) {
         self.clients.clear();
         self.settle();
-        self.control.call(&[b"FLUSHALL"]);
-        self.control.call(&[b"SCRIPT", b"FLUSH"]);
+        call(&mut self.control, &[b"FLUSHALL"]);
+        call(&mut self.control, &[b"SCRIPT", b"FLUSH"]);
         for protocol in protocols {
-            let mut link = Link::open(&self.server);
+            let mut link = open(&self.socket);
             if *protocol == Protocol::Resp3 {
-                link.call(&[b"HELLO", b"3"]);
+                call(&mut link, &[b"HELLO", b"3"]);
             }
-            let Frame::Integer(id) = link.call(&[b"CLIENT", b"ID"]) else {
+            let Frame::Integer(id) = call(&mut link, &[b"CLIENT", b"ID"]) else {
                 panic!("CLIENT ID is a number");
             };
             link.id = id;
@@ -68,108 +76,58 @@ impl Side for RealServer {
     }
 
     fn send(&mut self, client: usize, bytes: &[u8]) {
-        self.clients[client].write(bytes);
+        let written = self.clients[client].write(bytes);
+        assert!(
+            written == bytes.len() || written == 0,
+            "the server takes what it is sent, or has closed"
+        );
     }
 
     fn replies(&mut self, client: usize, count: usize) -> Vec<Frame> {
-        self.clients[client].replies(count)
+        replies(&mut self.clients[client], count)
     }
 
     fn settle(&mut self) {
         for _ in 0..ROUNDS_TO_SETTLE {
-            self.control.call(&[b"PING"]);
+            call(&mut self.control, &[b"PING"]);
         }
     }
 
     fn arrived(&mut self, client: usize) -> Vec<Frame> {
-        self.clients[client].arrived()
+        let link = &mut self.clients[client];
+        link.set_blocking(false);
+        while link.read_some() {}
+        link.set_blocking(true);
+        std::iter::from_fn(|| link.next_frame()).collect()
     }
 
     fn set_time(&mut self, _now_ms: u64) {}
 }
 
-/// One connection.
-struct Link {
-    stream: UnixStream,
-    id: i64,
-    input: Vec<u8>,
-    /// How much of the input was parsed.
-    parsed: usize,
+fn open(socket: &Path) -> Link {
+    let link = Link::open(socket);
+    link.set_blocking(true);
+    link
 }
 
-impl Link {
-    fn open(server: &RedisServer) -> Self {
-        let url = server.unix_url();
-        let path = url.strip_prefix("unix:").expect("the URL of a Unix socket");
-        let stream = UnixStream::connect(path).expect("the server listens on its socket");
-        stream.set_read_timeout(Some(SILENCE)).expect("a time-out can be set");
-        Self { stream, id: 0, input: Vec::new(), parsed: 0 }
-    }
+fn call(link: &mut Link, arguments: &[&[u8]]) -> Frame {
+    link.write_command(arguments);
+    replies(link, 1).pop().expect("the server answers")
+}
 
-    fn write(&mut self, bytes: &[u8]) {
-        // A server that has closed the connection (QUIT) leaves nothing to read, which the comparison sees.
-        let _ = self.stream.write_all(bytes);
-    }
-
-    fn call(&mut self, arguments: &[&[u8]]) -> Frame {
-        let arguments: Vec<Vec<u8>> = arguments.iter().map(|text| text.to_vec()).collect();
-        let mut bytes = Vec::new();
-        encode(&arguments, &mut bytes);
-        self.write(&bytes);
-        self.replies(1).pop().expect("the server answers")
-    }
-
-    fn replies(&mut self, count: usize) -> Vec<Frame> {
-        let mut frames = Vec::with_capacity(count);
-        let mut missing = count;
-        let start = Instant::now();
-        while missing > 0 && start.elapsed() < SILENCE {
-            match self.parsed_frame() {
-                Some(frame) => {
-                    missing -= usize::from(!matches!(frame, Frame::Push(_)));
-                    frames.push(frame);
-                }
-                None if !self.read_some() => break,
-                None => {}
+fn replies(link: &mut Link, count: usize) -> Vec<Frame> {
+    let mut frames = Vec::with_capacity(count);
+    let mut missing = count;
+    let start = Instant::now();
+    while missing > 0 && start.elapsed() < SILENCE {
+        match link.next_frame() {
+            Some(frame) => {
+                missing -= usize::from(!matches!(frame, Frame::Push(_)));
+                frames.push(frame);
             }
-        }
-        frames
-    }
-
-    fn arrived(&mut self) -> Vec<Frame> {
-        self.stream.set_nonblocking(true).expect("a socket can be non-blocking");
-        while self.read_some() {}
-        self.stream.set_nonblocking(false).expect("a socket can be blocking");
-        std::iter::from_fn(|| self.parsed_frame()).collect()
-    }
-
-    fn parsed_frame(&mut self) -> Option<Frame> {
-        let parsed = Frame::parse(&self.input[self.parsed..]);
-        match parsed {
-            Some((frame, length)) => {
-                self.parsed += length;
-                Some(frame)
-            }
-            None => {
-                self.input.drain(..self.parsed);
-                self.parsed = 0;
-                None
-            }
+            None if !link.read_some() => break,
+            None => {}
         }
     }
-
-    fn read_some(&mut self) -> bool {
-        let mut chunk = [0; 16 * 1024];
-        loop {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return false,
-                Ok(length) => {
-                    self.input.extend_from_slice(&chunk[..length]);
-                    return true;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return false,
-            }
-        }
-    }
+    frames
 }

@@ -19,6 +19,8 @@ const FIRST_MARGIN_MS: u64 = 15;
 const ATTEMPTS: u32 = 6;
 /// A deadline counts as missed when the clock came this close to it.
 const NEAR_MS: u64 = 3;
+/// The time-outs that sequences wait for are a tenth of this.
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(200);
 /// Sequences use durations of many seconds as if they were for ever; a longer stall proves nothing.
 const LONGEST_RUN_MS: u64 = 8_000;
 
@@ -109,7 +111,12 @@ impl<'a> Run<'a> {
         self.tell_time();
         let outcome = dump::compare(self.runner, protocols.len() - 1, &mut self.comparer);
         self.check_time()?;
-        outcome.map_err(|difference| Stop::Different(Difference { at: steps.len(), ..difference }))
+        outcome.map_err(|difference| {
+            Stop::Different(Difference {
+                at: steps.len(),
+                ..difference
+            })
+        })
     }
 
     /// The longest run of commands of one client from `start`; returns where it ends.
@@ -182,7 +189,14 @@ impl<'a> Run<'a> {
                 ([left], [right]) if client == step.client => {
                     self.comparer.agree(client, &step.arguments, left, right)
                 }
-                _ => streams_agree(&left, &right),
+                _ => {
+                    if client == step.client
+                        && let Some(reply) = left.last()
+                    {
+                        self.comparer.note(client, &step.arguments, reply);
+                    }
+                    streams_agree(&left, &right)
+                }
             };
             if !agreed {
                 return Err(self.different_for(client, at, &left, &right));
@@ -196,7 +210,9 @@ impl<'a> Run<'a> {
         let left = iterate(&mut *self.runner.oracle, step);
         let right = iterate(&mut *self.runner.subject, step);
         self.check_time()?;
-        self.runner.statistics.count(&step.name(), left.last().unwrap_or(&Frame::Null));
+        self.runner
+            .statistics
+            .count(&step.name(), left.last().unwrap_or(&Frame::Null));
         if left == right {
             return Ok(at + 1);
         }
@@ -222,14 +238,20 @@ impl<'a> Run<'a> {
         }
         let (mut left, mut right) = (Vec::new(), Vec::new());
         let start = std::time::Instant::now();
-        while (left.is_empty() || right.is_empty()) && start.elapsed() < SILENCE {
+        // A mutated time-out may be one for ever: nothing on either side is agreement too.
+        let patience = |is_any: bool| if is_any { SILENCE } else { LONGEST_WAIT };
+        while (left.is_empty() || right.is_empty())
+            && start.elapsed() < patience(!left.is_empty() || !right.is_empty())
+        {
             self.tell_time();
             self.runner.subject.end_waits();
             left.append(&mut self.runner.oracle.arrived(client));
             right.append(&mut self.runner.subject.arrived(client));
             std::thread::sleep(std::time::Duration::from_micros(500));
         }
-        self.waiting.remove(&client);
+        if !left.is_empty() {
+            self.waiting.remove(&client);
+        }
         if left == right {
             return Ok(at + 1);
         }
@@ -247,8 +269,14 @@ impl<'a> Run<'a> {
             }
             let soon = self.hand_out_deadline();
             let margin = self.margin_ms;
-            encode(&filled(&step.arguments, soon, margin, &mut *self.runner.oracle), &mut left);
-            encode(&filled(&step.arguments, soon, margin, &mut *self.runner.subject), &mut right);
+            encode(
+                &filled(&step.arguments, soon, margin, &mut *self.runner.oracle),
+                &mut left,
+            );
+            encode(
+                &filled(&step.arguments, soon, margin, &mut *self.runner.subject),
+                &mut right,
+            );
         }
         (left, right)
     }
@@ -282,7 +310,9 @@ impl<'a> Run<'a> {
 
     fn check_time(&self) -> Result<(), Stop> {
         let now = machine_time_ms();
-        let is_near = self.earliest_deadline.is_some_and(|deadline| now + NEAR_MS >= deadline);
+        let is_near = self
+            .earliest_deadline
+            .is_some_and(|deadline| now + NEAR_MS >= deadline);
         if is_near || now - self.started_ms > LONGEST_RUN_MS {
             return Err(Stop::Late);
         }
@@ -307,9 +337,13 @@ impl<'a> Run<'a> {
 }
 
 fn may_block(arguments: &[Vec<u8>]) -> bool {
-    let name = arguments.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
+    let name = arguments
+        .first()
+        .map(|name| name.to_ascii_uppercase())
+        .unwrap_or_default();
     match name.as_slice() {
-        b"BLPOP" | b"BRPOP" | b"BLMOVE" | b"BRPOPLPUSH" | b"BLMPOP" | b"BZPOPMIN" | b"BZPOPMAX" | b"BZMPOP" => true,
+        b"BLPOP" | b"BRPOP" | b"BLMOVE" | b"BRPOPLPUSH" | b"BLMPOP" | b"BZPOPMIN" | b"BZPOPMAX"
+        | b"BZMPOP" => true,
         b"XREAD" | b"XREADGROUP" => arguments.iter().any(|word| word.eq_ignore_ascii_case(b"BLOCK")),
         _ => false,
     }
@@ -317,7 +351,9 @@ fn may_block(arguments: &[Vec<u8>]) -> bool {
 
 /// After a random removal the second side is made equal to the first.
 fn realigns(step: &Step) -> bool {
-    step.arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"SPOP"))
+    step.arguments
+        .first()
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"SPOP"))
 }
 
 fn filled(arguments: &Arguments, soon: u64, margin_ms: u64, side: &mut dyn Side) -> Arguments {
@@ -328,7 +364,10 @@ fn filled(arguments: &Arguments, soon: u64, margin_ms: u64, side: &mut dyn Side)
             SOON_DURATION => margin_ms.to_string().into_bytes(),
             other => match other.strip_prefix(CLIENT_ID) {
                 Some(client) => {
-                    let client = std::str::from_utf8(client).expect("a digit").parse().expect("a number");
+                    let client = std::str::from_utf8(client)
+                        .expect("a digit")
+                        .parse()
+                        .expect("a number");
                     side.client_id(client).to_string().into_bytes()
                 }
                 None => other.to_vec(),

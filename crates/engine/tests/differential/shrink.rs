@@ -10,8 +10,17 @@ use crate::step::{Kind, Protocol, Sequence};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) fn shrink(runner: &mut Runner, sequence: Sequence, difference: Difference) -> (Sequence, Difference) {
-    let mut shrinker = Shrinker { runner, best: sequence, difference, end: Instant::now() + PATIENCE };
+pub(crate) fn shrink(
+    runner: &mut Runner,
+    sequence: Sequence,
+    difference: Difference,
+) -> (Sequence, Difference) {
+    let mut shrinker = Shrinker {
+        runner,
+        best: sequence,
+        difference,
+        end: Instant::now() + PATIENCE,
+    };
     let mut shorter = shrinker.best.clone();
     shorter.steps.truncate(shrinker.difference.at + 1);
     shrinker.attempt(shorter);
@@ -27,7 +36,11 @@ pub(crate) fn shrink(runner: &mut Runner, sequence: Sequence, difference: Differ
 }
 
 fn size(sequence: &Sequence) -> usize {
-    sequence.steps.iter().map(|step| 1 + step.arguments.iter().map(|text| 1 + text.len()).sum::<usize>()).sum()
+    sequence
+        .steps
+        .iter()
+        .map(|step| 1 + step.arguments.iter().map(|text| 1 + text.len()).sum::<usize>())
+        .sum()
 }
 
 struct Shrinker<'a> {

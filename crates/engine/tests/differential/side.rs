@@ -53,6 +53,8 @@ pub(crate) trait Side {
 
 /// The machine's clock, which a real server shares.
 pub(crate) fn machine_time_ms() -> u64 {
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
+    let since = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("the clock is past 1970");
     u64::try_from(since.as_millis()).expect("the clock is sane")
 }

@@ -47,7 +47,12 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn new(client: usize, kind: Kind, arguments: Arguments) -> Self {
-        Self { client, kind, arguments, although_waiting: false }
+        Self {
+            client,
+            kind,
+            arguments,
+            although_waiting: false,
+        }
     }
 
     /// Reads what `Display` wrote.
@@ -74,7 +79,8 @@ impl Step {
 }
 
 const WITH_SUBCOMMANDS: [&str; 11] = [
-    "OBJECT", "XGROUP", "XINFO", "CLIENT", "CONFIG", "SCRIPT", "PUBSUB", "COMMAND", "MEMORY", "FUNCTION", "DEBUG",
+    "OBJECT", "XGROUP", "XINFO", "CLIENT", "CONFIG", "SCRIPT", "PUBSUB", "COMMAND", "MEMORY", "FUNCTION",
+    "DEBUG",
 ];
 
 pub(crate) fn name_of(arguments: &[Vec<u8>]) -> String {

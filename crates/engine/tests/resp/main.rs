@@ -12,8 +12,11 @@
 )]
 
 mod addresses;
+mod blocking;
 mod breaches;
+mod clients;
 mod limits;
 mod pipelines;
+mod pushes;
 mod scene;
 mod shutdown;

@@ -70,6 +70,10 @@ impl Wire<UnixStream> {
 }
 
 impl Wire {
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     /// Says that nothing more comes.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
@@ -113,6 +117,12 @@ impl<S: Read + Write> Wire<S> {
     pub(crate) fn ask(&mut self, bytes: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) {
         self.send(bytes);
         self.expect(answer);
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
     }
 
     /// Reads one line, without its end.

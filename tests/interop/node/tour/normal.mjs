@@ -1,7 +1,7 @@
 // Values without what differs from run to run.
 //
 // A time of this run becomes `T`, one that lies ahead or behind `T+60m` (to ten minutes, so a busy machine changes
-// nothing); a full hour is one that a schedule named, and is kept. Times far from now were given by the tour and are
+// nothing); a full hour on another day is one that a schedule named, and is kept. Times far from now were given by the tour and are
 // kept; how long it is until then is not. UUIDs are numbered as they appear, stack traces lose all but their first line, JSON text is read, and the
 // order of an object's fields does not count.
 
@@ -56,9 +56,11 @@ export class Normal {
 
   /** A delay that was given as a time has lost the milliseconds that passed meanwhile. */
   #delay(delay) {
-    const given = Math.ceil(Number(delay) / (10 * MINUTE)) * 10;
-    if (Number(delay) > DAY && !this.#isNear(Number(delay))) return 'more than a day';
-    return given > 0 && given * MINUTE - Number(delay) < MINUTE ? `${given}m` : this.value(delay);
+    const length = Number(delay);
+    if (Number.isNaN(length) || this.#isNear(length)) return this.value(delay);
+    if (length > DAY) return 'more than a day';
+    const given = Math.ceil(length / (10 * MINUTE)) * 10;
+    return given * MINUTE - length < MINUTE && given > 0 ? `${given}m` : this.value(delay);
   }
 
   #stringOrJson(text) {
@@ -97,7 +99,7 @@ export class Normal {
   }
 
   #time(time) {
-    if (time % HOUR === 0) return new Date(time).toISOString();
+    if (time % (15 * MINUTE) === 0 && Math.abs(time - this.#began) > DAY) return new Date(time).toISOString();
     const minutes = Math.round((time - this.#began) / (10 * MINUTE)) * 10;
     if (minutes === 0) return 'T';
     return minutes > 0 ? `T+${minutes}m` : `T-${-minutes}m`;

@@ -43,7 +43,7 @@ fn store(ctx: &mut Ctx<'_>, args: Args<'_>, combine: Combine) -> Answer {
 pub(super) fn sinter(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut members = Vec::new();
     common(&sources(ctx, args.tail(1))?, usize::MAX, |member| {
-        members.push(shown(member))
+        members.push(shown(member));
     });
     Ok(Reply::Set(members))
 }

@@ -26,7 +26,10 @@ struct Rules {
 impl Rules {
     fn read(&mut self, options: &mut Options<'_>) {
         // Scores begin with a digit more often than not: one look saves six comparisons.
-        while options.peek().is_some_and(|word| word.first().is_some_and(u8::is_ascii_alphabetic)) {
+        while options
+            .peek()
+            .is_some_and(|word| word.first().is_some_and(u8::is_ascii_alphabetic))
+        {
             let rule = match options {
                 _ if options.take("NX") => &mut self.if_absent,
                 _ if options.take("XX") => &mut self.if_present,
@@ -55,7 +58,9 @@ impl Rules {
 
     /// The score to write, if any; NaN where an increment has none.
     fn decide(self, present: Option<f64>, given: f64) -> Option<f64> {
-        let Some(present) = present else { return (!self.if_present).then_some(given) };
+        let Some(present) = present else {
+            return (!self.if_present).then_some(given);
+        };
         if self.if_absent {
             return None;
         }
@@ -70,7 +75,14 @@ pub(super) fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 pub(super) fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    add(ctx, args, Rules { increments: true, ..Rules::default() })
+    add(
+        ctx,
+        args,
+        Rules {
+            increments: true,
+            ..Rules::default()
+        },
+    )
 }
 
 fn add(ctx: &mut Ctx<'_>, args: Args<'_>, mut rules: Rules) -> Answer {
@@ -86,7 +98,9 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, mut rules: Rules) -> Answer {
     }
     let key = args.at(1);
     let set = if rules.if_present {
-        let Some(set) = ctx.write::<SortedSet>(key)? else { return Ok(nothing_done(rules)) };
+        let Some(set) = ctx.write::<SortedSet>(key)? else {
+            return Ok(nothing_done(rules));
+        };
         set
     } else {
         ctx.create::<SortedSet>(key)?
@@ -96,7 +110,11 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, mut rules: Rules) -> Answer {
         ctx.touched(key);
     }
     if !rules.increments {
-        let counted = if rules.counts_changes { done.added + done.changed } else { done.added };
+        let counted = if rules.counts_changes {
+            done.added + done.changed
+        } else {
+            done.added
+        };
         return Ok(Reply::count(counted));
     }
     match done.last {
@@ -107,7 +125,11 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, mut rules: Rules) -> Answer {
 }
 
 fn nothing_done(rules: Rules) -> Reply {
-    if rules.increments { Reply::Nil } else { Reply::Int(0) }
+    if rules.increments {
+        Reply::Nil
+    } else {
+        Reply::Int(0)
+    }
 }
 
 #[derive(Debug, Default)]

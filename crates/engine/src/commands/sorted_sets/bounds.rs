@@ -46,7 +46,11 @@ impl<'a> Bounds<'a> {
         match self {
             Self::Ranks(start, stop) => {
                 let ranks = span(start, stop, set.len());
-                if reversed { set.len() - ranks.end..set.len() - ranks.start } else { ranks }
+                if reversed {
+                    set.len() - ranks.end..set.len() - ranks.start
+                } else {
+                    ranks
+                }
             }
             Self::Scores(min, max) => set.ranks_by_score(min, max),
             Self::Members(min, max) => set.ranks_by_member(min, max),
@@ -71,8 +75,12 @@ fn lenient_float(text: &[u8]) -> Option<f64> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let start = text.iter().position(|byte| !is_space(byte))?;
     let text = text.get(start..)?;
-    let plain = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
-    plain.or_else(|| number::parse_float(text)).filter(|score| !score.is_nan())
+    let plain = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<f64>().ok());
+    plain
+        .or_else(|| number::parse_float(text))
+        .filter(|score| !score.is_nan())
 }
 
 fn member(text: &[u8]) -> Option<LexBound<'_>> {

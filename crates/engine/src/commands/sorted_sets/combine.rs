@@ -46,8 +46,9 @@ fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, operation: Operation
 fn combine_and_store(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, operation: Operation) -> Answer {
     let request = Request::read(ctx, args, 2, command, (operation, Purpose::Store))?;
     let into = SortedSet::new(ctx.tracks_changes());
-    let result =
-        with_sources(ctx, &request, |sources| combine(sources, operation, request.aggregate, into))?;
+    let result = with_sources(ctx, &request, |sources| {
+        combine(sources, operation, request.aggregate, into)
+    })?;
     Ok(store(ctx, args.at(1), result))
 }
 
@@ -108,7 +109,9 @@ fn unite(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet) ->
     for (source, weight) in sources {
         source.visit(|member, score| {
             let score = zero_if_nan(weight * score);
-            into.change(member, |present| Some(present.map_or(score, |present| aggregate.join(present, score))));
+            into.change(member, |present| {
+                Some(present.map_or(score, |present| aggregate.join(present, score)))
+            });
             true
         });
     }
@@ -116,7 +119,9 @@ fn unite(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet) ->
 }
 
 fn intersect(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet) -> SortedSet {
-    let Some(((smallest, weight), rest)) = sources.split_first() else { return into };
+    let Some(((smallest, weight), rest)) = sources.split_first() else {
+        return into;
+    };
     smallest.visit(|member, score| {
         let first = zero_if_nan(weight * score);
         let joined = rest.iter().try_fold(first, |joined, (source, weight)| {
@@ -131,7 +136,9 @@ fn intersect(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet
 }
 
 fn subtract(sources: &[Weighted<'_>], mut into: SortedSet) -> SortedSet {
-    let Some(((first, _), rest)) = sources.split_first() else { return into };
+    let Some(((first, _), rest)) = sources.split_first() else {
+        return into;
+    };
     // Whichever is less work: looking up each member, or walking over what is to be left out.
     let rest_total: usize = rest.iter().map(|(source, _)| source.len()).sum();
     if first.len().saturating_mul(rest.len()) <= first.len().saturating_add(rest_total) {

@@ -37,7 +37,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::read("zrevrangebyscore", -4, range::zrevrangebyscore).key(),
     Command::read("zrangebylex", -4, range::zrangebylex).key(),
     Command::read("zrevrangebylex", -4, range::zrevrangebylex).key(),
-    Command::write("zrangestore", -5, range::zrangestore).grows().keys(1, 2, 1),
+    Command::write("zrangestore", -5, range::zrangestore)
+        .grows()
+        .keys(1, 2, 1),
     Command::write("zrem", -3, remove::zrem).fast().key(),
     Command::write("zremrangebyrank", 4, remove::zremrangebyrank).key(),
     Command::write("zremrangebyscore", 4, remove::zremrangebyscore).key(),
@@ -53,40 +55,59 @@ pub(super) const COMMANDS: &[Command] = &[
         .with(flag::NO_SCRIPT | flag::BLOCKING)
         .fast()
         .keys(1, -2, 1),
-    Command::write("bzmpop", -5, pop::bzmpop).with(flag::BLOCKING).counted_keys(2, 0),
+    Command::write("bzmpop", -5, pop::bzmpop)
+        .with(flag::BLOCKING)
+        .counted_keys(2, 0),
     Command::read("zunion", -3, combine::zunion).counted_keys(1, 0),
     Command::read("zinter", -3, combine::zinter).counted_keys(1, 0),
     Command::read("zdiff", -3, combine::zdiff).counted_keys(1, 0),
     Command::read("zintercard", -3, combine::zintercard).counted_keys(1, 0),
-    Command::write("zunionstore", -4, combine::zunionstore).grows().counted_keys(2, 1),
-    Command::write("zinterstore", -4, combine::zinterstore).grows().counted_keys(2, 1),
-    Command::write("zdiffstore", -4, combine::zdiffstore).grows().counted_keys(2, 1),
+    Command::write("zunionstore", -4, combine::zunionstore)
+        .grows()
+        .counted_keys(2, 1),
+    Command::write("zinterstore", -4, combine::zinterstore)
+        .grows()
+        .counted_keys(2, 1),
+    Command::write("zdiffstore", -4, combine::zdiffstore)
+        .grows()
+        .counted_keys(2, 1),
     Command::read("zrandmember", -2, sample::zrandmember).key(),
     Command::read("zscan", -3, zscan).key(),
 ];
 
 fn zscore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let score = ctx.read::<SortedSet>(args.at(1))?.and_then(|set| set.score(args.at(2)));
+    let score = ctx
+        .read::<SortedSet>(args.at(1))?
+        .and_then(|set| set.score(args.at(2)));
     Ok(score.map_or(Reply::Nil, Reply::Double))
 }
 
 fn zmscore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let set = ctx.read::<SortedSet>(args.at(1))?;
-    let score = |member: &&[u8]| set.and_then(|set| set.score(member)).map_or(Reply::Nil, Reply::Double);
+    let score = |member: &&[u8]| {
+        set.and_then(|set| set.score(member))
+            .map_or(Reply::Nil, Reply::Double)
+    };
     Ok(Reply::Array(args.tail(2).iter().map(score).collect()))
 }
 
 fn zcard(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    Ok(Reply::count(ctx.read::<SortedSet>(args.at(1))?.map_or(0, SortedSet::len)))
+    Ok(Reply::count(
+        ctx.read::<SortedSet>(args.at(1))?.map_or(0, SortedSet::len),
+    ))
 }
 
 fn zrank(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let found = ctx.read::<SortedSet>(args.at(1))?.and_then(|set| set.rank(args.at(2)));
+    let found = ctx
+        .read::<SortedSet>(args.at(1))?
+        .and_then(|set| set.rank(args.at(2)));
     Ok(found.map_or(Reply::Nil, |(rank, _)| Reply::count(rank)))
 }
 
 fn zrevrank(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let Some(set) = ctx.read::<SortedSet>(args.at(1))? else { return Ok(Reply::Nil) };
+    let Some(set) = ctx.read::<SortedSet>(args.at(1))? else {
+        return Ok(Reply::Nil);
+    };
     let found = set.rank(args.at(2));
     Ok(found.map_or(Reply::Nil, |(rank, _)| Reply::count(set.len() - 1 - rank)))
 }
@@ -94,7 +115,9 @@ fn zrevrank(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let start = scan::cursor(args.at(2))?;
     // A key that is not there answers before the options are looked at, as in Redis.
-    let Some(set) = ctx.read::<SortedSet>(args.at(1))? else { return Ok(scan::found(0, Vec::new())) };
+    let Some(set) = ctx.read::<SortedSet>(args.at(1))? else {
+        return Ok(scan::found(0, Vec::new()));
+    };
     let options = scan::ScanOptions::read(args.options(3), false)?;
     let mut elements = Vec::new();
     let next = set.scan(start, options.count, |member, score| {
@@ -108,7 +131,11 @@ fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 /// Members, or members with their scores, as a reply.
 fn listed<'set>(entries: impl Iterator<Item = (&'set [u8], f64)>, with_scores: bool) -> Reply {
     if with_scores {
-        Reply::Pairs(entries.map(|(member, score)| (Reply::bulk(member), Reply::Double(score))).collect())
+        Reply::Pairs(
+            entries
+                .map(|(member, score)| (Reply::bulk(member), Reply::Double(score)))
+                .collect(),
+        )
     } else {
         Reply::bulks(entries.map(|(member, _)| member))
     }

@@ -37,8 +37,20 @@ impl Aggregate {
         match self {
             // Infinities of both signs add up to nothing.
             Self::Sum => zero_if_nan(score + other),
-            Self::Min => if other < score { other } else { score },
-            Self::Max => if other > score { other } else { score },
+            Self::Min => {
+                if other < score {
+                    other
+                } else {
+                    score
+                }
+            }
+            Self::Max => {
+                if other > score {
+                    other
+                } else {
+                    score
+                }
+            }
         }
     }
 }
@@ -125,8 +137,13 @@ impl<'a> Request<'a> {
         for key in keys {
             Source::of(ctx.entry(key).map(|entry| &entry.value))?;
         }
-        let mut request =
-            Self { keys, weights: Vec::new(), aggregate: Aggregate::Sum, with_scores: false, limit: None };
+        let mut request = Self {
+            keys,
+            weights: Vec::new(),
+            aggregate: Aggregate::Sum,
+            with_scores: false,
+            limit: None,
+        };
         let mut options = args.options(at + 1 + count);
         while !options.is_empty() {
             request.read_option(&mut options, operation, purpose)?;
@@ -145,7 +162,8 @@ impl<'a> Request<'a> {
             self.weights.clear();
             for _ in self.keys {
                 let weight = number::parse_float(options.next()?);
-                self.weights.push(weight.ok_or(Fault::of("ERR weight value is not a float"))?);
+                self.weights
+                    .push(weight.ok_or(Fault::of("ERR weight value is not a float"))?);
             }
         } else if is_weighted && let Some(word) = options.take_with_value("AGGREGATE") {
             self.aggregate = match word.to_ascii_lowercase().as_slice() {
@@ -156,7 +174,9 @@ impl<'a> Request<'a> {
             };
         } else if purpose == Purpose::Answer && options.take("WITHSCORES") {
             self.with_scores = true;
-        } else if purpose == Purpose::Count && let Some(limit) = options.take_with_value("LIMIT") {
+        } else if purpose == Purpose::Count
+            && let Some(limit) = options.take_with_value("LIMIT")
+        {
             let limit = int(limit).ok().and_then(|limit| usize::try_from(limit).ok());
             let limit = limit.ok_or(Fault::of("ERR LIMIT can't be negative"))?;
             self.limit = Some(limit).filter(|limit| *limit > 0);

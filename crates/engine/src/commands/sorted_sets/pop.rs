@@ -22,7 +22,9 @@ type Popped = Vec<(Box<[u8]>, f64)>;
 
 /// Takes up to `count` members; the key must hold a sorted set or nothing.
 fn pop(ctx: &mut Ctx<'_>, key: &[u8], end: End, count: usize) -> Result<Popped, Fault> {
-    let Some(set) = ctx.write::<SortedSet>(key)? else { return Ok(Vec::new()) };
+    let Some(set) = ctx.write::<SortedSet>(key)? else {
+        return Ok(Vec::new());
+    };
     let next = || match end {
         End::Min => set.pop_min(),
         End::Max => set.pop_max(),
@@ -47,17 +49,24 @@ fn pop_from_key(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Answer {
     if args.len() > 3 {
         return Err(Fault::SYNTAX);
     }
-    let count = if has_count { positive(args.int(2)?)? } else { 1 };
+    let count = if has_count { positive(args.at(2))? } else { 1 };
     let popped = pop(ctx, args.at(1), end, count)?;
-    let entries = popped.into_iter().map(|(member, score)| (Reply::Bulk(member.into()), Reply::Double(score)));
+    let entries = popped
+        .into_iter()
+        .map(|(member, score)| (Reply::Bulk(member.into()), Reply::Double(score)));
     if has_count {
         return Ok(Reply::Pairs(entries.collect()));
     }
-    Ok(Reply::Array(entries.flat_map(|(member, score)| [member, score]).collect()))
+    Ok(Reply::Array(
+        entries.flat_map(|(member, score)| [member, score]).collect(),
+    ))
 }
 
-fn positive(count: i64) -> Result<usize, Fault> {
-    usize::try_from(count).map_err(|_| NEGATIVE)
+fn positive(count: &[u8]) -> Result<usize, Fault> {
+    int(count)
+        .ok()
+        .and_then(|count| usize::try_from(count).ok())
+        .ok_or(NEGATIVE)
 }
 
 pub(super) fn bzpopmin(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -73,8 +82,12 @@ fn pop_or_wait(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Answer {
     let limit = timeout_seconds(timeout)?;
     match pop_first(ctx, keys, end, 1)? {
         Some((key, popped)) => {
-            let entry = popped.into_iter().flat_map(|(member, score)| [Reply::Bulk(member.into()), Reply::Double(score)]);
-            Ok(Reply::Array(std::iter::once(Reply::bulk(key)).chain(entry).collect()))
+            let entry = popped
+                .into_iter()
+                .flat_map(|(member, score)| [Reply::Bulk(member.into()), Reply::Double(score)]);
+            Ok(Reply::Array(
+                std::iter::once(Reply::bulk(key)).chain(entry).collect(),
+            ))
         }
         None => ctx.block(args, keys, limit, Reply::NilArray),
     }
@@ -118,7 +131,10 @@ fn several((key, popped): (&[u8], Popped)) -> Reply {
     let entry = |(member, score): (Box<[u8]>, f64)| {
         Reply::Array(vec![Reply::Bulk(member.into()), Reply::Double(score)])
     };
-    Reply::Array(vec![Reply::bulk(key), Reply::Array(popped.into_iter().map(entry).collect())])
+    Reply::Array(vec![
+        Reply::bulk(key),
+        Reply::Array(popped.into_iter().map(entry).collect()),
+    ])
 }
 
 /// The arguments of ZMPOP: `numkeys key ... MIN|MAX [COUNT count]`.
@@ -142,13 +158,22 @@ impl<'a> Wanted<'a> {
         };
         let mut count = None;
         while !options.is_empty() {
-            let number = options.take_with_value("COUNT").filter(|_| count.is_none()).ok_or(Fault::SYNTAX)?;
+            let number = options
+                .take_with_value("COUNT")
+                .filter(|_| count.is_none())
+                .ok_or(Fault::SYNTAX)?;
             count = Some(at_least_one(number).ok_or(NO_COUNT)?);
         }
-        Ok(Self { keys, end, count: count.unwrap_or(1) })
+        Ok(Self {
+            keys,
+            end,
+            count: count.unwrap_or(1),
+        })
     }
 }
 
 fn at_least_one(argument: &[u8]) -> Option<usize> {
-    usize::try_from(int(argument).ok()?).ok().filter(|number| *number > 0)
+    usize::try_from(int(argument).ok()?)
+        .ok()
+        .filter(|number| *number > 0)
 }

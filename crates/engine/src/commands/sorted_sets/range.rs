@@ -67,7 +67,13 @@ impl<'a> Query<'a> {
             _ => (args.at(at), args.at(at + 1)),
         };
         let bounds = Bounds::read(by, min, max)?;
-        Ok(Self { bounds, reversed, with_scores, offset, limit })
+        Ok(Self {
+            bounds,
+            reversed,
+            with_scores,
+            offset,
+            limit,
+        })
     }
 
     /// The ranks asked for, in ascending order.
@@ -77,8 +83,12 @@ impl<'a> Query<'a> {
             return ranks;
         }
         // Redis walks a negative offset past the end.
-        let skipped = usize::try_from(self.offset).unwrap_or(usize::MAX).min(ranks.len());
-        let taken = usize::try_from(self.limit).unwrap_or(usize::MAX).min(ranks.len() - skipped);
+        let skipped = usize::try_from(self.offset)
+            .unwrap_or(usize::MAX)
+            .min(ranks.len());
+        let taken = usize::try_from(self.limit)
+            .unwrap_or(usize::MAX)
+            .min(ranks.len() - skipped);
         if self.reversed {
             let end = ranks.end - skipped;
             end - taken..end
@@ -90,10 +100,24 @@ impl<'a> Query<'a> {
 }
 
 fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, by: Option<By>, reversed: Option<bool>) -> Answer {
-    let query = Query::read(args, 2, Form { by, reversed, stores: false })?;
-    let Some(set) = ctx.read::<SortedSet>(args.at(1))? else { return Ok(Reply::Array(Vec::new())) };
+    let query = Query::read(
+        args,
+        2,
+        Form {
+            by,
+            reversed,
+            stores: false,
+        },
+    )?;
+    let Some(set) = ctx.read::<SortedSet>(args.at(1))? else {
+        return Ok(Reply::Array(Vec::new()));
+    };
     let ranks = query.ranks(set);
-    let entries = if query.reversed { set.range_backwards(ranks) } else { set.range(ranks) };
+    let entries = if query.reversed {
+        set.range_backwards(ranks)
+    } else {
+        set.range(ranks)
+    };
     Ok(listed(entries, query.with_scores))
 }
 
@@ -122,7 +146,15 @@ pub(super) fn zrevrangebylex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 pub(super) fn zrangestore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let query = Query::read(args, 3, Form { by: None, reversed: None, stores: true })?;
+    let query = Query::read(
+        args,
+        3,
+        Form {
+            by: None,
+            reversed: None,
+            stores: true,
+        },
+    )?;
     let mut stored = SortedSet::new(ctx.tracks_changes());
     if let Some(set) = ctx.read::<SortedSet>(args.at(2))? {
         for (member, score) in set.range(query.ranks(set)) {

@@ -8,8 +8,14 @@ use crate::reply::{Answer, Reply};
 
 pub(super) fn zrem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let key = args.at(1);
-    let Some(set) = ctx.write::<SortedSet>(key)? else { return Ok(Reply::Int(0)) };
-    let removed = args.tail(2).iter().filter(|member| set.remove(member).is_some()).count();
+    let Some(set) = ctx.write::<SortedSet>(key)? else {
+        return Ok(Reply::Int(0));
+    };
+    let removed = args
+        .tail(2)
+        .iter()
+        .filter(|member| set.remove(member).is_some())
+        .count();
     if removed > 0 {
         ctx.touched(key);
     }
@@ -31,7 +37,9 @@ pub(super) fn zremrangebylex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 fn remove_range(ctx: &mut Ctx<'_>, args: Args<'_>, by: By) -> Answer {
     let key = args.at(1);
     let bounds = Bounds::read(by, args.at(2), args.at(3))?;
-    let Some(set) = ctx.write::<SortedSet>(key)? else { return Ok(Reply::Int(0)) };
+    let Some(set) = ctx.write::<SortedSet>(key)? else {
+        return Ok(Reply::Int(0));
+    };
     let removed = set.remove_ranks(bounds.within(set, false));
     if removed > 0 {
         ctx.touched(key);

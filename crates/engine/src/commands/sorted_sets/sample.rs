@@ -17,8 +17,12 @@ pub(super) fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut random = ctx.rng().fork();
     let key = args.at(1);
     if args.len() == 2 {
-        let Some(set) = ctx.read::<SortedSet>(key)? else { return Ok(Reply::Nil) };
-        return Ok(Reply::bulk_or_nil(set.at(random.usize(..set.len().max(1))).map(|(member, _)| member)));
+        let Some(set) = ctx.read::<SortedSet>(key)? else {
+            return Ok(Reply::Nil);
+        };
+        return Ok(Reply::bulk_or_nil(
+            set.at(random.usize(..set.len().max(1))).map(|(member, _)| member),
+        ));
     }
     let count = args.int(2)?;
     if count == i64::MIN {
@@ -31,7 +35,9 @@ pub(super) fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if with_scores && count.unsigned_abs() > i64::MAX.unsigned_abs() / 2 {
         return Err(OUT_OF_RANGE);
     }
-    let Some(set) = ctx.read::<SortedSet>(key)? else { return Ok(Reply::Array(Vec::new())) };
+    let Some(set) = ctx.read::<SortedSet>(key)? else {
+        return Ok(Reply::Array(Vec::new()));
+    };
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     if count < 0 {
         // With repetitions.
@@ -42,7 +48,10 @@ pub(super) fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Ok(listed(set.iter(), with_scores));
     }
     let ranks = distinct(wanted, set.len(), &mut random);
-    Ok(listed(ranks.into_iter().filter_map(|rank| set.at(rank)), with_scores))
+    Ok(listed(
+        ranks.into_iter().filter_map(|rank| set.at(rank)),
+        with_scores,
+    ))
 }
 
 /// `count` different numbers below `end`, every choice equally likely (Floyd's method: one draw for each).

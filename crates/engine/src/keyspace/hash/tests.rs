@@ -108,7 +108,7 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut cursor = 0;
     loop {
         cursor = hash.scan(cursor, 7, |field, value| {
-            assert!(scanned.insert(field.into(), value.into()).is_none())
+            assert!(scanned.insert(field.into(), value.into()).is_none());
         });
         if cursor == 0 {
             break;

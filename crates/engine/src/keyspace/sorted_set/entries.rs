@@ -17,20 +17,37 @@ pub(crate) struct Entries<'set> {
 enum Form<'set> {
     Forward(Forward<'set>),
     Backward(Backward<'set>),
-    Large { walk: Walk<'set>, members: &'set Members, backwards: bool },
+    Large {
+        walk: Walk<'set>,
+        members: &'set Members,
+        backwards: bool,
+    },
 }
 
 impl<'set> Entries<'set> {
     pub(super) fn packed(entries: Forward<'set>, left: usize) -> Self {
-        Self { form: Form::Forward(entries), left }
+        Self {
+            form: Form::Forward(entries),
+            left,
+        }
     }
 
     pub(super) fn packed_backwards(entries: Backward<'set>, left: usize) -> Self {
-        Self { form: Form::Backward(entries), left }
+        Self {
+            form: Form::Backward(entries),
+            left,
+        }
     }
 
     pub(super) fn large((walk, members): (Walk<'set>, &'set Members), left: usize, backwards: bool) -> Self {
-        Self { form: Form::Large { walk, members, backwards }, left }
+        Self {
+            form: Form::Large {
+                walk,
+                members,
+                backwards,
+            },
+            left,
+        }
     }
 }
 
@@ -43,8 +60,16 @@ impl<'set> Iterator for Entries<'set> {
         match &mut self.form {
             Form::Forward(entries) => entries.next(),
             Form::Backward(entries) => entries.next(),
-            Form::Large { walk, members, backwards } => {
-                let key = if *backwards { walk.backward() } else { walk.forward() }?;
+            Form::Large {
+                walk,
+                members,
+                backwards,
+            } => {
+                let key = if *backwards {
+                    walk.backward()
+                } else {
+                    walk.forward()
+                }?;
                 Some((members.member(key.id), key.score))
             }
         }

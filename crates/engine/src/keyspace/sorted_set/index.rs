@@ -27,7 +27,15 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { directory: vec![0], shards: vec![Shard { table: HashTable::new(), bits: 0 }], bits: 0, tables: 0 }
+        Self {
+            directory: vec![0],
+            shards: vec![Shard {
+                table: HashTable::new(),
+                bits: 0,
+            }],
+            bits: 0,
+            tables: 0,
+        }
     }
 
     #[inline]
@@ -38,17 +46,27 @@ impl Index {
 
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl FnMut(&u32) -> bool) -> Option<u32> {
-        self.shards.get(self.shard_number(hash))?.table.find(hash, is_it).copied()
+        self.shards
+            .get(self.shard_number(hash))?
+            .table
+            .find(hash, is_it)
+            .copied()
     }
 
     /// Adds a number that is not there yet; `rehash` must be able to hash every number stored.
     pub(super) fn insert(&mut self, hash: u64, id: u32, rehash: impl Fn(&u32) -> u64) {
         let mut number = self.shard_number(hash);
-        if self.shards.get(number).is_some_and(|shard| shard.table.len() >= SPLIT_AT && shard.bits < 31) {
+        if self
+            .shards
+            .get(number)
+            .is_some_and(|shard| shard.table.len() >= SPLIT_AT && shard.bits < 31)
+        {
             self.split(number, &rehash);
             number = self.shard_number(hash);
         }
-        let Some(shard) = self.shards.get_mut(number) else { return };
+        let Some(shard) = self.shards.get_mut(number) else {
+            return;
+        };
         let before = shard.table.allocation_size();
         shard.table.insert_unique(hash, id, rehash);
         self.tables = self.tables + shard.table.allocation_size() - before;
@@ -56,7 +74,9 @@ impl Index {
 
     pub(super) fn remove(&mut self, hash: u64, id: u32, rehash: impl Fn(&u32) -> u64) {
         let number = self.shard_number(hash);
-        let Some(shard) = self.shards.get_mut(number) else { return };
+        let Some(shard) = self.shards.get_mut(number) else {
+            return;
+        };
         if let Ok(entry) = shard.table.find_entry(hash, |other| *other == id) {
             entry.remove();
         }
@@ -70,22 +90,34 @@ impl Index {
     /// The entry moved: `from` becomes `to` under the same hash.
     pub(super) fn renumber(&mut self, hash: u64, from: u32, to: u32) {
         let number = self.shard_number(hash);
-        let found = self.shards.get_mut(number).and_then(|shard| shard.table.find_mut(hash, |id| *id == from));
+        let found = self
+            .shards
+            .get_mut(number)
+            .and_then(|shard| shard.table.find_mut(hash, |id| *id == from));
         if let Some(id) = found {
             *id = to;
         }
     }
 
     fn split(&mut self, number: usize, rehash: &impl Fn(&u32) -> u64) {
-        let Some(shard) = self.shards.get_mut(number) else { return };
+        let Some(shard) = self.shards.get_mut(number) else {
+            return;
+        };
         let bit = 1_usize << shard.bits;
         shard.bits += 1;
         let bits = shard.bits;
         let whole = std::mem::take(&mut shard.table);
-        let (mut low, mut high) = (HashTable::with_capacity(SPLIT_AT / 2), HashTable::with_capacity(SPLIT_AT / 2));
+        let (mut low, mut high) = (
+            HashTable::with_capacity(SPLIT_AT / 2),
+            HashTable::with_capacity(SPLIT_AT / 2),
+        );
         for id in &whole {
             let hash = rehash(id);
-            let half = if (hash >> 32) as usize & bit == 0 { &mut low } else { &mut high };
+            let half = if (hash >> 32) as usize & bit == 0 {
+                &mut low
+            } else {
+                &mut high
+            };
             half.insert_unique(hash, *id, rehash);
         }
         self.tables = self.tables + low.allocation_size() + high.allocation_size() - whole.allocation_size();
@@ -104,12 +136,18 @@ impl Index {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.directory.capacity() * size_of::<u32>() + self.shards.capacity() * size_of::<Shard>() + self.tables
+        self.directory.capacity() * size_of::<u32>()
+            + self.shards.capacity() * size_of::<Shard>()
+            + self.tables
     }
 
     #[cfg(test)]
     pub(super) fn recount(&self) -> usize {
-        let tables: usize = self.shards.iter().map(|shard| shard.table.allocation_size()).sum();
+        let tables: usize = self
+            .shards
+            .iter()
+            .map(|shard| shard.table.allocation_size())
+            .sum();
         self.directory.capacity() * size_of::<u32>() + self.shards.capacity() * size_of::<Shard>() + tables
     }
 }

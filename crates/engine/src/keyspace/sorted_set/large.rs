@@ -71,10 +71,15 @@ impl Large {
     }
 
     fn rank_of(&self, member: &[u8], score: f64) -> usize {
-        self.tree.rank(&|key| is_before(&self.members, key, member, score))
+        self.tree
+            .rank(&|key| is_before(&self.members, key, member, score))
     }
 
-    pub(super) fn change(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
+    pub(super) fn change(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Change {
         let hash = hash(&self.hasher, member);
         let Some(id) = self.find(hash, member) else {
             let after = decide(None);
@@ -88,14 +93,19 @@ impl Large {
         if after != before {
             self.rescore(id, member, before, after);
         }
-        Change { before: Some(before), after: Some(after) }
+        Change {
+            before: Some(before),
+            after: Some(after),
+        }
     }
 
     fn insert(&mut self, hash_value: u64, member: &[u8], score: f64) {
         let id = self.members.insert(member, score);
         let (members, hasher) = (&self.members, &self.hasher);
-        self.index.insert(hash_value, id, |id| hash(hasher, members.member(*id)));
-        self.tree.insert(Key { score, id }, &|key| is_before(members, key, member, score));
+        self.index
+            .insert(hash_value, id, |id| hash(hasher, members.member(*id)));
+        self.tree
+            .insert(Key { score, id }, &|key| is_before(members, key, member, score));
         self.note(member);
     }
 
@@ -108,7 +118,9 @@ impl Large {
         });
         if !in_place {
             self.tree.remove(rank);
-            self.tree.insert(Key { score: after, id }, &|key| is_before(members, key, member, after));
+            self.tree.insert(Key { score: after, id }, &|key| {
+                is_before(members, key, member, after)
+            });
         }
         self.members.set_score(id, after);
         self.note(member);
@@ -142,7 +154,8 @@ impl Large {
         let hasher = &self.hasher;
         let members = &self.members;
         let hash_value = hash(hasher, members.member(id));
-        self.index.remove(hash_value, id, |id| hash(hasher, members.member(*id)));
+        self.index
+            .remove(hash_value, id, |id| hash(hasher, members.member(*id)));
         let member = self.members.remove(id)?;
         self.note(&member);
         Some(member)
@@ -151,11 +164,15 @@ impl Large {
     /// Closes gaps in the pages of entries, at most one for each entry removed.
     fn tidy(&mut self, removed: usize) {
         for _ in 0..removed {
-            let Some(from) = self.members.evacuee() else { return };
+            let Some(from) = self.members.evacuee() else {
+                return;
+            };
             let member = self.members.member(from);
             let hash = hash(&self.hasher, member);
             let rank = self.rank_of(member, self.members.score(from));
-            let Some(to) = self.members.relocate(from) else { return };
+            let Some(to) = self.members.relocate(from) else {
+                return;
+            };
             self.index.renumber(hash, from, to);
             self.tree.renumber(rank, to);
         }
@@ -190,10 +207,16 @@ impl Large {
     /// Entries are visited from the highest slot to the lowest. An entry only ever moves down, so one that is there
     /// during the whole scan is met at least once.
     pub(super) fn scan(&self, cursor: u64, count: usize, visit: &mut impl FnMut(&[u8], f64)) -> u64 {
-        let mut end = if cursor == 0 { self.members.end() } else { usize::try_from(cursor).unwrap_or(usize::MAX) };
+        let mut end = if cursor == 0 {
+            self.members.end()
+        } else {
+            usize::try_from(cursor).unwrap_or(usize::MAX)
+        };
         let (mut visited, mut looked) = (0, 0);
         while visited < count.max(1) && looked < count.saturating_mul(10).max(1) {
-            let Some((id, steps)) = self.members.below(end) else { return 0 };
+            let Some((id, steps)) = self.members.below(end) else {
+                return 0;
+            };
             visit(self.members.member(id), self.members.score(id));
             visited += 1;
             looked += steps;

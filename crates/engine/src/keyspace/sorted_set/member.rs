@@ -8,7 +8,10 @@ const INLINE: usize = 22;
 
 #[derive(Clone, Debug)]
 pub(super) enum Member {
-    Inline { length: u8, bytes: [u8; INLINE] },
+    Inline {
+        length: u8,
+        bytes: [u8; INLINE],
+    },
     Heap(Box<[u8]>),
     /// No member: the slot is free and names the next free slot of its page.
     Vacant(u16),

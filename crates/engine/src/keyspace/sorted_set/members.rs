@@ -52,7 +52,9 @@ impl Members {
     /// The member's bytes; empty for a number that is not in use.
     #[inline]
     pub(super) fn member(&self, id: u32) -> &[u8] {
-        self.entry(id).map(|entry| entry.member.as_slice()).unwrap_or_default()
+        self.entry(id)
+            .map(|entry| entry.member.as_slice())
+            .unwrap_or_default()
     }
 
     #[inline]
@@ -76,7 +78,9 @@ impl Members {
     fn place(&mut self, entry: Entry) -> u32 {
         let number = self.page_with_room();
         let alone = self.pages.len() == 1;
-        let Some(page) = self.pages.get_mut(number) else { return u32::MAX };
+        let Some(page) = self.pages.get_mut(number) else {
+            return u32::MAX;
+        };
         let slot = match page.slots.get_mut(usize::from(page.vacant)) {
             Some(vacant) => {
                 let slot = usize::from(page.vacant);
@@ -122,8 +126,14 @@ impl Members {
     fn take(&mut self, id: u32) -> Option<Entry> {
         let (number, slot) = place(id);
         let page = self.pages.get_mut(number)?;
-        let entry = page.slots.get_mut(slot).filter(|entry| !entry.member.is_vacant())?;
-        let vacated = Entry { score: 0.0, member: Member::Vacant(page.vacant) };
+        let entry = page
+            .slots
+            .get_mut(slot)
+            .filter(|entry| !entry.member.is_vacant())?;
+        let vacated = Entry {
+            score: 0.0,
+            member: Member::Vacant(page.vacant),
+        };
         let taken = std::mem::replace(entry, vacated);
         page.vacant = slot as u16;
         page.live -= 1;
@@ -162,7 +172,11 @@ impl Members {
         let mut upto = if page * PAGE <= end { PAGE } else { end % PAGE };
         while page > 0 {
             page -= 1;
-            let slots = self.pages.get(page).map(|page| page.slots.as_slice()).unwrap_or_default();
+            let slots = self
+                .pages
+                .get(page)
+                .map(|page| page.slots.as_slice())
+                .unwrap_or_default();
             for (slot, entry) in slots.iter().enumerate().take(upto).rev() {
                 looked += 1;
                 if !entry.member.is_vacant() {
@@ -224,8 +238,17 @@ impl Members {
 
     #[cfg(test)]
     pub(super) fn recount(&self) -> usize {
-        let heap: usize = self.pages.iter().flat_map(|page| &page.slots).map(|entry| entry.member.heap()).sum();
-        let live = self.pages.iter().flat_map(|page| &page.slots).filter(|entry| !entry.member.is_vacant());
+        let heap: usize = self
+            .pages
+            .iter()
+            .flat_map(|page| &page.slots)
+            .map(|entry| entry.member.heap())
+            .sum();
+        let live = self
+            .pages
+            .iter()
+            .flat_map(|page| &page.slots)
+            .filter(|entry| !entry.member.is_vacant());
         assert_eq!(live.count(), self.live);
         self.pages.capacity() * size_of::<Page>()
             + self.open.capacity() * size_of::<u64>()
@@ -237,7 +260,11 @@ impl Members {
 /// A copied vector has no spare capacity, so what is held is counted anew.
 impl Clone for Members {
     fn clone(&self) -> Self {
-        let mut copy = Self { pages: self.pages.clone(), open: self.open.clone(), ..*self };
+        let mut copy = Self {
+            pages: self.pages.clone(),
+            open: self.open.clone(),
+            ..*self
+        };
         copy.slots = copy.count_slots();
         copy
     }
@@ -245,7 +272,11 @@ impl Clone for Members {
 
 impl Page {
     fn empty() -> Self {
-        Self { slots: Vec::new(), vacant: NONE, live: 0 }
+        Self {
+            slots: Vec::new(),
+            vacant: NONE,
+            live: 0,
+        }
     }
 }
 

@@ -55,7 +55,11 @@ pub(crate) struct Change {
 impl SortedSet {
     /// An empty set. With `track` it remembers what changes (see [`Self::take_dirt`]).
     pub(crate) fn new(track: bool) -> Self {
-        Self { form: Form::Packed(Packed::default()), track, skiplist: false }
+        Self {
+            form: Form::Packed(Packed::default()),
+            track,
+            skiplist: false,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -101,7 +105,10 @@ impl SortedSet {
     pub(crate) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         match &self.form {
             Form::Packed(packed) => {
-                let found = packed.entries().enumerate().find(|(_, (other, _))| *other == member);
+                let found = packed
+                    .entries()
+                    .enumerate()
+                    .find(|(_, (other, _))| *other == member);
                 found.map(|(rank, (_, score))| (rank, score))
             }
             Form::Large(large) => large.rank(member),
@@ -139,7 +146,11 @@ impl SortedSet {
     /// Lets the caller choose the score in view of the present one: one search for any rule of when to write.
     ///
     /// `None` changes nothing. The score chosen must be a number.
-    pub(crate) fn change(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
+    pub(crate) fn change(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Change {
         let packed = match &mut self.form {
             Form::Large(large) => {
                 let change = large.change(member, decide);
@@ -150,8 +161,16 @@ impl SortedSet {
         };
         let found = packed.find(member);
         let before = found.as_ref().map(|(_, score)| *score);
-        let Some(score) = decide(before) else { return Change { before, after: before } };
-        let change = Change { before, after: Some(score) };
+        let Some(score) = decide(before) else {
+            return Change {
+                before,
+                after: before,
+            };
+        };
+        let change = Change {
+            before,
+            after: Some(score),
+        };
         match found {
             Some((_, before)) if before == score => return change,
             Some((place, _)) => packed.remove(place),
@@ -211,7 +230,11 @@ impl SortedSet {
         let (start, end) = match &self.form {
             Form::Packed(packed) => {
                 let scores = || packed.entries().map(|(_, score)| score);
-                count_between(scores, |score| bound::starts_after(min, *score), |score| bound::ends_after(max, *score))
+                count_between(
+                    scores,
+                    |score| bound::starts_after(min, *score),
+                    |score| bound::ends_after(max, *score),
+                )
             }
             Form::Large(large) => (
                 large.count_before_score(|score| bound::starts_after(min, score)),
@@ -227,7 +250,11 @@ impl SortedSet {
         let (start, end) = match &self.form {
             Form::Packed(packed) => {
                 let members = || packed.entries().map(|(member, _)| member);
-                count_between(members, |member| min.starts_after(member), |member| max.ends_after(member))
+                count_between(
+                    members,
+                    |member| min.starts_after(member),
+                    |member| max.ends_after(member),
+                )
             }
             Form::Large(large) => (
                 large.count_before_member(|member| min.starts_after(member)),
@@ -303,7 +330,12 @@ impl SortedSet {
 /// Sets may be huge: a length says enough.
 impl fmt::Debug for SortedSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SortedSet({} members, {})", self.len(), self.encoding())
+        write!(
+            formatter,
+            "SortedSet({} members, {})",
+            self.len(),
+            self.encoding()
+        )
     }
 }
 

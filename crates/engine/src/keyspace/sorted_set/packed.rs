@@ -66,7 +66,8 @@ impl Packed {
         let held = self.bytes.len();
         let size = HEADER + member.len();
         if self.bytes.capacity() < held + size {
-            self.bytes.reserve_exact((held + size).next_multiple_of(STEP) - held);
+            self.bytes
+                .reserve_exact((held + size).next_multiple_of(STEP) - held);
         }
         self.bytes.resize(held + size, 0);
         self.bytes.copy_within(at..held, at + size);
@@ -108,7 +109,10 @@ impl Packed {
             places.push((self.bytes.len() - entries.rest.len()) as u16);
             entries.next();
         }
-        Backward { bytes: &self.bytes, places }
+        Backward {
+            bytes: &self.bytes,
+            places,
+        }
     }
 
     fn offset(&self, rank: usize) -> usize {
@@ -153,6 +157,9 @@ impl<'set> Iterator for Backward<'set> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let place = usize::from(self.places.pop()?);
-        Forward { rest: self.bytes.get(place..)? }.next()
+        Forward {
+            rest: self.bytes.get(place..)?,
+        }
+        .next()
     }
 }

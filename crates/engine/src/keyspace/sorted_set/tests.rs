@@ -15,7 +15,11 @@ struct Model(BTreeMap<Vec<u8>, f64>);
 
 impl Model {
     fn sorted(&self) -> Vec<(Vec<u8>, f64)> {
-        let mut entries: Vec<_> = self.0.iter().map(|(member, score)| (member.clone(), *score)).collect();
+        let mut entries: Vec<_> = self
+            .0
+            .iter()
+            .map(|(member, score)| (member.clone(), *score))
+            .collect();
         entries.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap().then_with(|| a.0.cmp(&b.0)));
         entries
     }
@@ -87,7 +91,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn bound(score: f64, excluded: bool) -> Bound<f64> {
-    if excluded { Bound::Excluded(score) } else { Bound::Included(score) }
+    if excluded {
+        Bound::Excluded(score)
+    } else {
+        Bound::Included(score)
+    }
 }
 
 fn within(value: f64, min: Bound<f64>, max: Bound<f64>) -> bool {
@@ -125,7 +133,12 @@ fn apply(set: &mut SortedSet, model: &mut Model, step: &Step) {
         }
         Step::RemoveRanks(start, end) => {
             let range = usize::from(start)..usize::from(end);
-            let gone: Vec<_> = model.sorted().into_iter().skip(range.start).take(range.len()).collect();
+            let gone: Vec<_> = model
+                .sorted()
+                .into_iter()
+                .skip(range.start)
+                .take(range.len())
+                .collect();
             assert_eq!(set.remove_ranks(range), gone.len());
             for (member, _) in &gone {
                 model.0.remove(member);
@@ -135,7 +148,10 @@ fn apply(set: &mut SortedSet, model: &mut Model, step: &Step) {
             let (min, max) = (bound(score(min), min_excluded), bound(score(max), max_excluded));
             let before = model.0.len();
             model.0.retain(|_, score| !within(*score, min, max));
-            assert_eq!(set.remove_ranks(set.ranks_by_score(min, max)), before - model.0.len());
+            assert_eq!(
+                set.remove_ranks(set.ranks_by_score(min, max)),
+                before - model.0.len()
+            );
         }
         Step::Grow(count, from) => {
             for number in 0..count {
@@ -146,12 +162,19 @@ fn apply(set: &mut SortedSet, model: &mut Model, step: &Step) {
         Step::Ranges(min, max, min_excluded, max_excluded, start, end) => {
             let (min, max) = (bound(score(min), min_excluded), bound(score(max), max_excluded));
             let sorted = model.sorted();
-            let expected: Vec<_> = sorted.iter().filter(|(_, score)| within(*score, min, max)).cloned().collect();
+            let expected: Vec<_> = sorted
+                .iter()
+                .filter(|(_, score)| within(*score, min, max))
+                .cloned()
+                .collect();
             let ranks = set.ranks_by_score(min, max);
             assert_eq!(ranks.len(), expected.len());
             assert_eq!(set.range(ranks.clone()).map(owned).collect::<Vec<_>>(), expected);
             let reversed: Vec<_> = expected.into_iter().rev().collect();
-            assert_eq!(set.range_backwards(ranks).map(owned).collect::<Vec<_>>(), reversed);
+            assert_eq!(
+                set.range_backwards(ranks).map(owned).collect::<Vec<_>>(),
+                reversed
+            );
             let range = usize::from(start)..usize::from(end);
             let expected: Vec<_> = sorted.into_iter().skip(range.start).take(range.len()).collect();
             assert_eq!(set.range(range).map(owned).collect::<Vec<_>>(), expected);
@@ -274,7 +297,11 @@ fn a_set_of_many_shards_shrinks_to_nothing_in_any_order() {
     }
     assert_eq!(set.memory(), set.recount());
     let full = set.memory();
-    assert!(full / numbers.len() <= 64 + 4, "{} bytes a member", full / numbers.len());
+    assert!(
+        full / numbers.len() <= 64 + 4,
+        "{} bytes a member",
+        full / numbers.len()
+    );
     random.shuffle(&mut numbers);
     for (done, number) in numbers.iter().enumerate() {
         assert_eq!(set.remove(&number.to_le_bytes()), Some(f64::from(number % 1000)));
@@ -326,12 +353,15 @@ fn a_negative_zero_equals_zero_and_stays_as_it_was_written() {
     for others in [0, 200_u8] {
         let mut set = SortedSet::new(false);
         for number in 0..others {
-        set.set(&[b'x', number], 1.0);
-    }
+            set.set(&[b'x', number], 1.0);
+        }
         set.set(b"b", 0.0);
         set.set(b"a", -0.0);
         set.set(b"b", -0.0);
-        let front: Vec<_> = set.range(0..2).map(|(member, score)| (member.to_vec(), score.to_bits())).collect();
+        let front: Vec<_> = set
+            .range(0..2)
+            .map(|(member, score)| (member.to_vec(), score.to_bits()))
+            .collect();
         assert_eq!(front, [(b"a".to_vec(), (-0.0_f64).to_bits()), (b"b".to_vec(), 0)]);
     }
 }

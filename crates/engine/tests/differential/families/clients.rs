@@ -91,6 +91,7 @@ const SERVING_FORMS: &str = "
 4 MULTI ;; ZADD {k} 1 m 2 n ;; RPUSH {k} {v} ;; XADD {k} {add} f v ;; EXEC
 4 EVAL \"redis.call('RPUSH',KEYS[1],'a','b') redis.call('LPUSH',KEYS[2],'c') return redis.call('LLEN',KEYS[1])\" 2 {k} {k}
 2 EVAL \"redis.call('ZADD',KEYS[1],1,'a',2,'b') return redis.call('BLPOP',KEYS[2],0)\" 2 {k} {k}
+4 MULTI ;; BLPOP {k} {k} 0 ;; BRPOPLPUSH {k} {k} 0 ;; BLMOVE {k} {k} LEFT RIGHT 0 ;; BZPOPMIN {k} 0 ;; BLMPOP 0 1 {k} LEFT ;; BZMPOP 0 1 {k} MIN ;; XREAD BLOCK 0 STREAMS stream $ ;; EXEC
 3 CLIENT UNBLOCK @id0 [TIMEOUT|ERROR]
 3 CLIENT UNBLOCK @id1 [TIMEOUT|ERROR]
 3 CLIENT UNBLOCK @id2 [TIMEOUT|ERROR]
@@ -184,7 +185,6 @@ const TRACKED_FORMS: &str = "
 1 FLUSHALL
 1 SWAPDB 0 1
 2 SELECT {db}
-3 PEXPIREAT {k} @soon ;; GET {^} ;; !pass ;; other! EXISTS {^}
 2 RENAME {k} {k}
 2 BLPOP list 1
 ";

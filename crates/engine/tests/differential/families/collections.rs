@@ -3,9 +3,21 @@
 use super::strings::COMMON_FORMS;
 use super::{Family, OTHER_KEYS, PLAIN};
 
-pub(crate) const HASHES: Family = Family { name: "hashes", forms: &[HASH_FORMS, COMMON_FORMS], ..PLAIN };
-pub(crate) const LISTS: Family = Family { name: "lists", forms: &[LIST_FORMS, COMMON_FORMS], ..PLAIN };
-pub(crate) const SETS: Family = Family { name: "sets", forms: &[SET_FORMS, COMMON_FORMS], ..PLAIN };
+pub(crate) const HASHES: Family = Family {
+    name: "hashes",
+    forms: &[HASH_FORMS, COMMON_FORMS],
+    ..PLAIN
+};
+pub(crate) const LISTS: Family = Family {
+    name: "lists",
+    forms: &[LIST_FORMS, COMMON_FORMS],
+    ..PLAIN
+};
+pub(crate) const SETS: Family = Family {
+    name: "sets",
+    forms: &[SET_FORMS, COMMON_FORMS],
+    ..PLAIN
+};
 pub(crate) const SORT: Family = Family {
     name: "sort",
     forms: &[SORT_FORMS, SORTABLE_FORMS, COMMON_FORMS],

@@ -5,8 +5,12 @@ use super::{Family, OTHER_KEYS, PLAIN};
 
 const ANY_KEY: &str = "k a b str list set words hash zset stream missing";
 
-pub(crate) const KEYS: Family =
-    Family { name: "keys", forms: &[KEY_FORMS, VALUE_FORMS, "4 DBSIZE"], pools: &[OTHER_KEYS, ANY_KEY], ..PLAIN };
+pub(crate) const KEYS: Family = Family {
+    name: "keys",
+    forms: &[KEY_FORMS, VALUE_FORMS, "4 DBSIZE"],
+    pools: &[OTHER_KEYS, ANY_KEY],
+    ..PLAIN
+};
 pub(crate) const EXPIRY: Family = Family {
     name: "expiry",
     forms: &[EXPIRY_FORMS, KEY_FORMS, VALUE_FORMS],

@@ -102,7 +102,12 @@ pub(crate) const EVERYTHING: Family = Family {
         streams::STREAM_FORMS,
         streams::GROUP_FORMS,
     ],
-    pools: &[OTHER_KEYS, "k a b str list set words hash zset stream missing", collections::SORT_POOLS, streams::POOLS],
+    pools: &[
+        OTHER_KEYS,
+        "k a b str list set words hash zset stream missing",
+        collections::SORT_POOLS,
+        streams::POOLS,
+    ],
     ..PLAIN
 };
 
@@ -115,9 +120,17 @@ pub(crate) struct Generator {
 
 impl Generator {
     pub(crate) fn new(family: &'static Family, knows: impl FnMut(&Form) -> bool) -> Self {
-        let mut forms: Vec<Form> = family.forms.iter().flat_map(|text| Form::parse_all(text)).collect();
+        let mut forms: Vec<Form> = family
+            .forms
+            .iter()
+            .flat_map(|text| Form::parse_all(text))
+            .collect();
         forms.retain(knows);
-        Self { family, forms, pools: Pools::new(&family.pools.join("\n")) }
+        Self {
+            family,
+            forms,
+            pools: Pools::new(&family.pools.join("\n")),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -133,7 +146,13 @@ impl Generator {
                 false => Protocol::Resp2,
             })
             .collect();
-        let mut steps: Vec<Step> = self.family.setup.lines().filter(|line| !line.is_empty()).map(setup).collect();
+        let mut steps: Vec<Step> = self
+            .family
+            .setup
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(setup)
+            .collect();
         let length = steps.len() + random.usize(self.family.length / 4..=self.family.length);
         let weights: u32 = self.forms.iter().map(|form| form.weight).sum();
         let mut client = 0;
@@ -142,21 +161,33 @@ impl Generator {
                 client = random.usize(..self.family.clients);
             }
             let mut ticket = random.u32(..weights);
-            let form = self.forms.iter().find(|form| match ticket.checked_sub(form.weight) {
-                Some(rest) => {
-                    ticket = rest;
-                    false
-                }
-                None => true,
-            });
+            let form = self
+                .forms
+                .iter()
+                .find(|form| match ticket.checked_sub(form.weight) {
+                    Some(rest) => {
+                        ticket = rest;
+                        false
+                    }
+                    None => true,
+                });
             let commands = form.expect("weights add up").generate(&mut random, &self.pools);
-            let made = commands.into_iter().map(|arguments| self.step(client, arguments, &mut random));
+            let made = commands
+                .into_iter()
+                .map(|arguments| self.step(client, arguments, &mut random));
             let made: Vec<Step> = made.collect();
-            if !made.iter().any(|step| step.kind == Kind::Command && is_hazardous(&step.arguments)) {
+            if !made
+                .iter()
+                .any(|step| step.kind == Kind::Command && is_hazardous(&step.arguments))
+            {
                 steps.extend(made);
             }
         }
-        Sequence { protocols, is_stepwise: self.family.is_stepwise, steps }
+        Sequence {
+            protocols,
+            is_stepwise: self.family.is_stepwise,
+            steps,
+        }
     }
 
     fn step(&self, client: usize, mut arguments: Arguments, random: &mut Rng) -> Step {

@@ -3,7 +3,13 @@
 use super::{Family, OTHER_KEYS, PLAIN};
 use super::{collections, keyspace, sorted, streams, strings};
 
-pub(crate) const SCRIPTS: Family = Family { name: "scripts", forms: &[SCRIPT_FORMS], length: 60, ..PLAIN };
+pub(crate) const SCRIPTS: Family = Family {
+    name: "scripts",
+    forms: &[SCRIPT_FORMS],
+    pools: &[OTHER_KEYS, SCRIPT_POOLS],
+    length: 60,
+    ..PLAIN
+};
 pub(crate) const TRANSACTIONS: Family = Family {
     name: "transactions",
     forms: &[
@@ -28,6 +34,7 @@ const SCRIPT_FORMS: &str = "
 4 SCRIPT LOAD {script}
 1 SCRIPT LOAD {script} ;; SCRIPT EXISTS 0123456789012345678901234567890123456789 {v}
 3 SCRIPT EXISTS {sha}*0-3
+2 SCRIPT LOAD (\"return 1\"|\"return {KEYS[1],ARGV[1]}\"|\"return redis.call('INCR',KEYS[1])\")
 6 EVALSHA {sha} 1 {k} {v}
 2 EVALSHA_RO {sha} 1 {k} {v}
 1 SCRIPT FLUSH [ASYNC|SYNC|{v}]
@@ -39,6 +46,11 @@ const SCRIPT_FORMS: &str = "
 4 ZADD {k} ({score} {m})*1-2
 4 SADD {k} {m}*1-3
 2 DEL {k}
+";
+
+/// The sums of the three scripts that are loaded.
+const SCRIPT_POOLS: &str = "
+sha e0e1f9fabfc9d4800c877a703b823ac0578ff8db bfbf458525d6a0b19200bfd6db3af481156b367b da8455f0535fd532821b3713a4eccd80fc4b8457 ~ E0E1F9FABFC9D4800C877A703B823AC0578FF8DB \"\" abc
 ";
 
 const TRANSACTION_FORMS: &str = "
@@ -63,12 +75,9 @@ const TRANSACTION_FORMS: &str = "
 
 /// What behaves in its own way between MULTI and EXEC.
 const QUEUED_FORMS: &str = "
-4 BLPOP str list {k} 1
-4 MULTI ;; BLPOP {k} {k} 0 ;; BRPOPLPUSH {k} {k} 0 ;; BLMOVE {k} {k} LEFT RIGHT 0 ;; BZPOPMIN {k} 0 ;; BLMPOP 0 1 {k} LEFT ;; BZMPOP 0 1 {k} MIN ;; XREAD BLOCK 0 STREAMS stream $ ;; EXEC
 4 MULTI ;; (NOSUCHCOMMAND|GET|SET a|LPUSH list) ;; SET {k} {v} ;; EXEC
 4 EVAL \"return redis.call('INCR',KEYS[1])\" 1 {k}
 2 PUBLISH channel message
 2 PING [{v}]
 1 ECHO {v}
-1 SUBSCRIBE
 ";

@@ -3,8 +3,11 @@
 use super::strings::COMMON_FORMS;
 use super::{Family, PLAIN};
 
-pub(crate) const SORTED_SETS: Family =
-    Family { name: "sorted sets", forms: &[SORTED_SET_FORMS, COMMON_FORMS], ..PLAIN };
+pub(crate) const SORTED_SETS: Family = Family {
+    name: "sorted sets",
+    forms: &[SORTED_SET_FORMS, COMMON_FORMS],
+    ..PLAIN
+};
 
 pub(super) const SORTED_SET_FORMS: &str = "
 16 ZADD {k} ({score} {m})*1-4

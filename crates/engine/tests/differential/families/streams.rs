@@ -13,7 +13,11 @@ pub(crate) const STREAMS: Family = Family {
 };
 pub(crate) const GROUPS: Family = Family {
     name: "stream groups",
-    forms: &[GROUP_FORMS, "20 XADD {k} {add} f v\n3 XDEL {k} {id}*1-2\n2 XTRIM {k} MAXLEN {n}\n2 XLEN {k}", COMMON_FORMS],
+    forms: &[
+        GROUP_FORMS,
+        "20 XADD {k} {add} f v\n3 XDEL {k} {id}*1-2\n2 XTRIM {k} MAXLEN {n}\n2 XLEN {k}",
+        COMMON_FORMS,
+    ],
     pools: &[OTHER_KEYS, POOLS],
     ..PLAIN
 };

@@ -2,12 +2,23 @@
 
 use super::{Family, PLAIN};
 
-pub(crate) const STRINGS: Family = Family { name: "strings", forms: &[STRING_FORMS, COMMON_FORMS], ..PLAIN };
-pub(crate) const BITS: Family =
-    Family { name: "bits", forms: &[BIT_FORMS, "12 SET {k} {v}\n4 GET {k}", COMMON_FORMS], ..PLAIN };
+pub(crate) const STRINGS: Family = Family {
+    name: "strings",
+    forms: &[STRING_FORMS, COMMON_FORMS],
+    ..PLAIN
+};
+pub(crate) const BITS: Family = Family {
+    name: "bits",
+    forms: &[BIT_FORMS, "12 SET {k} {v}\n4 GET {k}", COMMON_FORMS],
+    ..PLAIN
+};
 pub(crate) const HYPERLOGLOG: Family = Family {
     name: "hyperloglog",
-    forms: &[HYPERLOGLOG_FORMS, "2 SET {k} {v}\n6 GET {k}\n1 APPEND {k} {v}\n2 STRLEN {k}\n", COMMON_FORMS],
+    forms: &[
+        HYPERLOGLOG_FORMS,
+        "2 SET {k} {v}\n6 GET {k}\n1 APPEND {k} {v}\n2 STRLEN {k}\n",
+        COMMON_FORMS,
+    ],
     ..PLAIN
 };
 

@@ -47,7 +47,7 @@ async function workers(stage) {
   const said = listen(worker);
   worker.run();
   await queue.add('held', {});
-  await stage.until('it runs', async () => (await queue.getActiveCount()) === 1);
+  await stage.until('it runs', () => said.length === 1);
   const paused = worker.pause();
   await queue.add('second', {});
   stage.note('on its way to rest', [worker.isRunning(), await queue.getJobCounts()]);

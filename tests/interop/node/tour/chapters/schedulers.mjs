@@ -19,7 +19,7 @@ export async function play(stage) {
   await put('another pattern', 'yearly', { pattern: '0 0 12 1 1 *' }, { data: { happy: 'noon' } });
   await put('until a date', 'ending', { pattern: YEARLY, endDate: THEN });
   await put('with an offset', 'offset', { every: HOUR, offset: 60_000, startDate: THEN });
-  await put('on a sixth field', 'second', { pattern: '30 0 0 1 1 *' });
+  await put('on some days', 'days', { pattern: '0 6 2-3 1,2 *' });
   await reading(stage, queue);
   await refusals(stage, queue);
   await stage.dump('keys of plans', 'plans');

@@ -57,7 +57,7 @@ async function closing(stage) {
   const worker = await stage.worker('closing', () => held.opened);
   const said = listen(worker, { isHeldBack: true });
   worker.run();
-  await stage.until('it runs', async () => (await queue.getActiveCount()) === 1);
+  await stage.until('it runs', () => said.length === 1);
   const closed = worker.close();
   held.open('just in time');
   await closed;
@@ -67,7 +67,7 @@ async function closing(stage) {
   const stuck = await stage.worker('closing', () => new Promise(() => {}));
   const heard = listen(stuck, { isHeldBack: true });
   stuck.run();
-  await stage.until('it runs', async () => (await queue.getActiveCount()) === 1);
+  await stage.until('it runs', () => heard.length === 1);
   await stuck.close(true);
   stage.note('closed by force', heard);
   await stage.tell('after a forced end', async () => [await queue.getJobCounts(), await stage.client.exists(`${stage.prefix}:closing:2:lock`)]);

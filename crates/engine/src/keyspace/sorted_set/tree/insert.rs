@@ -16,8 +16,13 @@ struct Edges {
 impl Tree {
     /// Inserts at the position after all keys for which `before` is true.
     pub(in super::super) fn insert(&mut self, key: Key, before: &impl Fn(Key) -> bool) {
-        let edges = Edges { first: true, last: true };
-        let Some((first, right)) = self.root.insert(key, before, edges, &mut self.bytes) else { return };
+        let edges = Edges {
+            first: true,
+            last: true,
+        };
+        let Some((first, right)) = self.root.insert(key, before, edges, &mut self.bytes) else {
+            return;
+        };
         let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
         let mut branch = Branch::default();
         // The first child's key is never read, so any key will do.

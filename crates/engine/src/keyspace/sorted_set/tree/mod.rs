@@ -46,7 +46,10 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new() -> Self {
-        Self { root: Node::Leaf(Vec::new()), bytes: 0 }
+        Self {
+            root: Node::Leaf(Vec::new()),
+            bytes: 0,
+        }
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -63,7 +66,9 @@ impl Tree {
                 Node::Branch(branch) => {
                     let child = branch.child(before);
                     rank += branch.count_before(child);
-                    let Some(next) = branch.nodes.get(child) else { return rank };
+                    let Some(next) = branch.nodes.get(child) else {
+                        return rank;
+                    };
                     node = next;
                 }
             }
@@ -101,7 +106,9 @@ impl Tree {
                     if let Some(first) = branch.firsts.get_mut(child).filter(|_| rank == 0) {
                         first.id = to;
                     }
-                    let Some(next) = branch.nodes.get_mut(child) else { return };
+                    let Some(next) = branch.nodes.get_mut(child) else {
+                        return;
+                    };
                     node = next;
                 }
             }
@@ -137,7 +144,9 @@ impl Tree {
                     rank -= before;
                     leftmost &= child == 0;
                     rightmost &= child + 1 == branch.nodes.len();
-                    let Some(next) = branch.nodes.get_mut(child) else { return false };
+                    let Some(next) = branch.nodes.get_mut(child) else {
+                        return false;
+                    };
                     node = next;
                 }
             }
@@ -155,7 +164,10 @@ impl Tree {
 impl Clone for Tree {
     fn clone(&self) -> Self {
         let root = self.root.clone();
-        Self { bytes: root.heap_below(), root }
+        Self {
+            bytes: root.heap_below(),
+            root,
+        }
     }
 }
 

@@ -32,7 +32,10 @@ impl Node {
         *bytes -= self.heap();
         match self {
             Self::Leaf(keys) => keys.into_iter().for_each(taken),
-            Self::Branch(branch) => branch.nodes.into_iter().for_each(|node| node.take_all(taken, bytes)),
+            Self::Branch(branch) => branch
+                .nodes
+                .into_iter()
+                .for_each(|node| node.take_all(taken, bytes)),
         }
     }
 }
@@ -46,14 +49,22 @@ impl Branch {
         // Children emptied whole; they lie side by side.
         let mut emptied = first_child..first_child;
         while left > 0 {
-            let Some(count) = self.counts.get_mut(child) else { break };
+            let Some(count) = self.counts.get_mut(child) else {
+                break;
+            };
             let held = *count as usize;
             let cut = left.min(held - start);
             *count -= cut as u32;
-            let Some(node) = self.nodes.get_mut(child) else { break };
+            let Some(node) = self.nodes.get_mut(child) else {
+                break;
+            };
             if cut == held {
                 std::mem::replace(node, Node::Leaf(Vec::new())).take_all(taken, bytes);
-                emptied = if emptied.is_empty() { child..child + 1 } else { emptied.start..child + 1 };
+                emptied = if emptied.is_empty() {
+                    child..child + 1
+                } else {
+                    emptied.start..child + 1
+                };
             } else {
                 node.remove_range(start..start + cut, taken, bytes);
                 if let (Some(first), Some(stored)) = (node.first(), self.firsts.get_mut(child)) {

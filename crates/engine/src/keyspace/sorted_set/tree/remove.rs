@@ -42,7 +42,10 @@ impl Node {
                 }
                 let key = keys.remove(rank);
                 shrink_leaf(keys, bytes);
-                Some(Removed { key, first: keys.first().filter(|_| rank == 0).copied() })
+                Some(Removed {
+                    key,
+                    first: keys.first().filter(|_| rank == 0).copied(),
+                })
             }
             Self::Branch(branch) => branch.remove(rank, bytes),
         }
@@ -88,7 +91,10 @@ impl Branch {
             }
             self.merge_around(child, bytes);
         }
-        Some(Removed { key: removed.key, first: first.filter(|_| child == 0) })
+        Some(Removed {
+            key: removed.key,
+            first: first.filter(|_| child == 0),
+        })
     }
 
     /// The child must be empty but for its own allocation.
@@ -100,7 +106,10 @@ impl Branch {
 
     /// Joins a small child with a neighbour where both fit one node with room to spare.
     pub(super) fn merge_around(&mut self, child: usize, bytes: &mut usize) {
-        let small = self.nodes.get(child).is_some_and(|node| node.fill() < node.limit() / 2);
+        let small = self
+            .nodes
+            .get(child)
+            .is_some_and(|node| node.fill() < node.limit() / 2);
         if !small {
             return;
         }
@@ -111,14 +120,18 @@ impl Branch {
     }
 
     fn merge_with_next(&mut self, child: usize, bytes: &mut usize) -> bool {
-        let (Some(left), Some(right)) = (self.nodes.get(child), self.nodes.get(child + 1)) else { return false };
+        let (Some(left), Some(right)) = (self.nodes.get(child), self.nodes.get(child + 1)) else {
+            return false;
+        };
         if left.fill() + right.fill() > left.limit() * 3 / 4 {
             return false;
         }
         let first = self.firsts.remove(child + 1);
         let count = self.counts.remove(child + 1);
         let right = self.nodes.remove(child + 1);
-        let Some(left) = self.nodes.get_mut(child) else { return false };
+        let Some(left) = self.nodes.get_mut(child) else {
+            return false;
+        };
         *bytes -= left.heap() + right.heap();
         match (&mut *left, right) {
             (Node::Leaf(left), Node::Leaf(right)) => left.extend_from_slice(&right),

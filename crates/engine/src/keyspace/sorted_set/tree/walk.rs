@@ -15,7 +15,11 @@ pub(in super::super) struct Walk<'tree> {
 impl Tree {
     /// Stands before the key of this rank, or at the end.
     pub(in super::super) fn walk(&self, rank: usize) -> Walk<'_> {
-        let mut walk = Walk { above: SmallVec::new(), leaf: &[], position: rank };
+        let mut walk = Walk {
+            above: SmallVec::new(),
+            leaf: &[],
+            position: rank,
+        };
         let mut node = &self.root;
         loop {
             match node {
@@ -28,7 +32,9 @@ impl Tree {
                     let (child, before) = branch.child_at(walk.position);
                     walk.position -= before;
                     walk.above.push((branch, child));
-                    let Some(next) = branch.nodes.get(child) else { return walk };
+                    let Some(next) = branch.nodes.get(child) else {
+                        return walk;
+                    };
                     node = next;
                 }
             }
@@ -44,7 +50,8 @@ impl<'tree> Walk<'tree> {
                 self.position += 1;
                 return Some(*key);
             }
-            let node = self.step(|child, branch| Some(child + 1).filter(|next| *next < branch.nodes.len()))?;
+            let node =
+                self.step(|child, branch| Some(child + 1).filter(|next| *next < branch.nodes.len()))?;
             self.descend(node, |_| 0);
             self.position = 0;
         }
@@ -66,7 +73,10 @@ impl<'tree> Walk<'tree> {
     /// Climbs to the nearest branch with a neighbour in the wanted direction and enters it.
     fn step(&mut self, neighbour: impl Fn(usize, &Branch) -> Option<usize>) -> Option<&'tree Node> {
         // Nothing is taken away before a neighbour is found: a walk that met its end stays there.
-        let level = self.above.iter().rposition(|(branch, child)| neighbour(*child, branch).is_some())?;
+        let level = self
+            .above
+            .iter()
+            .rposition(|(branch, child)| neighbour(*child, branch).is_some())?;
         self.above.truncate(level + 1);
         let (branch, child) = self.above.last_mut()?;
         *child = neighbour(*child, branch)?;
@@ -84,7 +94,9 @@ impl<'tree> Walk<'tree> {
                 Node::Branch(branch) => {
                     let child = enter(branch);
                     self.above.push((branch, child));
-                    let Some(next) = branch.nodes.get(child) else { return };
+                    let Some(next) = branch.nodes.get(child) else {
+                        return;
+                    };
                     node = next;
                 }
             }
