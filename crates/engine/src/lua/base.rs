@@ -188,7 +188,11 @@ pub(super) unsafe extern "C-unwind" fn collectgarbage(state: *mut lua_State) -> 
 
 /// Compiles a script; its function or a message is on top afterwards.
 pub(super) unsafe fn compile(state: *mut lua_State, source: &[u8], name: &std::ffi::CStr) -> bool {
-    let source = if source.first() == Some(&ESCAPE) { NO_BYTECODE } else { source };
+    let source = if source.first() == Some(&ESCAPE) {
+        NO_BYTECODE
+    } else {
+        source
+    };
     luaL_loadbuffer(state, source.as_ptr().cast(), source.len(), name.as_ptr()) == 0
 }
 

@@ -53,13 +53,20 @@ operation!(bswap, swap, |state| bits(state, 1)?.swap_bytes());
 operation!(band, and, |state| fold(state, |left, right| left & right)?);
 operation!(bor, or, |state| fold(state, |left, right| left | right)?);
 operation!(bxor, xor, |state| fold(state, |left, right| left ^ right)?);
-operation!(lshift, shift_left, |state| bits(state, 1)?.wrapping_shl(bits(state, 2)?));
-operation!(rshift, shift_right, |state| bits(state, 1)?.wrapping_shr(bits(state, 2)?));
+operation!(lshift, shift_left, |state| bits(state, 1)?
+    .wrapping_shl(bits(state, 2)?));
+operation!(rshift, shift_right, |state| bits(state, 1)?
+    .wrapping_shr(bits(state, 2)?));
 operation!(arshift, shift_signed, |state| {
-    bits(state, 1)?.cast_signed().wrapping_shr(bits(state, 2)?).cast_unsigned()
+    bits(state, 1)?
+        .cast_signed()
+        .wrapping_shr(bits(state, 2)?)
+        .cast_unsigned()
 });
-operation!(rol, rotate_left, |state| bits(state, 1)?.rotate_left(bits(state, 2)? & 31));
-operation!(ror, rotate_right, |state| bits(state, 1)?.rotate_right(bits(state, 2)? & 31));
+operation!(rol, rotate_left, |state| bits(state, 1)?
+    .rotate_left(bits(state, 2)? & 31));
+operation!(ror, rotate_right, |state| bits(state, 1)?
+    .rotate_right(bits(state, 2)? & 31));
 
 unsafe fn fold(
     state: *mut lua_State,
@@ -76,8 +83,16 @@ native!(tohex => to_hex);
 
 unsafe fn to_hex(state: *mut lua_State, _: &Context) -> Outcome {
     let value = bits(state, 1)?;
-    let wanted = if lua_gettop(state) < 2 { 8 } else { bits(state, 2)?.cast_signed() };
-    let digits = if wanted < 0 { format!("{value:08X}") } else { format!("{value:08x}") };
+    let wanted = if lua_gettop(state) < 2 {
+        8
+    } else {
+        bits(state, 2)?.cast_signed()
+    };
+    let digits = if wanted < 0 {
+        format!("{value:08X}")
+    } else {
+        format!("{value:08x}")
+    };
     let skipped = 8usize.saturating_sub(usize::try_from(wanted.unsigned_abs()).unwrap_or(8));
     let shown = digits.as_bytes().get(skipped..).unwrap_or_default();
     push_bytes(state, shown);

@@ -50,10 +50,7 @@ pub(super) unsafe fn enter(
 }
 
 #[inline(always)]
-unsafe fn shielded(
-    state: *mut lua_State,
-    body: impl FnOnce(*mut lua_State, &Context) -> Outcome,
-) -> Outcome {
+unsafe fn shielded(state: *mut lua_State, body: impl FnOnce(*mut lua_State, &Context) -> Outcome) -> Outcome {
     let context = Context::of(state);
     let _reserved = context.memory.reserve();
     catch_unwind(AssertUnwindSafe(|| body(state, context))).unwrap_or_else(|_| {

@@ -5,9 +5,7 @@
 
 use std::ffi::c_int;
 
-use mlua_sys::{
-    LUA_TNUMBER, LUA_TSTRING, lua_State, lua_gettop, lua_settop, lua_tonumber, lua_type,
-};
+use mlua_sys::{LUA_TNUMBER, LUA_TSTRING, lua_State, lua_gettop, lua_settop, lua_tonumber, lua_type};
 use smallvec::SmallVec;
 
 use super::border::{Outcome, Thrown, native};
@@ -100,12 +98,14 @@ impl Digits {
 
     fn from(text: &str) -> Self {
         let mut bytes = [0; 24];
-        let mut length = 0;
-        for (place, byte) in bytes.iter_mut().zip(text.bytes()) {
-            *place = byte;
-            length += 1;
+        let length = text.len().min(bytes.len());
+        if let (Some(place), Some(digits)) = (bytes.get_mut(..length), text.as_bytes().get(..length)) {
+            place.copy_from_slice(digits);
         }
-        Self { bytes, length }
+        Self {
+            bytes,
+            length: length as u8,
+        }
     }
 
     fn as_bytes(&self) -> &[u8] {

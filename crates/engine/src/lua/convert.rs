@@ -6,9 +6,9 @@
 use std::ffi::c_int;
 
 use mlua_sys::{
-    LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_State, lua_checkstack,
-    lua_createtable, lua_next, lua_pushboolean, lua_pushnil, lua_pushnumber, lua_pushvalue, lua_rawget,
-    lua_rawgeti_, lua_rawset, lua_rawseti_, lua_settop, lua_toboolean, lua_tonumber, lua_type,
+    LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_State, lua_checkstack, lua_createtable,
+    lua_next, lua_pushboolean, lua_pushnil, lua_pushnumber, lua_pushvalue, lua_rawget, lua_rawgeti_,
+    lua_rawset, lua_rawseti_, lua_settop, lua_toboolean, lua_tonumber, lua_type,
 };
 
 use super::context::Context;
@@ -37,17 +37,20 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
         Reply::Nil | Reply::NilArray => lua_pushboolean(state, 0),
         Reply::Simple(text) => push_field(state, b"ok", text.as_bytes()),
         Reply::Error(fault) => push_command_error(state, &fault),
-        Reply::Array(items) | Reply::Push(items) => push_array(state, items, protocol),
         Reply::Pairs(pairs) if is_new => {
             let pair = |(left, right)| Reply::Array(vec![left, right]);
             push_array(state, pairs.into_iter().map(pair), protocol);
         }
         Reply::Map(pairs) if is_new => push_map(state, pairs, protocol),
         Reply::Map(pairs) | Reply::Pairs(pairs) => {
-            push_array(state, pairs.into_iter().flat_map(|(left, right)| [left, right]), protocol);
+            push_array(
+                state,
+                pairs.into_iter().flat_map(|(left, right)| [left, right]),
+                protocol,
+            );
         }
         Reply::Set(items) if is_new => push_set(state, items, protocol),
-        Reply::Set(items) => push_array(state, items, protocol),
+        Reply::Array(items) | Reply::Push(items) | Reply::Set(items) => push_array(state, items, protocol),
         Reply::Double(number) if is_new => push_double(state, number),
         Reply::Double(number) => push_bytes(state, general(number, 17).as_bytes()),
         Reply::Bool(is_true) if is_new => lua_pushboolean(state, c_int::from(is_true)),
@@ -163,8 +166,15 @@ pub(super) struct Reader<'a> {
 }
 
 /// Fields that make a table something else than an array, in the order Redis asks for them.
-const NAMES: [&[u8]; 7] =
-    [b"err", b"ok", b"double", b"map", b"set", b"big_number", b"verbatim_string"];
+const NAMES: [&[u8]; 7] = [
+    b"err",
+    b"ok",
+    b"double",
+    b"map",
+    b"set",
+    b"big_number",
+    b"verbatim_string",
+];
 
 impl<'a> Reader<'a> {
     /// A reader on a state whose stack has `top` values.
@@ -213,7 +223,11 @@ impl<'a> Reader<'a> {
     /// The value on top of the stack.
     unsafe fn value(&mut self) -> Reply {
         self.built = self.built.saturating_add(size_of::<Reply>());
-        if lua_type(self.state, -1) == LUA_TTABLE { self.table() } else { self.scalar(-1) }
+        if lua_type(self.state, -1) == LUA_TTABLE {
+            self.table()
+        } else {
+            self.scalar(-1)
+        }
     }
 
     /// The table on top of the stack.
@@ -259,7 +273,9 @@ impl<'a> Reader<'a> {
             3 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.map()),
             4 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.set()),
             5 => string_at(state, -1).map(|text| Reply::BigNumber(without_line_ends(text))),
-            _ => (lua_type(state, -1) == LUA_TTABLE).then(|| self.verbatim()).flatten(),
+            _ => (lua_type(state, -1) == LUA_TTABLE)
+                .then(|| self.verbatim())
+                .flatten(),
         }
     }
 

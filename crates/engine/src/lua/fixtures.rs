@@ -46,10 +46,12 @@ impl FakeHost {
             ["ECHO", _] => Reply::bulk(args[1]),
             ["PING"] => Reply::status("PONG"),
             ["GET", _] => Reply::bulk_or_nil(self.strings.get(args[1])),
-            ["SET", "x", ..] if self.read_only => {
-                Reply::Error(Fault::err("Write commands are not allowed from read-only scripts."))
-            }
-            ["SET", "a", ..] => Reply::Error(Fault::err("Write commands are not allowed from read-only scripts.")),
+            ["SET", "x", ..] if self.read_only => Reply::Error(Fault::err(
+                "Write commands are not allowed from read-only scripts.",
+            )),
+            ["SET", "a", ..] => Reply::Error(Fault::err(
+                "Write commands are not allowed from read-only scripts.",
+            )),
             ["SET", .., "BOGUS"] => Reply::Error(Fault::SYNTAX),
             ["SET", _, _, "NX"] if self.strings.contains_key(args[1]) => Reply::Nil,
             ["SET", ..] => {
@@ -66,7 +68,9 @@ impl FakeHost {
             ["HGETALL", _] => Reply::Map(vec![(Reply::bulk("f"), Reply::bulk("v"))]),
             ["HMGET", ..] => Reply::Array(vec![Reply::bulk("v"), Reply::Nil]),
             ["SMEMBERS", _] => Reply::Set(vec![Reply::bulk("x")]),
-            ["GET", ..] => Reply::Error(Fault::err("Wrong number of args calling Redis command from script")),
+            ["GET", ..] => Reply::Error(Fault::err(
+                "Wrong number of args calling Redis command from script",
+            )),
             _ => Reply::Error(Fault::err("Unknown Redis command called from script")),
         }
     }
@@ -75,7 +79,10 @@ impl FakeHost {
 impl Host for FakeHost {
     fn call(&mut self, args: &[&[u8]]) -> Reply {
         self.calls += 1;
-        let mut words: Vec<String> = args.iter().map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+        let mut words: Vec<String> = args
+            .iter()
+            .map(|arg| String::from_utf8_lossy(arg).into_owned())
+            .collect();
         words[0] = words[0].to_uppercase();
         self.answer(&words.iter().map(String::as_str).collect::<Vec<_>>(), args)
     }
@@ -106,7 +113,13 @@ fn run(machine: &mut Machine, script: &str) -> Reply {
         kill: &kill,
         memory: 1 << 30,
     };
-    let reply = machine.run(&function, &[b"key", b"text"], &[b"a", b"17"], &mut FakeHost::default(), &limits);
+    let reply = machine.run(
+        &function,
+        &[b"key", b"text"],
+        &[b"a", b"17"],
+        &mut FakeHost::default(),
+        &limits,
+    );
     machine.unload(function);
     reply
 }
@@ -135,12 +148,20 @@ fn encode(reply: &Reply, is_new: bool, out: &mut Vec<u8>) {
         Reply::Verbatim(text) if is_new => line(format!("={}\r\ntxt:{text}", text.len() + 4), out),
         Reply::BigNumber(text) | Reply::Verbatim(text) => bulk(text.as_bytes(), out),
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => {
-            let mark = if is_new && matches!(reply, Reply::Set(_)) { '~' } else { '*' };
+            let mark = if is_new && matches!(reply, Reply::Set(_)) {
+                '~'
+            } else {
+                '*'
+            };
             line(format!("{mark}{}", items.len()), out);
             items.iter().for_each(|item| encode(item, is_new, out));
         }
         Reply::Map(pairs) | Reply::Pairs(pairs) => {
-            let (mark, count) = if is_new { ('%', pairs.len()) } else { ('*', pairs.len() * 2) };
+            let (mark, count) = if is_new {
+                ('%', pairs.len())
+            } else {
+                ('*', pairs.len() * 2)
+            };
             line(format!("{mark}{count}"), out);
             for (left, right) in pairs {
                 encode(left, is_new, out);

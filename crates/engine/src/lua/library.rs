@@ -86,7 +86,11 @@ unsafe fn make_status(state: *mut lua_State, _: &Context) -> Outcome {
 }
 
 unsafe fn single_string<'a>(state: *mut lua_State) -> Option<&'a [u8]> {
-    if lua_gettop(state) == 1 { string_at(state, 1) } else { None }
+    if lua_gettop(state) == 1 {
+        string_at(state, 1)
+    } else {
+        None
+    }
 }
 
 native!(sha1hex => digest);
@@ -114,7 +118,10 @@ unsafe fn write_log(state: *mut lua_State, context: &Context) -> Outcome {
     if !(0..=3).contains(&level) {
         return refuse(state, "ERR Invalid debug level.");
     }
-    let words: Vec<&[u8]> = (2..=count).map(|index| text_at(state, index)).filter(|text| !text.is_empty()).collect();
+    let words: Vec<&[u8]> = (2..=count)
+        .map(|index| text_at(state, index))
+        .filter(|text| !text.is_empty())
+        .collect();
     if let Some(host) = context.host() {
         host.log(level, &words.join(&b' '));
     }

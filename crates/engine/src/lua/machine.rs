@@ -124,7 +124,9 @@ impl Machine {
             compiled
         };
         let reference = compiled.map_err(|message| {
-            Fault::err(one_line(&format!("Error compiling script (new function): {message}")))
+            Fault::err(one_line(&format!(
+                "Error compiling script (new function): {message}"
+            )))
         })?;
         Ok(Function {
             reference,
@@ -135,14 +137,12 @@ impl Machine {
     }
 
     /// Forgets a script.
+    #[allow(clippy::needless_pass_by_value, reason = "the caller gives it up")]
     pub(crate) fn unload(&mut self, function: Function) {
-        let Function {
-            reference, identity, ..
-        } = function;
-        if identity == self.identity {
+        if function.identity == self.identity {
             let _reserved = self.context().memory.reserve();
             // SAFETY: the reference is one of this state's, and it is given up here.
-            unsafe { luaL_unref(self.state, LUA_REGISTRYINDEX, reference) };
+            unsafe { luaL_unref(self.state, LUA_REGISTRYINDEX, function.reference) };
         }
     }
 
@@ -256,7 +256,8 @@ impl Lent {
     fn new(machine: &Machine, host: &mut dyn Host, limits: &Limits<'_>) -> Self {
         let context = machine.context();
         // SAFETY: only the lifetime changes, and `drop` takes the pointer back before the borrow ends.
-        let host = unsafe { std::mem::transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(NonNull::from(host)) };
+        let host =
+            unsafe { std::mem::transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(NonNull::from(host)) };
         context.host.set(Some(host));
         context.protocol.set(2);
         context.place.replace(None);
@@ -267,7 +268,8 @@ impl Lent {
         clock.busy_after.set(limits.busy_after);
         clock.kill.set(limits.kill);
         let state = machine.state;
-        if context.memory.is_exhausted(0) {
+        // Lua does not collect before it gives up, so a run must not begin among garbage.
+        if context.memory.used() > limits.memory / 2 {
             let _reserved = context.memory.reserve();
             // SAFETY: the state is live and not running.
             unsafe { lua_gc(state, LUA_GCCOLLECT, 0) };

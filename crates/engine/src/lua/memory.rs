@@ -92,7 +92,11 @@ pub(super) unsafe extern "C" fn allocate(
     let fresh = if old == 0 {
         alloc(layout)
     } else {
-        realloc(block.cast(), Layout::from_size_align_unchecked(old, ALIGNMENT), new)
+        realloc(
+            block.cast(),
+            Layout::from_size_align_unchecked(old, ALIGNMENT),
+            new,
+        )
     };
     if fresh.is_null() {
         if memory.reserved.get() {

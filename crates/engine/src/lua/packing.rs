@@ -65,7 +65,10 @@ impl<'a> Format<'a> {
             b'I' | b'i' => self.integer_size()?,
             _ => 0,
         };
-        Ok(Some(Field { option: *option, size }))
+        Ok(Some(Field {
+            option: *option,
+            size,
+        }))
     }
 
     unsafe fn integer_size(&mut self) -> Result<usize, Thrown> {
@@ -82,14 +85,18 @@ impl<'a> Format<'a> {
         let mut number = None;
         while let Some((digit @ b'0'..=b'9', rest)) = self.rest.split_first() {
             let value = number.unwrap_or(0i32);
-            let value = value.checked_mul(10).and_then(|value| value.checked_add(i32::from(digit - b'0')));
+            let value = value
+                .checked_mul(10)
+                .and_then(|value| value.checked_add(i32::from(digit - b'0')));
             let Some(value) = value else {
                 return Err(complain(self.state, "integral size overflow"));
             };
             number = Some(value);
             self.rest = rest;
         }
-        Ok(number.and_then(|value| usize::try_from(value).ok()).unwrap_or(default))
+        Ok(number
+            .and_then(|value| usize::try_from(value).ok())
+            .unwrap_or(default))
     }
 
     /// Bytes to skip so that a field lies on its boundary.
@@ -185,9 +192,19 @@ fn put<const N: usize>(packed: &mut Vec<u8>, mut bytes: [u8; N], is_little: bool
 }
 
 fn put_integer(packed: &mut Vec<u8>, number: f64, size: usize, is_little: bool) {
-    let value = if number < 0.0 { truncated(number).cast_unsigned() } else { unsigned(number) };
+    let value = if number < 0.0 {
+        truncated(number).cast_unsigned()
+    } else {
+        unsigned(number)
+    };
     let start = packed.len();
-    packed.extend(value.to_le_bytes().into_iter().chain(std::iter::repeat(0)).take(size));
+    packed.extend(
+        value
+            .to_le_bytes()
+            .into_iter()
+            .chain(std::iter::repeat(0))
+            .take(size),
+    );
     if !is_little && let Some(bytes) = packed.get_mut(start..) {
         bytes.reverse();
     }
@@ -205,7 +222,11 @@ fn unsigned(number: f64) -> u64 {
 unsafe fn unpack_values(state: *mut lua_State, _: &Context) -> Outcome {
     let mut format = Format::first_argument(state)?;
     let data = expect_text(state, 2)?;
-    let start = if lua_isnoneornil(state, 3) != 0 { 1 } else { truncated(expect_number(state, 3)?) };
+    let start = if lua_isnoneornil(state, 3) != 0 {
+        1
+    } else {
+        truncated(expect_number(state, 3)?)
+    };
     if start == 0 {
         return Err(complain_of(state, 3, "offset must be 1 or greater"));
     }
@@ -225,7 +246,10 @@ unsafe fn unpack_values(state: *mut lua_State, _: &Context) -> Outcome {
                 let is_signed = field.option.is_ascii_lowercase();
                 lua_pushnumber(state, integer(bytes, format.is_little, is_signed));
             }
-            b'f' => lua_pushnumber(state, f64::from(f32::from_le_bytes(array(bytes, format.is_little)))),
+            b'f' => lua_pushnumber(
+                state,
+                f64::from(f32::from_le_bytes(array(bytes, format.is_little))),
+            ),
             b'd' => lua_pushnumber(state, f64::from_le_bytes(array(bytes, format.is_little))),
             b'c' => {
                 if field.size == 0 {
@@ -278,7 +302,11 @@ fn array<const N: usize>(bytes: &[u8], is_little: bool) -> [u8; N] {
 
 fn integer(bytes: &[u8], is_little: bool, is_signed: bool) -> f64 {
     let join = |value: u64, byte: &u8| (value << 8) | u64::from(*byte);
-    let mut value = if is_little { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) };
+    let mut value = if is_little {
+        bytes.iter().rev().fold(0, join)
+    } else {
+        bytes.iter().fold(0, join)
+    };
     if !is_signed {
         return value as f64;
     }

@@ -7,10 +7,9 @@ use std::ffi::{CStr, c_int};
 
 use mlua_sys::{
     LUA_GLOBALSINDEX, LUA_REGISTRYINDEX, LUA_TNUMBER, LUA_TSTRING, lua_CFunction, lua_State, lua_call,
-    lua_createtable, lua_getfield_, lua_gettop, lua_insert, lua_pushcclosure,
-    lua_pushlightuserdata, lua_pushvalue, lua_rawget, lua_rawset, lua_replace, lua_setfield,
-    lua_setmetatable, lua_settop, lua_type, luaL_ref, luaopen_base, luaopen_math, luaopen_string,
-    luaopen_table,
+    lua_createtable, lua_getfield_, lua_gettop, lua_insert, lua_pushcclosure, lua_pushlightuserdata,
+    lua_pushvalue, lua_rawget, lua_rawset, lua_replace, lua_setfield, lua_setmetatable, lua_settop, lua_type,
+    luaL_ref, luaopen_base, luaopen_math, luaopen_string, luaopen_table,
 };
 
 use super::border::{Outcome, complain, native};
@@ -178,14 +177,22 @@ native!(missing => refuse_missing);
 /// `__index` of the globals. The name in the text is a C function's in Redis.
 unsafe fn refuse_missing(state: *mut lua_State, _: &Context) -> Outcome {
     if lua_gettop(state) != 2 {
-        return Err(complain(state, "Wrong number of arguments to luaProtectedTableError"));
+        return Err(complain(
+            state,
+            "Wrong number of arguments to luaProtectedTableError",
+        ));
     }
     if !matches!(lua_type(state, 2), LUA_TSTRING | LUA_TNUMBER) {
         let text = "Second argument to luaProtectedTableError must be a string or number";
         return Err(complain(state, text));
     }
     let name = text_at(state, 2);
-    let text = [b"Script attempted to access nonexistent global variable '", name, b"'"].concat();
+    let text = [
+        b"Script attempted to access nonexistent global variable '",
+        name,
+        b"'",
+    ]
+    .concat();
     Err(complain(state, text))
 }
 

@@ -31,7 +31,9 @@ pub(super) fn parse(source: &[u8]) -> Result<(Flags, &[u8]), Fault> {
     let mut words = words.iter().map(|word| String::from_utf8_lossy(word));
     let engine = words.next().unwrap_or_default();
     if engine != "#!lua" {
-        return Err(Fault::err(format!("Unexpected engine in script shebang: {engine}")));
+        return Err(Fault::err(format!(
+            "Unexpected engine in script shebang: {engine}"
+        )));
     }
     let mut flags = Flags {
         declared: true,

@@ -86,7 +86,7 @@ pub(super) unsafe fn c_text(start: *const std::ffi::c_char) -> String {
 
 /// C's conversion to `long` on x86-64 and, for what fits, everywhere: the fraction goes, what does not fit is the minimum.
 pub(super) fn truncated(number: f64) -> i64 {
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
         number as i64
     } else {
         i64::MIN

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
 use super::fixtures::FakeHost;
 use super::{Host, Limits, Machine};
 use crate::reply::{Fault, Reply};
@@ -39,7 +41,9 @@ impl Run {
             kill: &self.kill,
             memory: self.memory,
         };
-        let reply = self.machine.run(&function, &[b"key"], &[b"a"], &mut self.host, &limits);
+        let reply = self
+            .machine
+            .run(&function, &[b"key"], &[b"a"], &mut self.host, &limits);
         self.machine.unload(function);
         reply
     }
@@ -53,7 +57,10 @@ impl Run {
 
     /// The machine is whole after what happened.
     fn assert_usable(&mut self) {
-        assert_eq!(self.script("return {KEYS[1], ARGV[1]}"), Reply::bulks(["key", "a"]));
+        assert_eq!(
+            self.script("return {KEYS[1], ARGV[1]}"),
+            Reply::bulks(["key", "a"])
+        );
     }
 }
 
@@ -61,7 +68,10 @@ impl Run {
 fn a_function_is_compiled_once_and_runs_many_times() {
     let mut machine = Machine::new().unwrap();
     let function = machine.load(b"return KEYS[1] .. ARGV[1]").unwrap();
-    assert_eq!(function.sha(), sha1_smol::Sha1::from("return KEYS[1] .. ARGV[1]").hexdigest());
+    assert_eq!(
+        function.sha(),
+        sha1_smol::Sha1::from("return KEYS[1] .. ARGV[1]").hexdigest()
+    );
     let kill = AtomicBool::new(false);
     let limits = Limits {
         busy_after: Duration::MAX,
@@ -69,7 +79,13 @@ fn a_function_is_compiled_once_and_runs_many_times() {
         memory: usize::MAX,
     };
     for key in ["a", "b"] {
-        let reply = machine.run(&function, &[key.as_bytes()], &[b"x"], &mut FakeHost::default(), &limits);
+        let reply = machine.run(
+            &function,
+            &[key.as_bytes()],
+            &[b"x"],
+            &mut FakeHost::default(),
+            &limits,
+        );
         assert_eq!(reply, Reply::bulk(format!("{key}x")));
     }
 }
@@ -85,7 +101,10 @@ fn functions_of_before_a_reset_are_unknown() {
         memory: usize::MAX,
     };
     let reply = run.machine.run(&function, &[], &[], &mut run.host, &limits);
-    assert_eq!(reply, Reply::Error(Fault::of("NOSCRIPT No matching script. Please use EVAL.")));
+    assert_eq!(
+        reply,
+        Reply::Error(Fault::of("NOSCRIPT No matching script. Please use EVAL."))
+    );
     run.machine.unload(function);
     run.assert_usable();
 }
@@ -111,7 +130,12 @@ fn a_script_that_runs_too_long_is_stopped() {
     let mut run = Run::new();
     run.busy_after = Duration::from_millis(20);
     let text = run.error("while true do end");
-    assert!(text.starts_with("ERR Script stopped after running longer than 20 milliseconds without writing script: "), "{text}");
+    assert!(
+        text.starts_with(
+            "ERR Script stopped after running longer than 20 milliseconds without writing script: "
+        ),
+        "{text}"
+    );
     assert!(text.ends_with(", on @user_script:1."), "{text}");
     run.assert_usable();
 }
@@ -146,10 +170,16 @@ fn a_script_that_has_written_is_stopped_by_the_kill_flag_only() {
     let mut run = Run::new();
     run.busy_after = Duration::ZERO;
     run.host.has_written = true;
-    assert_eq!(run.script("local n = 0 for i = 1, 2000000 do n = n + 1 end return n"), Reply::Int(2_000_000));
+    assert_eq!(
+        run.script("local n = 0 for i = 1, 2000000 do n = n + 1 end return n"),
+        Reply::Int(2_000_000)
+    );
     run.kill.store(true, Ordering::Relaxed);
     let text = run.error("while true do pcall(function() while true do end end) end");
-    assert!(text.starts_with("ERR Script killed by user with SCRIPT KILL... script: "), "{text}");
+    assert!(
+        text.starts_with("ERR Script killed by user with SCRIPT KILL... script: "),
+        "{text}"
+    );
     run.kill.store(false, Ordering::Relaxed);
     run.assert_usable();
 }
@@ -172,7 +202,7 @@ fn memory_is_bounded_and_the_machine_survives() {
     ] {
         let reply = run.script(source);
         let text = format!("{reply:?}");
-        assert!(text.contains("not enough memory"), "{source}: {:.300}", text);
+        assert!(text.contains("not enough memory"), "{source}: {text:.300}");
         run.assert_usable();
     }
     assert!(run.machine.used_memory() < MEMORY);
@@ -183,7 +213,8 @@ fn running_out_of_memory_can_be_caught() {
     let mut run = Run::new();
     let reply = run.script("local ok, e = pcall(string.rep, 'x', 1e9) return {tostring(ok), e}");
     assert_eq!(reply, Reply::bulks(["false", "not enough memory"]));
-    let reply = run.script("local ok, e = pcall(function() local s = 'x' while true do s = s .. s end end) return e");
+    let reply =
+        run.script("local ok, e = pcall(function() local s = 'x' while true do s = s .. s end end) return e");
     assert_eq!(reply, Reply::bulk("not enough memory"));
 }
 
@@ -202,7 +233,8 @@ fn deep_recursion_ends_in_an_error() {
         "return cjson.decode(('['):rep(100000))".to_owned(),
         "return cjson.decode(('{\"a\":'):rep(100000))".to_owned(),
         "local c = cjson.new() c.decode_max_depth(2^31 - 1) return c.decode(('['):rep(1000000))".to_owned(),
-        "local c = cjson.new() c.encode_max_depth(2^31 - 1) local t = {} t[1] = t return c.encode(t)".to_owned(),
+        "local c = cjson.new() c.encode_max_depth(2^31 - 1) local t = {} t[1] = t return c.encode(t)"
+            .to_owned(),
         "return cmsgpack.unpack(('\\145'):rep(100000))".to_owned(),
         "return cmsgpack.unpack(('\\129\\1'):rep(100000))".to_owned(),
         nested("(", 100_000),
@@ -264,7 +296,10 @@ fn a_panicking_host_is_an_error_of_the_script() {
         memory: MEMORY,
     };
     let reply = run.machine.run(&function, &[], &[], &mut Panicking, &limits);
-    assert!(format!("{reply:?}").contains("an internal error of the engine"), "{reply:?}");
+    assert!(
+        format!("{reply:?}").contains("an internal error of the engine"),
+        "{reply:?}"
+    );
     run.machine.unload(function);
     run.assert_usable();
 }
@@ -282,7 +317,10 @@ fn hidden_tables_stay_as_they_are() {
         "local t = setmetatable({}, {__newindex = string}) t.x = 1",
     ] {
         let text = run.error(source);
-        assert!(text.contains("Attempt to modify a readonly table"), "{source}: {text}");
+        assert!(
+            text.contains("Attempt to modify a readonly table"),
+            "{source}: {text}"
+        );
     }
     run.script("table.sort(redis) table.remove(redis) return 1");
     assert_eq!(run.script("return ('x'):rep(2)"), Reply::bulk("xx"));
@@ -300,5 +338,60 @@ fn more_keys_than_a_table_starts_with_arrive() {
         kill: &run.kill,
         memory: MEMORY,
     };
-    assert_eq!(run.machine.run(&function, &names, &names, &mut run.host, &limits), Reply::Int(20_000));
+    assert_eq!(
+        run.machine.run(&function, &names, &names, &mut run.host, &limits),
+        Reply::Int(20_000)
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_input_breaks_a_decoder(input in prop::collection::vec(any::<u8>(), 0..64), offset in -3i32..70) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"\
+            local input, offset = ARGV[1], tonumber(ARGV[2])
+            pcall(cjson.decode, input)
+            pcall(cmsgpack.unpack, input)
+            pcall(cmsgpack.unpack_one, input, offset)
+            pcall(cmsgpack.unpack_limit, input, offset, 2)
+            pcall(struct.unpack, 'bHi4>L<fdc0s', input, offset)
+            pcall(struct.unpack, input, input)
+            pcall(struct.pack, input, 1, 2, 3, 'x')
+            pcall(struct.size, input)
+            pcall(string.find, input, input)
+            pcall(loadstring, input)
+            return 'alive'").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let offset = offset.to_string();
+        let reply = run.machine.run(&function, &[], &[&input, offset.as_bytes()], &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::bulk("alive"));
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_alike(text in prop::collection::vec(any::<u8>(), 0..80), number in any::<f64>(), count in 0usize..40) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"\
+            local number = struct.unpack('<d', ARGV[2])
+            local value = {ARGV[1], {deep = {number}}, true}
+            for i = 1, tonumber(ARGV[3]) do value[#value + 1] = i * 1000003 end
+            local copy = cmsgpack.unpack(cmsgpack.pack(value))
+            local same = copy[2].deep[1] == number or number ~= number
+            return {copy[1] == ARGV[1] and same and #copy == #value and copy[#copy] == value[#value]}").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let (bits, count) = (number.to_le_bytes(), count.to_string());
+        let reply = run.machine.run(&function, &[], &[&text, &bits, count.as_bytes()], &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::Array(vec![Reply::Int(1)]));
+    }
+
+    #[test]
+    fn json_texts_survive_a_round_trip(text in prop::collection::vec(1u8..=255, 0..80)) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"return {cjson.decode(cjson.encode({[ARGV[1]] = ARGV[1]}))[ARGV[1]] == ARGV[1]}").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let reply = run.machine.run(&function, &[], &[&text], &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::Array(vec![Reply::Int(1)]));
+    }
 }

@@ -103,7 +103,11 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     #[cold]
     unsafe fn unexpected(&self, expected: &str, at: usize, found: &Token<'_>) -> Thrown {
-        let text = format!("Expected {expected} but found {} at character {}", found.name(), at + 1);
+        let text = format!(
+            "Expected {expected} but found {} at character {}",
+            found.name(),
+            at + 1
+        );
         complain(self.state, text)
     }
 
@@ -268,7 +272,10 @@ impl<'a> Reader<'a> {
         let start = self.position;
         // Most strings have no escape and need no copy.
         let rest = self.text.get(start..).unwrap_or_default();
-        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0)).unwrap_or(rest.len());
+        let plain = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | 0))
+            .unwrap_or(rest.len());
         self.position += plain;
         let head = rest.get(..plain).unwrap_or_default();
         if self.byte(0) == b'"' {

@@ -80,9 +80,11 @@ impl Writer<'_> {
             return Ok(());
         }
         // Integers are the usual case, and need neither rounding nor memory of their own.
-        let is_plain = number.abs() < 1e14 && number.fract() == 0.0 && (number != 0.0 || number.is_sign_positive());
+        let is_plain =
+            number.abs() < 1e14 && number.fract() == 0.0 && (number != 0.0 || number.is_sign_positive());
         if is_plain && self.settings.precision == 14 {
-            self.out.extend_from_slice(itoa::Buffer::new().format(number as i64).as_bytes());
+            self.out
+                .extend_from_slice(itoa::Buffer::new().format(number as i64).as_bytes());
         } else {
             let precision = usize::try_from(self.settings.precision).unwrap_or(14);
             self.out.extend_from_slice(rounded(number, precision).as_bytes());
@@ -159,12 +161,19 @@ impl Writer<'_> {
             }
             if index > f64::from(highest) {
                 // C's conversion: what does not fit an int is its minimum, which makes the table an object.
-                highest = if index > f64::from(c_int::MAX) { c_int::MIN } else { index as c_int };
+                highest = if index > f64::from(c_int::MAX) {
+                    c_int::MIN
+                } else {
+                    index as c_int
+                };
             }
             count += 1;
         }
         let ratio = self.settings.sparse_ratio;
-        if ratio > 0 && i64::from(highest) > i64::from(count) * i64::from(ratio) && highest > self.settings.sparse_safe {
+        if ratio > 0
+            && i64::from(highest) > i64::from(count) * i64::from(ratio)
+            && highest > self.settings.sparse_safe
+        {
             if !self.settings.sparse_to_object {
                 return Err(self.problem(-1, "excessively sparse array"));
             }

@@ -143,7 +143,13 @@ unsafe fn expect_at_most(state: *mut lua_State, count: c_int) {
 }
 
 /// A number, or `before` for nil.
-unsafe fn number(state: *mut lua_State, argument: c_int, before: c_int, smallest: c_int, complaint: &CStr) -> c_int {
+unsafe fn number(
+    state: *mut lua_State,
+    argument: c_int,
+    before: c_int,
+    smallest: c_int,
+    complaint: &CStr,
+) -> c_int {
     if lua_type(state, argument) == LUA_TNIL {
         return before;
     }

@@ -5,13 +5,18 @@ pub(super) fn longest(text: &[u8]) -> Option<(f64, usize)> {
     let is_negative = text.first() == Some(&b'-');
     let start = usize::from(matches!(text.first(), Some(b'-' | b'+')));
     let rest = text.get(start..)?;
-    let (number, length) = named(rest).or_else(|| hexadecimal(rest)).or_else(|| decimal(rest))?;
+    let (number, length) = named(rest)
+        .or_else(|| hexadecimal(rest))
+        .or_else(|| decimal(rest))?;
     // NaN has a sign too, so this is no multiplication.
     Some((if is_negative { -number } else { number }, start + length))
 }
 
 fn named(text: &[u8]) -> Option<(f64, usize)> {
-    let begins = |name: &[u8]| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let begins = |name: &[u8]| {
+        text.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
     if begins(b"infinity") {
         Some((f64::INFINITY, 8))
     } else if begins(b"inf") {
@@ -73,7 +78,10 @@ fn hexadecimal(text: &[u8]) -> Option<(f64, usize)> {
 
 /// The length of an exponent at `start`, its letter and sign included; 0 if there is none.
 fn exponent(text: &[u8], start: usize, letter: u8) -> usize {
-    if !text.get(start).is_some_and(|byte| byte.eq_ignore_ascii_case(&letter)) {
+    if !text
+        .get(start)
+        .is_some_and(|byte| byte.eq_ignore_ascii_case(&letter))
+    {
         return 0;
     }
     let signed = usize::from(matches!(text.get(start + 1), Some(b'+' | b'-')));

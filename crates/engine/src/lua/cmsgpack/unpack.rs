@@ -74,7 +74,8 @@ unsafe fn read(state: *mut lua_State, context: &Context, limit: c_int, offset: c
     let mut count = 0;
     while !unpacker.rest.is_empty() && count < limit {
         if lua_checkstack(state, 4) == 0 {
-            let text = "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
+            let text =
+                "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
             return Err(complain(state, text));
         }
         unpacker.value()?;
@@ -84,7 +85,14 @@ unsafe fn read(state: *mut lua_State, context: &Context, limit: c_int, offset: c
         return Ok(count);
     }
     let next = length - unpacker.rest.len();
-    lua_pushnumber(state, if unpacker.rest.is_empty() { -1.0 } else { next as f64 });
+    lua_pushnumber(
+        state,
+        if unpacker.rest.is_empty() {
+            -1.0
+        } else {
+            next as f64
+        },
+    );
     lua_insert(state, 2);
     Ok(count + 1)
 }
