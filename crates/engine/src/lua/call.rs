@@ -1,7 +1,7 @@
 //! `redis.call` and `redis.pcall`.
 //!
-//! Arguments are slices of Lua's own strings; a number is written as C's `%.17g` writes it. An error reply is raised by `call`
-//! and returned by `pcall`, in both as the table `{err = …}`.
+//! Arguments are slices of Lua's own strings; a number is written as C's `%.17g` writes it. An error reply is raised
+//! by `call` and returned by `pcall`, in both as the table `{err = …}`.
 
 use std::ffi::c_int;
 

@@ -1,7 +1,7 @@
 //! Between replies and Lua values, by Redis's rules.
 //!
-//! To Lua: nil is false (nil in RESP3), statuses and errors are tables. From Lua: numbers lose their fraction, false is nil,
-//! a table is an array up to its first nil, or what its one telling field says it is.
+//! To Lua: nil is false (nil in RESP3), statuses and errors are tables. From Lua: numbers lose their fraction, false
+//! is nil, a table is an array up to its first nil, or what its one telling field says it is.
 
 use std::ffi::c_int;
 

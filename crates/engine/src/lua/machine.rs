@@ -1,7 +1,7 @@
 //! The interpreter: compiles scripts once, runs them with keys and arguments.
 //!
-//! It guarantees that nothing of one run is left for the next, apart from the state of `math.random` and the settings of `cjson`,
-//! which live on in Redis too. A run that fails leaves the interpreter usable.
+//! It guarantees that nothing of one run is left for the next, apart from the state of `math.random` and the
+//! settings of `cjson`, which live on in Redis too. A run that fails leaves the interpreter usable.
 //! Next: `call.rs` (what a script calls), `convert.rs` (what it returns), `failure.rs` (how it fails).
 
 use std::ffi::c_int;
@@ -37,8 +37,8 @@ pub(crate) struct Machine {
     identity: u64,
 }
 
-// SAFETY: the state and its context are owned by the machine alone and have no ties to a thread. The engine uses the machine
-// under its one lock.
+// SAFETY: the state and its context are owned by the machine alone and have no ties to a thread. The engine uses the
+// machine under its one lock.
 unsafe impl Send for Machine {}
 
 /// A compiled script.
