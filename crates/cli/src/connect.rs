@@ -33,8 +33,19 @@ pub(crate) fn of_settings(error: &ConfigError) -> Failure {
     }
 }
 
-/// Opens the store.
+/// Opens the store of a command that leaves something there, or looks for what others have left.
 pub(crate) async fn store(config: &Config) -> Result<Store, Failure> {
+    if config.store.value.is_in_process() {
+        return Err(Failure::usage(
+            "memory: is a store inside one process, and this one ends at once; start `oxherd serve --store memory: \
+             --resp 127.0.0.1:7379` and use --store redis://127.0.0.1:7379",
+        ));
+    }
+    any_store(config).await
+}
+
+/// Opens the store of a command that brings all it needs.
+pub(crate) async fn any_store(config: &Config) -> Result<Store, Failure> {
     Ok(Store::connect(config.store.value.clone()).await?)
 }
 

@@ -138,7 +138,13 @@ pub(crate) fn float(argument: &[u8]) -> Result<f64, Fault> {
 /// The positions from `start` to `stop` (both included, negative ones counted from the end) of `length` elements.
 pub(crate) fn span(start: i64, stop: i64, length: usize) -> std::ops::Range<usize> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
-    let absolute = |index: i64| if index < 0 { length.saturating_add(index) } else { index };
+    let absolute = |index: i64| {
+        if index < 0 {
+            length.saturating_add(index)
+        } else {
+            index
+        }
+    };
     let from = absolute(start).max(0);
     let to = absolute(stop).min(length - 1).saturating_add(1);
     if from >= to {

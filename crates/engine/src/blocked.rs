@@ -136,7 +136,10 @@ impl Blocked {
 
     /// Notes that a key has changed, if anybody waits for it.
     pub(crate) fn changed(&mut self, db: usize, key: &[u8]) {
-        let has_waiters = self.queues.get(&db).is_some_and(|queues| queues.contains_key(key));
+        let has_waiters = self
+            .queues
+            .get(&db)
+            .is_some_and(|queues| queues.contains_key(key));
         if has_waiters && !self.ready.iter().any(|(at, name)| *at == db && **name == *key) {
             self.ready.push_back((db, key.into()));
         }
@@ -144,7 +147,13 @@ impl Blocked {
 
     /// Notes that every key of a database may have changed.
     pub(crate) fn changed_all(&mut self, db: usize) {
-        let keys: Vec<_> = self.queues.get(&db).into_iter().flat_map(HashMap::keys).cloned().collect();
+        let keys: Vec<_> = self
+            .queues
+            .get(&db)
+            .into_iter()
+            .flat_map(HashMap::keys)
+            .cloned()
+            .collect();
         for key in keys {
             self.changed(db, &key);
         }

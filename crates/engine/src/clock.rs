@@ -29,7 +29,9 @@ struct Hands {
 impl Clock {
     /// The machine's clocks.
     pub fn system() -> Self {
-        Self(Source::System { start: Instant::now() })
+        Self(Source::System {
+            start: Instant::now(),
+        })
     }
 
     /// A clock that stands still until its hands are moved, and the hands.
@@ -88,7 +90,11 @@ fn saturating_nanos(duration: Duration) -> u64 {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if self.is_manual() { "Clock(manual)" } else { "Clock(system)" })
+        formatter.write_str(if self.is_manual() {
+            "Clock(manual)"
+        } else {
+            "Clock(system)"
+        })
     }
 }
 

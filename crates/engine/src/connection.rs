@@ -1,1 +1,297 @@
-//! To be written.
+//! redis-rs on the engine: `ConnectionLike` without a wire.
+//!
+//! A command runs on the caller's thread when its future is first polled, so an answer costs no task switch. Clones
+//! are the same client. Dropping the future of a command that waits (BLPOP) takes it out of its queues before it can
+//! take anything.
+//! Next: `session.rs`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use redis::aio::ConnectionLike;
+use redis::{Arg, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisFuture, Value};
+use smallvec::SmallVec;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::client::{Arrival, Message, Protocol};
+use crate::engine::{Busy, Engine};
+use crate::reply::Reply;
+use crate::session::{Served, Session};
+
+/// Commands of a pipeline that run before others get a turn at the lock.
+const COMMANDS_AT_ONCE: usize = 64;
+
+type Words<'a> = SmallVec<[&'a [u8]; 12]>;
+
+/// A client of an [`Engine`] in this process, for redis-rs: `redis::cmd("GET").arg("key").query_async(&mut connection)`.
+///
+/// Replies have the shapes of RESP2 until `HELLO 3` chooses the others.
+#[derive(Clone)]
+pub struct Connection {
+    session: Arc<Session>,
+}
+
+/// The pushes of one client: published messages and invalidations.
+#[derive(Debug)]
+pub struct Pushes {
+    messages: UnboundedReceiver<Message>,
+}
+
+impl Engine {
+    /// A new client in this process.
+    ///
+    /// It takes no pushes, so it cannot subscribe; see [`Engine::connect_with_pushes`].
+    pub fn connect(&self) -> Connection {
+        self.connect_as(None)
+    }
+
+    /// A new client in this process, and what it will be sent beside replies.
+    ///
+    /// Pushes are kept until they are received: whoever subscribes must read.
+    pub fn connect_with_pushes(&self) -> (Connection, Pushes) {
+        let (inbox, messages) = unbounded_channel();
+        (self.connect_as(Some(inbox)), Pushes { messages })
+    }
+
+    fn connect_as(&self, inbox: Option<tokio::sync::mpsc::UnboundedSender<Message>>) -> Connection {
+        let arrival = Arrival {
+            peer: "in-process".to_owned(),
+            local: "in-process".to_owned(),
+            // The password guards the endpoint; this process has the engine itself.
+            is_authenticated: true,
+            inbox,
+        };
+        Connection {
+            session: Arc::new(self.session(arrival)),
+        }
+    }
+}
+
+impl Connection {
+    async fn run(&self, words: &[&[u8]]) -> Value {
+        // A loop of commands must not starve the tasks beside it.
+        tokio::task::coop::consume_budget().await;
+        let (served, protocol) = self.run_now(words);
+        finish(served, protocol).await
+    }
+
+    fn run_now(&self, words: &[&[u8]]) -> (Served, Protocol) {
+        match self.session.batch() {
+            Ok(mut batch) => {
+                let served = batch.run(words);
+                (served, batch.protocol())
+            }
+            Err(Busy) => (self.session.run(words), Protocol::Resp2),
+        }
+    }
+
+    async fn run_pipeline(&self, commands: &[Words<'_>]) -> Vec<Value> {
+        let mut values = Vec::with_capacity(commands.len());
+        let mut left = commands;
+        while !left.is_empty() {
+            tokio::task::coop::consume_budget().await;
+            let (served, protocol) = self.run_some(left);
+            left = left.get(served.len()..).unwrap_or_default();
+            for one in served {
+                values.push(finish(one, protocol).await);
+            }
+        }
+        values
+    }
+
+    /// Runs some of the commands under one lock: up to a number, or up to one that must wait.
+    fn run_some(&self, commands: &[Words<'_>]) -> (Vec<Served>, Protocol) {
+        let Ok(mut batch) = self.session.batch() else {
+            let first = commands.first().map(|words| self.session.run(words));
+            return (first.into_iter().collect(), Protocol::Resp2);
+        };
+        let mut served = Vec::new();
+        for words in commands.iter().take(COMMANDS_AT_ONCE) {
+            served.push(batch.run(words));
+            if matches!(served.last(), Some(Served::Waiting(_))) {
+                break;
+            }
+        }
+        (served, batch.protocol())
+    }
+
+    /// Runs a transaction under one lock; the value is EXEC's.
+    async fn run_transaction(&self, commands: &[Words<'_>]) -> Value {
+        tokio::task::coop::consume_budget().await;
+        let executed = self.session.batch().map(|mut batch| {
+            batch.run(&[b"MULTI"]);
+            for words in commands {
+                batch.run(words);
+            }
+            let executed = batch.run(&[b"EXEC"]);
+            (executed, batch.protocol())
+        });
+        let (served, protocol) =
+            executed.unwrap_or_else(|Busy| (self.session.run(&[b"EXEC"]), Protocol::Resp2));
+        finish(served, protocol).await
+    }
+}
+
+/// The value of what was served, when it is there.
+async fn finish(served: Served, protocol: Protocol) -> Value {
+    match served {
+        Served::Reply(reply) => value(reply, protocol),
+        Served::Silent => Value::Nil,
+        Served::Waiting(waiting) => value(waiting.await, protocol),
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let encoded;
+            let words = match words(cmd) {
+                Some(words) => words,
+                None => {
+                    encoded = packed(cmd)?;
+                    encoded.iter().map(Vec::as_slice).collect()
+                }
+            };
+            Ok(self.run(&words).await)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let commands: Option<Vec<Words<'_>>> = pipeline.cmd_iter().map(words).collect();
+            // Cursors are for iteration, which is no matter of pipelines.
+            let commands = commands.ok_or_else(|| {
+                RedisError::from((
+                    ErrorKind::Client,
+                    "a command with an open cursor cannot be in a pipeline",
+                ))
+            })?;
+            if pipeline.is_transaction() {
+                // On a wire offset and count would skip the replies to MULTI and the queued commands.
+                return Ok(vec![self.run_transaction(&commands).await]);
+            }
+            let values = self.run_pipeline(&commands).await;
+            Ok(values.into_iter().skip(offset).take(count).collect())
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.session.db()
+    }
+}
+
+impl Pushes {
+    /// The next push; `None` when the client is gone.
+    pub async fn next(&mut self) -> Option<PushInfo> {
+        loop {
+            match self.messages.recv().await? {
+                Message::Push(Reply::Push(items)) => return push_info(items),
+                // What MONITOR shows is a line of text.
+                Message::Push(line) => {
+                    return Some(PushInfo {
+                        kind: PushKind::Other("monitor".to_owned()),
+                        data: vec![value(line, Protocol::Resp3)],
+                    });
+                }
+                Message::Close => {}
+            }
+        }
+    }
+}
+
+fn push_info(items: Vec<Reply>) -> Option<PushInfo> {
+    let mut items = items.into_iter().map(|item| value(item, Protocol::Resp3));
+    let kind = match items.next()? {
+        Value::BulkString(kind) => kind,
+        _ => return None,
+    };
+    let kind = match kind.as_slice() {
+        b"message" => PushKind::Message,
+        b"pmessage" => PushKind::PMessage,
+        b"invalidate" => PushKind::Invalidate,
+        other => PushKind::Other(String::from_utf8_lossy(other).into_owned()),
+    };
+    Some(PushInfo {
+        kind,
+        data: items.collect(),
+    })
+}
+
+/// The words of a command; `None` when it holds a cursor, which only the encoded command shows.
+fn words(cmd: &Cmd) -> Option<Words<'_>> {
+    cmd.args_iter()
+        .map(|argument| match argument {
+            Arg::Simple(bytes) => Some(bytes),
+            _ => None,
+        })
+        .collect()
+}
+
+fn packed(cmd: &Cmd) -> Result<Vec<Vec<u8>>, RedisError> {
+    let encoded = redis::parse_redis_value(&cmd.get_packed_command())?;
+    Ok(redis::from_redis_value(encoded)?)
+}
+
+/// A reply as redis-rs has it.
+fn value(reply: Reply, protocol: Protocol) -> Value {
+    let each = |items: Vec<Reply>| {
+        items
+            .into_iter()
+            .map(|item| value(item, protocol))
+            .collect::<Vec<_>>()
+    };
+    let is_new = protocol == Protocol::Resp3;
+    match reply {
+        Reply::Simple(text) if text == "OK" => Value::Okay,
+        Reply::Simple(text) => Value::SimpleString(text.into_owned()),
+        Reply::Error(fault) => error(fault.text()),
+        Reply::Int(number) => Value::Int(number),
+        Reply::Bulk(bytes) => Value::BulkString(bytes),
+        Reply::Nil | Reply::NilArray => Value::Nil,
+        Reply::Array(items) | Reply::Several(items) => Value::Array(each(items)),
+        Reply::Set(items) if is_new => Value::Set(each(items)),
+        Reply::Set(items) => Value::Array(each(items)),
+        Reply::Map(pairs) if is_new => {
+            let pairs = pairs
+                .into_iter()
+                .map(|(key, item)| (value(key, protocol), value(item, protocol)));
+            Value::Map(pairs.collect())
+        }
+        Reply::Pairs(pairs) if is_new => {
+            let pairs = pairs
+                .into_iter()
+                .map(|(key, item)| Value::Array(each(vec![key, item])));
+            Value::Array(pairs.collect())
+        }
+        Reply::Map(pairs) | Reply::Pairs(pairs) => {
+            let flat = pairs.into_iter().flat_map(|(key, item)| [key, item]);
+            Value::Array(flat.map(|item| value(item, protocol)).collect())
+        }
+        Reply::Double(number) if is_new => Value::Double(number),
+        Reply::Double(number) => Value::BulkString(crate::number::double(number).into_bytes()),
+        Reply::Bool(is_so) if is_new => Value::Boolean(is_so),
+        Reply::Bool(is_so) => Value::Int(i64::from(is_so)),
+        Reply::BigNumber(digits) | Reply::Verbatim(digits) => Value::BulkString(digits.into_bytes()),
+        Reply::Push(items) => Value::Array(each(items)),
+    }
+}
+
+/// An error gets its kind from redis-rs's own parser, as one from a server would.
+fn error(text: &str) -> Value {
+    let line = format!("-{}\r\n", text.replace(['\r', '\n'], " "));
+    redis::parse_redis_value(line.as_bytes()).unwrap_or(Value::Nil)
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("client", &self.session.id())
+            .finish()
+    }
+}

@@ -65,7 +65,9 @@ impl Ctx<'_> {
     /// The value of a key, to be read.
     pub(crate) fn read<T: Kind>(&mut self, key: &[u8]) -> Result<Option<&T>, Fault> {
         let entry = self.entry(key);
-        entry.map(|entry| T::of(&entry.value).ok_or(Fault::WRONG_TYPE)).transpose()
+        entry
+            .map(|entry| T::of(&entry.value).ok_or(Fault::WRONG_TYPE))
+            .transpose()
     }
 
     /// The value of a key, to be changed; say `touched` afterwards.
@@ -115,7 +117,8 @@ impl Ctx<'_> {
 
     /// As `put`, with an absolute expiry in milliseconds since 1970 (`NEVER` for none).
     pub(crate) fn put_until(&mut self, key: &[u8], value: Value, expires: u64) {
-        self.core.put(self.client.db, key, value, expires, self.client.seat);
+        self.core
+            .put(self.client.db, key, value, expires, self.client.seat);
     }
 
     /// Removes a key; false when there is none. There is no need to say `touched`.
@@ -127,6 +130,12 @@ impl Ctx<'_> {
     /// Says that the value of a key was changed through `write` or `create`; a spent collection goes.
     pub(crate) fn touched(&mut self, key: &[u8]) {
         self.core.touched(self.client.db, key, self.client.seat);
+    }
+
+    /// Says that something changed in a value that its readers do not see (who has read how far in a stream): it is
+    /// charged and recorded, but nobody who watches, tracks or waits is told.
+    pub(crate) fn noted(&mut self, key: &[u8]) {
+        self.core.noted(self.client.db, key);
     }
 
     /// Sets when a key expires (`NEVER` for not at all); false when there is no such key.
@@ -189,15 +198,17 @@ impl Ctx<'_> {
 pub(crate) fn timeout_seconds(argument: &[u8]) -> Result<Option<Duration>, Fault> {
     let seconds =
         number::parse_float(argument).ok_or(Fault::of("ERR timeout is not a float or out of range"))?;
-    if seconds < 0.0 {
-        return Err(Fault::of("ERR timeout is negative"));
-    }
     // Redis computes in milliseconds and rounds up, so that a tiny time-out is not taken for none.
     let millis = (seconds * 1000.0).ceil();
-    if millis > 9.2e18 {
-        return Err(Fault::of("ERR timeout is out of range"));
+    // It converts to 64 bits unchecked: what is too large comes out negative.
+    if millis < 0.0 || millis >= 9_223_372_036_854_775_808.0 {
+        return Err(Fault::of("ERR timeout is negative"));
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked"
+    )]
     let millis = millis as u64;
     Ok((millis > 0).then(|| Duration::from_millis(millis)))
 }

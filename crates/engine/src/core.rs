@@ -6,6 +6,7 @@
 //! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blocked::Blocked;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::effect::Recorder;
 use crate::keyspace::{Database, Entry, NEVER, Value};
 use crate::pubsub::PubSub;
+use crate::scripts::{Running, Scripts};
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 
@@ -34,7 +36,9 @@ pub(crate) struct Core {
     pub(crate) effects: Recorder,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
-    pub(crate) scripts: crate::scripts::Scripts,
+    pub(crate) scripts: Scripts,
+    /// What others may know of a running script.
+    pub(crate) running: Arc<Running>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) clock: Clock,
     /// Nanoseconds since 1970, as the unit sees them.
@@ -57,7 +61,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
         let mut core = Self {
-            databases: (0..config.databases.max(1)).map(|_| Database::default()).collect(),
+            databases: (0..config.databases.max(1)).map(Database::new).collect(),
             clients: Clients::default(),
             blocked: Blocked::default(),
             pubsub: PubSub::default(),
@@ -66,7 +70,8 @@ impl Core {
             effects,
             config,
             stats: Stats::default(),
-            scripts: crate::scripts::Scripts::default(),
+            scripts: Scripts::default(),
+            running: Arc::default(),
             rng: seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
             clock,
             now_nanos: 0,
@@ -110,7 +115,10 @@ impl Core {
         self.databases.len()
     }
 
-    #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "SELECT and its like have checked the number"
+    )]
     pub(crate) fn database(&mut self, index: usize) -> &mut Database {
         &mut self.databases[index]
     }
@@ -132,23 +140,20 @@ impl Core {
         empty: impl FnOnce(bool) -> Value,
     ) -> &mut Entry {
         let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
-        #[allow(clippy::indexing_slicing, reason = "SELECT and its like have checked the number")]
-        let (entry, is_new) =
-            self.databases[db].get_or_make(key, || Entry::new(id, empty(track), now));
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "SELECT and its like have checked the number"
+        )]
+        let database = &mut self.databases[db];
+        let database_id = database.id();
+        let (entry, is_new) = database.get_or_make(key, || Entry::new(id, empty(track), now));
         if is_new {
             self.next_entry = id;
-            self.effects.made(id);
+            self.effects.made(id, database_id, key);
         } else {
             entry.access(now);
         }
         entry
-    }
-
-    /// A new identity for an entry.
-    pub(crate) fn new_id(&mut self) -> u64 {
-        self.next_entry += 1;
-        self.effects.made(self.next_entry);
-        self.next_entry
     }
 
     /// Puts a value in the place of whatever the key held; a spent one removes the key.
@@ -158,9 +163,11 @@ impl Core {
             return;
         }
         let (new, now) = (self.next_entry + 1, self.now());
-        let (id, old) = self.database(db).put(key, new, value, expires, now);
+        let database = self.database(db);
+        let database_id = database.id();
+        let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
-        self.effects.made(id);
+        self.effects.made(id, database_id, key);
         self.discard(old);
         self.announce(db, key, Some(by));
     }
@@ -182,12 +189,14 @@ impl Core {
 
     /// Puts an entry that keeps its identity (RENAME, MOVE, SWAPDB) in the place of whatever the key held.
     pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
-        self.effects.renamed(entry.id);
-        if let Some(old) = self.database(db).get(key) {
-            let old = old.id;
-            self.effects.gone(old);
+        let database = self.database(db);
+        let database_id = database.id();
+        if let Some(old) = database.remove(key) {
+            self.effects.gone(old.id);
+            self.discard(Some(old.value));
         }
         self.database(db).insert(key, entry);
+        self.effects.placed(database_id, key);
         self.announce(db, key, Some(by));
     }
 
@@ -219,14 +228,22 @@ impl Core {
         self.announce(db, key, Some(by));
     }
 
+    /// Something changed in a value that nobody has to be told of.
+    pub(crate) fn noted(&mut self, db: usize, key: &[u8]) {
+        let database = self.database(db);
+        let database_id = database.id();
+        database.recharge(key);
+        self.unit_changes += 1;
+        self.effects.changed(database_id, key);
+    }
+
     pub(crate) fn set_expiry(&mut self, db: usize, key: &[u8], at: u64, by: Seat) -> bool {
-        if !self.database(db).set_expiry(key, at) {
+        let database = self.database(db);
+        let database_id = database.id();
+        if !database.set_expiry(key, at) {
             return false;
         }
-        if let Some(entry) = self.database(db).get(key) {
-            let id = entry.id;
-            self.effects.renamed(id);
-        }
+        self.effects.placed(database_id, key);
         self.announce(db, key, Some(by));
         true
     }
@@ -234,7 +251,8 @@ impl Core {
     /// Empties a database.
     pub(crate) fn flush(&mut self, db: usize) -> Database {
         let old = self.database(db).take_all();
-        self.effects.flushed(db);
+        let database_id = self.database(db).id();
+        self.effects.flushed(database_id, self.next_entry + 1);
         self.unit_changes += 1;
         let watched = self.watchers.get(&db).into_iter().flatten();
         let seats: Vec<Seat> = watched
@@ -250,14 +268,17 @@ impl Core {
     /// Exchanges two databases.
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
         self.databases.swap(first, second);
-        self.effects.swapped(first, second);
+        self.effects.swapped();
         self.unit_changes += 1;
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();
             for (key, watching) in self.watchers.get(&watched).into_iter().flatten() {
-                if self.databases().iter().enumerate().any(|(index, database)| {
-                    (index == watched || index == other) && database.contains(key)
-                }) {
+                if self
+                    .databases()
+                    .iter()
+                    .enumerate()
+                    .any(|(index, database)| (index == watched || index == other) && database.contains(key))
+                {
                     seats.extend(watching.iter().copied());
                 }
             }
@@ -281,7 +302,11 @@ impl Core {
             return;
         }
         let now = self.now();
-        if self.database(db).get(key).is_some_and(|entry| entry.expires <= now) {
+        if self
+            .database(db)
+            .get(key)
+            .is_some_and(|entry| entry.expires <= now)
+        {
             self.expire(db, key);
         }
     }
@@ -290,7 +315,10 @@ impl Core {
     pub(crate) fn look_up(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         self.forget_if_due(db, key);
         let now = self.now();
-        let found = self.databases.get_mut(db).and_then(|database| database.get_mut(key));
+        let found = self
+            .databases
+            .get_mut(db)
+            .and_then(|database| database.get_mut(key));
         let Some(entry) = found else {
             self.stats.misses += 1;
             return None;
@@ -321,7 +349,11 @@ impl Core {
 
     /// When something expires next; `NEVER` when nothing does.
     pub(crate) fn next_expiry(&self) -> u64 {
-        self.databases.iter().map(Database::next_expiry).min().unwrap_or(NEVER)
+        self.databases
+            .iter()
+            .map(Database::next_expiry)
+            .min()
+            .unwrap_or(NEVER)
     }
 
     /// Time since the engine's clock was made, for time-outs.
@@ -346,7 +378,8 @@ impl Core {
     /// Tells everybody who cares that a key is not what it was.
     fn announce(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
         self.unit_changes += 1;
-        self.effects.changed(db, key);
+        let database_id = self.database(db).id();
+        self.effects.changed(database_id, key);
         if !self.watchers.is_empty() {
             let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
             self.mark_dirty(&watching.unwrap_or_default());

@@ -1,7 +1,6 @@
 //! The engine: its lock, its housekeeper, and the way in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -10,8 +9,9 @@ use crate::client::Arrival;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::Core;
-use crate::effect::Recorder;
+use crate::effect::{Effect, Recorder, Taker};
 use crate::housekeeping::Housekeeper;
+use crate::scripts::Running;
 use crate::session::Session;
 
 /// How long a caller waits for the lock before it asks whether a script runs too long.
@@ -26,32 +26,38 @@ pub struct Engine {
 /// What sessions, the housekeeper and scripts share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
-    /// When the running script began, in nanoseconds of the clock; 0 when none runs or it is not too long yet.
-    script: RunningScript,
+    running: Arc<Running>,
     pub(crate) housekeeper: Housekeeper,
-}
-
-/// What is known of a running script without the lock, which it holds.
-#[derive(Debug, Default)]
-pub(crate) struct RunningScript {
-    /// It has run longer than it should.
-    pub(crate) is_slow: AtomicBool,
-    /// It was told to stop.
-    pub(crate) is_killed: AtomicBool,
-    /// Commands refused because of it.
-    pub(crate) refused: AtomicU64,
 }
 
 /// The engine cannot serve: a script runs too long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Busy;
 
+/// What an engine holds and has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Bytes of all keys and values.
+    pub memory: usize,
+    /// The most there were, as seen at the end of commands.
+    pub peak_memory: usize,
+    /// Bytes beyond which commands that need memory are refused.
+    pub max_memory: Option<usize>,
+    /// Keys in all databases.
+    pub keys: usize,
+    /// Connected clients, those in this process included.
+    pub clients: usize,
+    /// Commands processed since the start.
+    pub commands: u64,
+}
+
 /// How an engine is set up.
-#[derive(Clone, Debug)]
 pub struct Options {
     config: Config,
     clock: Clock,
     seed: Option<u64>,
+    taker: Option<Taker>,
 }
 
 impl Default for Options {
@@ -60,6 +66,7 @@ impl Default for Options {
             config: Config::default(),
             clock: Clock::system(),
             seed: None,
+            taker: None,
         }
     }
 }
@@ -95,12 +102,21 @@ impl Options {
         self
     }
 
+    /// Hands over what each command, script or transaction has changed, as one batch of final states.
+    ///
+    /// Called under the engine's lock: it must be quick, and must not use the engine.
+    #[must_use]
+    pub fn on_change(mut self, taker: impl FnMut(&[Effect<'_>]) + Send + 'static) -> Self {
+        self.taker = Some(Box::new(taker));
+        self
+    }
+
     /// Starts an engine that lives in memory.
     pub fn start(self) -> Engine {
-        let core = Core::new(self.config, self.clock, Recorder::default(), self.seed);
+        let core = Core::new(self.config, self.clock, Recorder::with(self.taker), self.seed);
         let shared = Arc::new(Shared {
+            running: Arc::clone(&core.running),
             core: Mutex::new(core),
-            script: RunningScript::default(),
             housekeeper: Housekeeper::default(),
         });
         crate::housekeeping::start(&shared);
@@ -119,6 +135,32 @@ impl Engine {
     /// Only useful with a manual clock, after moving it; otherwise it happens by itself.
     pub fn tick(&self) {
         self.shared.lock().tick();
+    }
+
+    /// Sets how many bytes of data there may be before commands that need memory are refused; `None` is no limit.
+    pub fn set_max_memory(&self, bytes: Option<usize>) {
+        self.shared.lock().config.max_memory = bytes.unwrap_or(0);
+    }
+
+    /// Sets what AUTH asks clients of the RESP endpoint for; an empty one lets everybody in.
+    ///
+    /// Clients that are connected already stay.
+    pub fn set_password(&self, password: impl Into<Vec<u8>>) {
+        self.shared.lock().config.password = password.into();
+    }
+
+    /// What the engine holds, in figures.
+    pub fn usage(&self) -> Usage {
+        let core = self.shared.lock();
+        let limit = core.config.max_memory;
+        Usage {
+            memory: core.data_memory(),
+            peak_memory: core.stats.peak_memory.max(core.data_memory()),
+            max_memory: (limit > 0).then_some(limit),
+            keys: core.databases().iter().map(crate::keyspace::Database::len).sum(),
+            clients: core.clients.count(),
+            commands: core.stats.commands,
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -143,8 +185,7 @@ impl Shared {
             return Ok(core);
         }
         loop {
-            if self.script.is_slow.load(Ordering::Acquire) {
-                self.script.refused.fetch_add(1, Ordering::Relaxed);
+            if self.running.is_slow() {
                 return Err(Busy);
             }
             if let Some(core) = self.core.try_lock_for(PATIENCE) {
@@ -153,8 +194,17 @@ impl Shared {
         }
     }
 
-    pub(crate) fn script(&self) -> &RunningScript {
-        &self.script
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
 

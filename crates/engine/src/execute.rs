@@ -18,7 +18,7 @@ use crate::reply::{Fault, Reply};
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Reply(Reply),
-    /// Nothing is to be answered (CLIENT REPLY OFF, or the answer was pushed).
+    /// Nothing is to be answered (CLIENT REPLY OFF).
     Silent,
     /// It waits for a key; the answer comes later.
     Waiting(WaiterId, oneshot::Receiver<Reply>),
@@ -78,10 +78,16 @@ impl Core {
         if let Some(queued) = &mut client.transaction
             && !command.has(flag::NOT_QUEUED)
         {
-            queued.commands.push(args.all().iter().map(|argument| argument.to_vec()).collect());
+            queued
+                .commands
+                .push(args.all().iter().map(|argument| argument.to_vec()).collect());
             return (Reply::status("QUEUED"), None);
         }
-        self.call(client, Origin::Client, command, args)
+        let done = self.call(client, Origin::Client, command, args);
+        if command.name != "client" && client.transaction.is_none() {
+            crate::tracking::end_caching(client);
+        }
+        done
     }
 
     /// Finds the command and checks whether this client may run it now.
@@ -158,6 +164,7 @@ impl Core {
         }
         if self.unit_changes > 0 {
             self.stats.changes += self.unit_changes;
+            self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
             self.commit();
         }
         crate::tracking::flush(self);
@@ -224,11 +231,7 @@ impl Core {
 /// What the client is to be answered, by its CLIENT REPLY mode.
 fn answer(client: &mut Client, reply: Reply) -> Outcome {
     match client.reply_mode {
-        ReplyMode::On => match reply {
-            // Subscriptions answer by pushes alone.
-            Reply::Push(items) if items.is_empty() => Outcome::Silent,
-            reply => Outcome::Reply(reply),
-        },
+        ReplyMode::On => Outcome::Reply(reply),
         ReplyMode::Off => Outcome::Silent,
         ReplyMode::SkipNext => {
             client.reply_mode = ReplyMode::Skip;

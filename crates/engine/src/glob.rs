@@ -35,7 +35,11 @@ enum Step<'a> {
 
 fn step<'a>(pattern: &'a [u8], text: &'a [u8]) -> Step<'a> {
     let [character, rest_of_text @ ..] = text else {
-        return if pattern.is_empty() { Step::Ended } else { Step::Failed };
+        return if pattern.is_empty() {
+            Step::Ended
+        } else {
+            Step::Failed
+        };
     };
     let (is_match, rest) = match pattern {
         [] => return Step::Failed,

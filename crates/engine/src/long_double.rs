@@ -29,7 +29,9 @@ pub(crate) enum LongDouble {
 impl LongDouble {
     /// Reads a decimal number from start to end; NaN and surrounding space are refused.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok().filter(|text| text.len() < LONGEST)?;
+        let text = std::str::from_utf8(text)
+            .ok()
+            .filter(|text| text.len() < LONGEST)?;
         // Whatever a double's parser refuses is no number here either; what it reads says if it is infinite by name.
         let double = match text.parse::<f64>() {
             Ok(double) if double.is_nan() => return None,
@@ -50,7 +52,10 @@ impl LongDouble {
     fn parse_decimal(text: &str) -> Option<Self> {
         let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let mantissa: BigInt = format!("{whole}{fraction}").trim_start_matches('+').parse().ok()?;
+        let mantissa: BigInt = format!("{whole}{fraction}")
+            .trim_start_matches('+')
+            .parse()
+            .ok()?;
         if mantissa.sign() == Sign::NoSign {
             return Some(Self::zero());
         }
@@ -80,8 +85,14 @@ impl LongDouble {
     /// The sum; `None` when it is infinite.
     pub(crate) fn sum(&self, other: &Self) -> Option<Self> {
         let (
-            Self::Finite { mantissa: left, exponent: left_exponent },
-            Self::Finite { mantissa: right, exponent: right_exponent },
+            Self::Finite {
+                mantissa: left,
+                exponent: left_exponent,
+            },
+            Self::Finite {
+                mantissa: right,
+                exponent: right_exponent,
+            },
         ) = (self, other)
         else {
             return None;
@@ -117,7 +128,11 @@ impl LongDouble {
             }
         }
         let exponent = exponent + i64::try_from(dropped).unwrap_or(i64::MAX / 2);
-        if i64::try_from(kept.bits()).unwrap_or(i64::MAX).saturating_add(exponent) > OVERFLOW {
+        if i64::try_from(kept.bits())
+            .unwrap_or(i64::MAX)
+            .saturating_add(exponent)
+            > OVERFLOW
+        {
             return Self::Infinite;
         }
         Self::Finite {
@@ -150,7 +165,11 @@ impl std::fmt::Display for LongDouble {
         let (whole, fraction) = digits.split_at(digits.len() - DECIMALS as usize);
         let fraction = fraction.trim_end_matches('0');
         let is_zero = whole == "0" && fraction.is_empty();
-        let sign = if mantissa.sign() == Sign::Minus && !is_zero { "-" } else { "" };
+        let sign = if mantissa.sign() == Sign::Minus && !is_zero {
+            "-"
+        } else {
+            ""
+        };
         let point = if fraction.is_empty() { "" } else { "." };
         write!(formatter, "{sign}{whole}{point}{fraction}")
     }
@@ -160,7 +179,9 @@ impl std::fmt::Display for LongDouble {
 pub(crate) fn sum(first: &[u8], second: &[u8]) -> Result<String, Fault> {
     let first = LongDouble::parse(first).ok_or(Fault::NOT_A_FLOAT)?;
     let second = LongDouble::parse(second).ok_or(Fault::NOT_A_FLOAT)?;
-    let sum = first.sum(&second).ok_or(Fault::of("ERR increment would produce NaN or Infinity"))?;
+    let sum = first
+        .sum(&second)
+        .ok_or(Fault::of("ERR increment would produce NaN or Infinity"))?;
     Ok(sum.to_string())
 }
 
@@ -185,7 +206,11 @@ mod tests {
             ("0", "1e-30", "0"),
         ];
         for (first, second, expected) in cases {
-            assert_eq!(sum(first.as_bytes(), second.as_bytes()).unwrap(), expected, "{first} + {second}");
+            assert_eq!(
+                sum(first.as_bytes(), second.as_bytes()).unwrap(),
+                expected,
+                "{first} + {second}"
+            );
         }
     }
 

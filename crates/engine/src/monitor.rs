@@ -23,7 +23,12 @@ pub(crate) fn feed(core: &mut Core, client: &Client, origin: Origin<'_>, args: A
         line.push(' ');
         quote(argument, &mut line);
     }
-    let seats: Vec<_> = core.clients.others().filter(|other| other.is_monitor).map(|other| other.seat).collect();
+    let seats: Vec<_> = core
+        .clients
+        .others()
+        .filter(|other| other.is_monitor)
+        .map(|other| other.seat)
+        .collect();
     for seat in seats {
         core.deliver(seat, Message::Push(Reply::Simple(line.clone().into())));
     }

@@ -40,7 +40,25 @@ pub(crate) fn parse_float(text: &[u8]) -> Option<f64> {
     if number.is_nan() || (number.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit())) {
         return None;
     }
+    // So is what is not zero but too small for anything else.
+    if number == 0.0 && !is_written_as_zero(text) {
+        return None;
+    }
     Some(number)
+}
+
+fn is_written_as_zero(text: &str) -> bool {
+    let digits = text.trim_start_matches(['+', '-']);
+    let (digits, exponent) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(digits) => (digits, ['p', 'P']),
+        None => (digits, ['e', 'E']),
+    };
+    digits
+        .split(exponent)
+        .next()
+        .unwrap_or_default()
+        .bytes()
+        .all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 /// `0x1f.8p3`, which strtod takes too.
@@ -152,8 +170,18 @@ mod tests {
             assert_eq!(parse_int(number.to_string().as_bytes()), Some(number));
         }
         for text in [
-            "", "-", "-0", "+1", "01", " 1", "1 ", "1.0", "9223372036854775808", "-9223372036854775809",
-            "99999999999999999999", "12a",
+            "",
+            "-",
+            "-0",
+            "+1",
+            "01",
+            " 1",
+            "1 ",
+            "1.0",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "99999999999999999999",
+            "12a",
         ] {
             assert_eq!(parse_int(text.as_bytes()), None, "{text:?}");
         }
@@ -165,7 +193,9 @@ mod tests {
         assert_eq!(parse_float(b"-0x1.8p1"), Some(-3.0));
         assert_eq!(parse_float(b"1e3"), Some(1000.0));
         assert_eq!(parse_float(b"-inf"), Some(f64::NEG_INFINITY));
-        for text in ["", " 1", "1 ", "nan", "1e400", "abc", "0x"] {
+        assert_eq!(parse_float(b"-0e5"), Some(0.0));
+        assert_eq!(parse_float(b"5e-324"), Some(5e-324));
+        for text in ["", " 1", "1 ", "nan", "1e400", "1e-400", "0x1p-2000", "abc", "0x"] {
             assert_eq!(parse_float(text.as_bytes()), None, "{text:?}");
         }
     }

@@ -39,6 +39,8 @@ pub enum Reply {
     Verbatim(String),
     /// A message that answers no command: an array in RESP2.
     Push(Vec<Reply>),
+    /// Several replies to one command, one after the other (SUBSCRIBE of several channels).
+    Several(Vec<Reply>),
 }
 
 /// Why a command was refused: the whole text, beginning with its code (`ERR syntax error`).

@@ -6,7 +6,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
@@ -71,6 +70,13 @@ impl Session {
         self.seat.id
     }
 
+    /// The number of the selected database.
+    pub(crate) fn db(&self) -> i64 {
+        let core = self.shared.lock();
+        let db = core.clients.get(self.seat).map_or(0, |client| client.db);
+        i64::try_from(db).unwrap_or(i64::MAX)
+    }
+
     /// Runs one command (its name first).
     pub(crate) fn run(&self, arguments: &[&[u8]]) -> Served {
         match self.shared.enter() {
@@ -91,7 +97,7 @@ impl Session {
             && is(name, "script")
             && is(verb, "kill")
         {
-            self.shared.script().is_killed.store(true, Ordering::Release);
+            self.shared.running().kill();
             return Reply::OK;
         }
         Reply::Error(Fault::of(
@@ -114,7 +120,10 @@ impl Batch<'_> {
             Outcome::Reply(reply) => Served::Reply(reply),
             Outcome::Silent => Served::Silent,
             Outcome::Waiting(id, receiver) => {
-                self.session.shared.housekeeper.hurry(self.core.blocked.next_deadline());
+                self.session
+                    .shared
+                    .housekeeper
+                    .hurry(self.core.blocked.next_deadline());
                 Served::Waiting(Waiting {
                     shared: Arc::clone(&self.session.shared),
                     id,
@@ -138,6 +147,11 @@ impl Batch<'_> {
     /// Whether the client has shown the password (or needs none).
     pub(crate) fn is_authenticated(&self) -> bool {
         self.client().is_some_and(|client| client.is_authenticated)
+    }
+
+    /// Whether the client listens to channels.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.client().is_some_and(Client::is_subscribed)
     }
 
     fn client(&self) -> Option<&Client> {

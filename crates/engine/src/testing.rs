@@ -26,7 +26,11 @@ impl Session {
         let (clock, hands) = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
         let engine = options.clock(clock).seed(7).start();
         let session = engine.session(arrival());
-        Self { engine, hands, session }
+        Self {
+            engine,
+            hands,
+            session,
+        }
     }
 
     /// Another client of the same engine.

@@ -1,35 +1,423 @@
-//! Client-side caching: who is told when a key changes.
+//! Client-side caching: clients are told when what they have read changes.
+//!
+//! In the default mode the engine remembers, for each key a tracking client has read, who read it, and tells each
+//! reader once. In the broadcasting mode it remembers nothing and tells of every changed key with a prefix. What is
+//! to be told is gathered during a unit of work and sent when it ends.
+//! Next: `commands/clients.rs` (CLIENT TRACKING).
 
-use crate::arguments::Args;
-use crate::client::{Client, Seat};
-use crate::commands::Command;
+use std::collections::HashMap;
+
+use crate::arguments::{Args, is};
+use crate::client::{Client, Message, Protocol, Seat};
+use crate::commands::{Command, keys_of};
+use crate::context::Ctx;
 use crate::core::Core;
+use crate::number;
+use crate::reply::{Answer, Fault, Reply};
+
+/// The channel on which RESP2 clients are told.
+const CHANNEL: &[u8] = b"__redis__:invalidate";
+
+/// Keys remembered at most; beyond, readers of some key are told that it has changed.
+const MOST_KEYS: usize = 1_000_000;
 
 /// How a client tracks.
-#[derive(Debug, Default)]
-pub(crate) struct Mode {}
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mode {
+    /// The client that is told instead.
+    redirect: Option<u64>,
+    is_broadcast: bool,
+    prefixes: Vec<Box<[u8]>>,
+    opt_in: bool,
+    opt_out: bool,
+    no_loop: bool,
+    /// What CLIENT CACHING said of the next command.
+    caching: Option<bool>,
+    has_broken_redirect: bool,
+}
 
 /// What is tracked.
 #[derive(Debug, Default)]
-pub(crate) struct Tracking {}
+pub(crate) struct Tracking {
+    clients: usize,
+    readers: HashMap<Box<[u8]>, Vec<Seat>>,
+    /// Broadcasting clients by prefix; the empty prefix is every key.
+    broadcasts: Vec<(Box<[u8]>, Vec<Seat>)>,
+    /// Keys changed in this unit, and by whom.
+    changed: Vec<(Box<[u8]>, Option<Seat>)>,
+    was_flushed: bool,
+}
 
 impl Tracking {
-    /// A key has changed, by the command of this client (none: it expired).
-    pub(crate) fn changed(&mut self, _key: &[u8], _by: Option<Seat>) {}
-
     pub(crate) fn is_on(&self) -> bool {
-        false
+        self.clients > 0
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        self.clients
+    }
+
+    /// How many keys readers are remembered of.
+    pub(crate) fn keys(&self) -> usize {
+        self.readers.len()
+    }
+
+    /// A key has changed, by the command of this client (none: it expired).
+    pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>) {
+        if self.is_on() && self.changed.last().is_none_or(|(last, _)| **last != *key) {
+            self.changed.push((key.into(), by));
+        }
+    }
+
+    /// Whole databases were emptied.
+    pub(crate) fn flushed(&mut self) {
+        self.was_flushed = self.is_on();
     }
 
     /// A client has read keys.
-    pub(crate) fn read(&mut self, _client: &Client, _command: &Command, _args: Args<'_>) {}
+    pub(crate) fn read(&mut self, client: &Client, command: &Command, args: Args<'_>) {
+        let Some(mode) = client.tracking.as_deref().filter(|mode| !mode.is_broadcast) else {
+            return;
+        };
+        if (mode.opt_in && mode.caching != Some(true)) || (mode.opt_out && mode.caching == Some(false)) {
+            return;
+        }
+        for key in keys_of(command, args) {
+            let readers = self.readers.entry(key.into()).or_default();
+            if !readers.contains(&client.seat) {
+                readers.push(client.seat);
+            }
+        }
+        if self.readers.len() > MOST_KEYS
+            && let Some(key) = self.readers.keys().next().cloned()
+        {
+            self.changed.push((key, None));
+        }
+    }
 
-    /// A client has left.
-    pub(crate) fn forget(&mut self, _client: &Client) {}
+    /// A client has left or tracks no more.
+    pub(crate) fn forget(&mut self, client: &Client) {
+        let Some(mode) = &client.tracking else {
+            return;
+        };
+        self.clients -= 1;
+        if mode.is_broadcast {
+            for (_, seats) in &mut self.broadcasts {
+                seats.retain(|seat| *seat != client.seat);
+            }
+            self.broadcasts.retain(|(_, seats)| !seats.is_empty());
+        }
+        // Its seat in the readers of keys is passed over when they change.
+        if self.clients == 0 {
+            self.readers.clear();
+        }
+    }
 
-    /// Whole databases were emptied.
-    pub(crate) fn flushed(&mut self) {}
+    fn begin(&mut self, seat: Seat, mode: &Mode) {
+        self.clients += 1;
+        if !mode.is_broadcast {
+            return;
+        }
+        for prefix in &mode.prefixes {
+            match self.broadcasts.iter_mut().find(|(known, _)| known == prefix) {
+                Some((_, seats)) => seats.push(seat),
+                None => self.broadcasts.push((prefix.clone(), vec![seat])),
+            }
+        }
+    }
 }
 
 /// Sends what trackers are to be told.
-pub(crate) fn flush(_core: &mut Core) {}
+pub(crate) fn flush(core: &mut Core) {
+    if std::mem::take(&mut core.tracking.was_flushed) {
+        core.tracking.readers.clear();
+        core.tracking.changed.clear();
+        let trackers: Vec<Seat> = core
+            .clients
+            .others()
+            .filter(|client| client.tracking.is_some())
+            .map(|client| client.seat)
+            .collect();
+        for seat in trackers {
+            tell(core, seat, Reply::Nil);
+        }
+    }
+    if core.tracking.changed.is_empty() {
+        return;
+    }
+    let changed = std::mem::take(&mut core.tracking.changed);
+    for (key, by) in &changed {
+        for seat in core.tracking.readers.remove(key).unwrap_or_default() {
+            let mode = core
+                .clients
+                .get(seat)
+                .and_then(|client| client.tracking.as_deref());
+            let Some(mode) = mode.filter(|mode| !mode.is_broadcast) else {
+                continue;
+            };
+            if !(mode.no_loop && *by == Some(seat)) {
+                tell(core, seat, Reply::bulks([key]));
+            }
+        }
+    }
+    broadcast(core, &changed);
+}
+
+fn broadcast(core: &mut Core, changed: &[(Box<[u8]>, Option<Seat>)]) {
+    let mut messages = Vec::new();
+    for (prefix, seats) in &core.tracking.broadcasts {
+        for seat in seats {
+            let mode = core
+                .clients
+                .get(*seat)
+                .and_then(|client| client.tracking.as_deref());
+            let no_loop = mode.is_some_and(|mode| mode.no_loop);
+            let mut keys: Vec<&[u8]> = Vec::new();
+            for (key, by) in changed {
+                let is_own = no_loop && *by == Some(*seat);
+                if key.starts_with(prefix) && !is_own && !keys.contains(&&**key) {
+                    keys.push(key);
+                }
+            }
+            if !keys.is_empty() {
+                messages.push((*seat, Reply::bulks(keys)));
+            }
+        }
+    }
+    for (seat, keys) in messages {
+        tell(core, seat, keys);
+    }
+}
+
+/// Tells a tracker, or the client it has named in its place, that keys have changed (Nil: all of them).
+fn tell(core: &mut Core, seat: Seat, keys: Reply) {
+    let Some(client) = core.clients.get(seat) else {
+        return;
+    };
+    let redirect = client.tracking.as_deref().and_then(|mode| mode.redirect);
+    let target = match redirect {
+        None => Some(client),
+        Some(id) => core.clients.others().find(|other| other.seat.id == id),
+    };
+    let Some(target) = target else {
+        redirect_is_broken(core, seat);
+        return;
+    };
+    let message = if target.protocol == Protocol::Resp3 {
+        Reply::Push(vec![Reply::bulk("invalidate"), keys])
+    } else if redirect.is_some() && target.channels.contains(CHANNEL) {
+        Reply::Push(vec![Reply::bulk("message"), Reply::bulk(CHANNEL), keys])
+    } else {
+        // A RESP2 client that does not listen cannot be told.
+        return;
+    };
+    let target = target.seat;
+    core.deliver(target, Message::Push(message));
+}
+
+fn redirect_is_broken(core: &mut Core, seat: Seat) {
+    let Some(client) = core.clients.get_mut(seat) else {
+        return;
+    };
+    let is_resp3 = client.protocol == Protocol::Resp3;
+    let Some(mode) = &mut client.tracking else {
+        return;
+    };
+    mode.has_broken_redirect = true;
+    if is_resp3 && let Some(id) = mode.redirect {
+        let id = Reply::Int(i64::try_from(id).unwrap_or(i64::MAX));
+        let message = Reply::Push(vec![Reply::bulk("tracking-redir-broken"), id]);
+        core.deliver(seat, Message::Push(message));
+    }
+}
+
+/// CLIENT CACHING counts for one command only.
+pub(crate) fn end_caching(client: &mut Client) {
+    if let Some(mode) = &mut client.tracking {
+        mode.caching = None;
+    }
+}
+
+/// CLIENT TRACKING.
+pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    if args.len() < 3 {
+        return Err(Fault::arity("client|tracking"));
+    }
+    let mode = read_mode(ctx, args)?;
+    if is(args.at(2), "off") {
+        ctx.core.tracking.forget(ctx.client);
+        ctx.client.tracking = None;
+        return Ok(Reply::OK);
+    }
+    if !is(args.at(2), "on") {
+        return Err(Fault::SYNTAX);
+    }
+    check_mode(ctx.client.tracking.as_deref(), &mode)?;
+    let mut mode = mode;
+    if mode.is_broadcast {
+        if let Some(old) = ctx.client.tracking.as_deref() {
+            mode.prefixes.splice(0..0, old.prefixes.iter().cloned());
+        }
+        check_overlap(&mode.prefixes)?;
+        mode.prefixes.dedup();
+        if mode.prefixes.is_empty() {
+            mode.prefixes.push(Box::default());
+        }
+    }
+    ctx.core.tracking.forget(ctx.client);
+    ctx.core.tracking.begin(ctx.client.seat, &mode);
+    ctx.client.tracking = Some(Box::new(mode));
+    Ok(Reply::OK)
+}
+
+fn read_mode(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Mode, Fault> {
+    let mut mode = Mode::default();
+    let mut options = args.options(3);
+    while !options.is_empty() {
+        if let Some(id) = options.take_with_value("REDIRECT") {
+            if mode.redirect.is_some() {
+                return Err(Fault::of(
+                    "ERR A client can only redirect to a single other client",
+                ));
+            }
+            let id = number::parse_int(id).ok_or(Fault::of("ERR Invalid client ID"))?;
+            mode.redirect = Some(known_client(ctx, id)?);
+        } else if options.take("BCAST") {
+            mode.is_broadcast = true;
+        } else if options.take("OPTIN") {
+            mode.opt_in = true;
+        } else if options.take("OPTOUT") {
+            mode.opt_out = true;
+        } else if options.take("NOLOOP") {
+            mode.no_loop = true;
+        } else if let Some(prefix) = options.take_with_value("PREFIX") {
+            mode.prefixes.push(prefix.into());
+        } else {
+            return Err(Fault::SYNTAX);
+        }
+    }
+    Ok(mode)
+}
+
+fn known_client(ctx: &Ctx<'_>, id: i64) -> Result<u64, Fault> {
+    let wanted = u64::try_from(id).unwrap_or(0);
+    let is_known =
+        ctx.client.seat.id == wanted || ctx.core.clients.others().any(|other| other.seat.id == wanted);
+    if is_known {
+        return Ok(wanted);
+    }
+    Err(Fault::of("ERR The client ID you want redirect to does not exist"))
+}
+
+fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
+    if !mode.is_broadcast && !mode.prefixes.is_empty() {
+        return Err(Fault::of("ERR PREFIX option requires BCAST mode to be enabled"));
+    }
+    if old.is_some_and(|old| old.is_broadcast != mode.is_broadcast) {
+        return Err(Fault::of(
+            "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
+        ));
+    }
+    if mode.is_broadcast && (mode.opt_in || mode.opt_out) {
+        return Err(Fault::of("ERR OPTIN and OPTOUT are not compatible with BCAST"));
+    }
+    if mode.opt_in && mode.opt_out {
+        return Err(Fault::of("ERR You can't use both OPTIN and OPTOUT"));
+    }
+    let is_switched = |old: &Mode| (mode.opt_in && old.opt_out) || (mode.opt_out && old.opt_in);
+    if old.is_some_and(is_switched) {
+        return Err(Fault::of(
+            "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses prefixes of which one begins another: a key would be told twice.
+fn check_overlap(prefixes: &[Box<[u8]>]) -> Result<(), Fault> {
+    for (index, first) in prefixes.iter().enumerate() {
+        for second in prefixes.iter().skip(index + 1) {
+            if first != second && (first.starts_with(second) || second.starts_with(first)) {
+                let (first, second) = (String::from_utf8_lossy(second), String::from_utf8_lossy(first));
+                return Err(Fault::err(format!(
+                    "Prefix '{first}' overlaps with an existing prefix '{second}'. Prefixes for a single client must not overlap."
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// CLIENT CACHING.
+pub(crate) fn client_caching(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    if args.len() != 3 {
+        return Err(Fault::arity("client|caching"));
+    }
+    let Some(mode) = ctx.client.tracking.as_deref_mut() else {
+        return Err(Fault::of(
+            "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+        ));
+    };
+    let word = args.at(2);
+    if is(word, "yes") {
+        if !mode.opt_in {
+            return Err(Fault::of(
+                "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.",
+            ));
+        }
+        mode.caching = Some(true);
+    } else if is(word, "no") {
+        if !mode.opt_out {
+            return Err(Fault::of(
+                "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.",
+            ));
+        }
+        mode.caching = Some(false);
+    } else {
+        return Err(Fault::SYNTAX);
+    }
+    Ok(Reply::OK)
+}
+
+/// CLIENT GETREDIR: -1 without tracking, 0 without a redirection.
+pub(crate) fn redirection(client: &Client) -> Reply {
+    Reply::Int(redirection_id(client))
+}
+
+pub(crate) fn redirection_id(client: &Client) -> i64 {
+    client.tracking.as_deref().map_or(-1, |mode| {
+        mode.redirect
+            .map_or(0, |id| i64::try_from(id).unwrap_or(i64::MAX))
+    })
+}
+
+/// CLIENT TRACKINGINFO.
+pub(crate) fn info(ctx: &Ctx<'_>) -> Reply {
+    let mut flags = Vec::new();
+    let mode = ctx.client.tracking.as_deref();
+    flags.push(if mode.is_some() { "on" } else { "off" });
+    if let Some(mode) = mode {
+        let named = [
+            ("bcast", mode.is_broadcast),
+            ("optin", mode.opt_in),
+            ("caching-yes", mode.opt_in && mode.caching == Some(true)),
+            ("optout", mode.opt_out),
+            ("caching-no", mode.opt_out && mode.caching == Some(false)),
+            ("noloop", mode.no_loop),
+            ("broken_redirect", mode.has_broken_redirect),
+        ];
+        flags.extend(
+            named
+                .into_iter()
+                .filter(|(_, is_set)| *is_set)
+                .map(|(name, _)| name),
+        );
+    }
+    let prefixes = mode.map(|mode| mode.prefixes.as_slice()).unwrap_or_default();
+    let facts = [
+        ("flags", Reply::Set(flags.into_iter().map(Reply::bulk).collect())),
+        ("redirect", redirection(ctx.client)),
+        ("prefixes", Reply::bulks(prefixes)),
+    ];
+    Reply::Map(facts.map(|(name, fact)| (Reply::bulk(name), fact)).into())
+}

@@ -31,10 +31,9 @@ pub use job::{
     Backoff, FieldProblem, Job, JobId, JobOptions, JobRecord, JobState, NewJob, Retention, UnknownState,
 };
 pub use oxherd::Oxherd;
+pub use oxherd_engine as engine;
 pub use queue::{Add, Added, Counts, JobPage, JobView, Queue, QueueEvent, QueueEvents, QueueName};
-#[cfg(feature = "testing")]
-pub use store::InProcess;
-pub use store::{Health, ServerVersion, Store, StoreUrl};
+pub use store::{Health, ServerVersion, Store, StoreMemory, StoreUrl};
 pub use worker::{
     JobContext, Outcome, Stop, StopReport, Worker, WorkerBuilder, WorkerEvent, WorkerEvents, WorkerHealth,
     WorkerStopper,

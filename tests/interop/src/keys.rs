@@ -9,7 +9,7 @@ mod normal;
 
 use serde_json::{Map, Value, json};
 
-pub use difference::differences;
+pub use difference::{differences, differences_between};
 
 use crate::peer::Peer;
 

@@ -268,7 +268,7 @@ async fn keep_last_words(stderr: BufReader<tokio::process::ChildStderr>, shared:
 }
 
 /// Whether the packages that `peer.mjs` imports are there.
-fn require_packages(directory: &Path) -> Result<(), String> {
+pub(crate) fn require_packages(directory: &Path) -> Result<(), String> {
     let package: PathBuf = directory.join("node_modules").join("bullmq").join("package.json");
     if package.is_file() {
         return Ok(());

@@ -28,6 +28,12 @@ pub(crate) struct Serve {
     /// Address to listen on (OXHERD_LISTEN) [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Address on which a store in this process listens for Redis clients (OXHERD_RESP); the token is their password
+    #[arg(long, value_name = "ADDRESS")]
+    resp: Option<String>,
+    /// Most that a store in this process may hold, as in 512MiB (OXHERD_MAX_MEMORY) [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<String>,
     /// Who may use the server from elsewhere; others see command lines, so better OXHERD_TOKEN
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
@@ -56,6 +62,8 @@ pub(crate) struct Serve {
 struct Listening {
     address: String,
     url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resp: Option<String>,
 }
 
 impl Serve {
@@ -67,14 +75,19 @@ impl Serve {
         }
         start_log(&config)?;
         let mut has_started = false;
-        let started = |address: std::net::SocketAddr| {
+        let started = |running: &serve::Running| {
             has_started = true;
+            let address = running.address();
             let listening = Listening {
                 address: address.to_string(),
                 url: format!("http://{address}"),
+                resp: running.resp_address().map(|address| format!("redis://{address}")),
             };
+            let resp = listening.resp.as_ref();
+            let resp = resp.map(|url| format!(", for Redis clients on {url}"));
+            let text = format!("Oxherd listens on {}{}", listening.url, resp.unwrap_or_default());
             // A server goes on when nobody reads where it is.
-            let _ = output.changed(&listening, &format!("Oxherd listens on {}", listening.url));
+            let _ = output.changed(&listening, &text);
         };
         match serve::run(config, started).await.map_err(of_start)? {
             None if has_started => Err(Failure::failed(
@@ -87,6 +100,8 @@ impl Serve {
     fn flags(self, global: &Global) -> Flags {
         Flags {
             listen: self.listen,
+            resp: self.resp,
+            max_memory: self.max_memory,
             token: self.token,
             log: self.log,
             log_format: self.log_format,

@@ -1,1 +1,180 @@
-//! To be written.
+//! The connection itself: who one is, which database and protocol one speaks.
+//!
+//! CLIENT is in `clients.rs`.
+
+use super::{Command, flag};
+use crate::arguments::{Args, is};
+use crate::client::{Protocol, ReplyMode};
+use crate::context::Ctx;
+use crate::number;
+use crate::reply::{Answer, Fault, Reply};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::other("ping", -1, ping).fast(),
+    Command::other("echo", 2, echo).fast(),
+    Command::other("select", 2, select).fast(),
+    Command::other("auth", -2, auth)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT),
+    Command::other("hello", -1, hello)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT),
+    Command::other("quit", -1, quit)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT | flag::NOT_QUEUED),
+    Command::other("reset", 1, reset)
+        .fast()
+        .with(flag::NO_AUTH | flag::NO_SCRIPT | flag::NOT_QUEUED),
+];
+
+/// The version of Redis whose behaviour this is.
+pub(crate) const REDIS_VERSION: &str = "7.0.15";
+
+fn ping(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    if args.len() > 2 {
+        return Err(Fault::arity("ping"));
+    }
+    let text = args.at(1);
+    if ctx.client.is_subscribed() && !ctx.is_resp3() {
+        return Ok(Reply::Array(vec![Reply::bulk("pong"), Reply::bulk(text)]));
+    }
+    if args.len() == 1 {
+        return Ok(Reply::status("PONG"));
+    }
+    Ok(Reply::bulk(text))
+}
+
+fn echo(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    Ok(Reply::bulk(args.at(1)))
+}
+
+fn select(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    ctx.client.db = super::keys::database_number(ctx, args.at(1)).map_err(|fault| match args.int(1) {
+        Ok(_) => fault,
+        Err(_) => Fault::of("ERR invalid DB index"),
+    })?;
+    Ok(Reply::OK)
+}
+
+fn auth(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    match args.all() {
+        [_, password] => {
+            if ctx.core.config.password.is_empty() {
+                return Err(Fault::of(
+                    "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+                ));
+            }
+            log_in(ctx, b"default", password)
+        }
+        [_, user, password] => log_in(ctx, user, password),
+        _ => Err(Fault::SYNTAX),
+    }
+}
+
+fn log_in(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> Answer {
+    let wanted = &ctx.core.config.password;
+    // Without a password everybody is the default user, whatever they say.
+    if user == b"default" && (wanted.is_empty() || is_same_secret(wanted, password)) {
+        ctx.client.is_authenticated = true;
+        return Ok(Reply::OK);
+    }
+    Err(Fault::of(
+        "WRONGPASS invalid username-password pair or user is disabled.",
+    ))
+}
+
+/// Compares without telling by its duration how much of a guess was right.
+fn is_same_secret(wanted: &[u8], given: &[u8]) -> bool {
+    let differences = wanted
+        .iter()
+        .zip(given)
+        .fold(0, |sum, (left, right)| sum | (left ^ right));
+    (wanted.len() == given.len()) & (std::hint::black_box(differences) == 0)
+}
+
+fn hello(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    let mut options = args.options(1);
+    let mut protocol = None;
+    if let Some(version) = options.peek() {
+        let version = number::parse_int(version).ok_or(Fault::of(
+            "ERR Protocol version is not an integer or out of range",
+        ))?;
+        protocol = Some(match version {
+            2 => Protocol::Resp2,
+            3 => Protocol::Resp3,
+            _ => return Err(Fault::of("NOPROTO unsupported protocol version")),
+        });
+        options.next()?;
+    }
+    let (mut credentials, mut name) = (None, None);
+    while let Some(word) = options.peek() {
+        let rest = options.rest();
+        match rest {
+            [_, user, password, ..] if is(word, "AUTH") => {
+                credentials = Some((*user, *password));
+                options = Args::new(rest).options(3);
+            }
+            [_, wanted, ..] if is(word, "SETNAME") => {
+                super::clients::check_name(wanted)?;
+                name = Some(wanted.to_vec());
+                options = Args::new(rest).options(2);
+            }
+            _ => {
+                let word = String::from_utf8_lossy(word);
+                return Err(Fault::err(format!("Syntax error in HELLO option '{word}'")));
+            }
+        }
+    }
+    if let Some((user, password)) = credentials {
+        log_in(ctx, user, password)?;
+    }
+    if !ctx.client.is_authenticated {
+        return Err(Fault::of(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = name {
+        ctx.client.name = name;
+    }
+    if let Some(protocol) = protocol {
+        ctx.client.protocol = protocol;
+    }
+    let id = i64::try_from(ctx.client.seat.id).unwrap_or(i64::MAX);
+    let facts = [
+        ("server", Reply::bulk("redis")),
+        ("version", Reply::bulk(REDIS_VERSION)),
+        ("proto", Reply::Int(if ctx.is_resp3() { 3 } else { 2 })),
+        ("id", Reply::Int(id)),
+        ("mode", Reply::bulk("standalone")),
+        ("role", Reply::bulk("master")),
+        ("modules", Reply::Array(Vec::new())),
+    ];
+    Ok(Reply::Map(
+        facts.map(|(name, fact)| (Reply::bulk(name), fact)).into(),
+    ))
+}
+
+fn quit(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
+    ctx.client.should_close = true;
+    Ok(Reply::OK)
+}
+
+fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
+    ctx.client.transaction = None;
+    ctx.core.unwatch(ctx.client);
+    ctx.core.pubsub.forget(ctx.client);
+    ctx.client.channels.clear();
+    ctx.client.patterns.clear();
+    ctx.core.tracking.forget(ctx.client);
+    ctx.client.tracking = None;
+    if std::mem::take(&mut ctx.client.is_monitor) {
+        ctx.core.monitors -= 1;
+    }
+    ctx.client.db = 0;
+    ctx.client.name = Vec::new();
+    ctx.client.protocol = Protocol::Resp2;
+    ctx.client.reply_mode = ReplyMode::On;
+    ctx.client.no_evict = false;
+    ctx.client.is_authenticated = ctx.core.config.password.is_empty();
+    Ok(Reply::status("RESET"))
+}

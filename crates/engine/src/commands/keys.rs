@@ -34,11 +34,15 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    Ok(Reply::count(args.tail(1).iter().filter(|key| ctx.remove(key)).count()))
+    Ok(Reply::count(
+        args.tail(1).iter().filter(|key| ctx.remove(key)).count(),
+    ))
 }
 
 fn exists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    Ok(Reply::count(args.tail(1).iter().filter(|key| ctx.entry(key).is_some()).count()))
+    Ok(Reply::count(
+        args.tail(1).iter().filter(|key| ctx.entry(key).is_some()).count(),
+    ))
 }
 
 fn touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -46,7 +50,9 @@ fn touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn type_of(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let name = ctx.peek(args.at(1)).map_or("none", |entry| entry.value.type_name());
+    let name = ctx
+        .peek(args.at(1))
+        .map_or("none", |entry| entry.value.type_name());
     Ok(Reply::status(name))
 }
 
@@ -147,7 +153,9 @@ fn persist(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn ttl(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let now = ctx.now();
-    Ok(lifetime(ctx, args.at(1), |at| (at.saturating_sub(now) + 500) / 1000))
+    Ok(lifetime(ctx, args.at(1), |at| {
+        (at.saturating_sub(now) + 500) / 1000
+    }))
 }
 
 fn pttl(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -235,7 +243,8 @@ fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn move_to(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let key = args.at(1);
-    let db = database_number(ctx, args.at(2)).map_err(|_| Fault::of("ERR value is not an integer or out of range"));
+    let db = database_number(ctx, args.at(2))
+        .map_err(|_| Fault::of("ERR value is not an integer or out of range"));
     let db = match args.int(2) {
         Ok(_) => database_number(ctx, args.at(2))?,
         Err(_) => db?,
@@ -298,9 +307,11 @@ fn object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let show: fn(&Entry, u64) -> Answer = match verb {
         verb if is(verb, "encoding") => |entry, _| Ok(Reply::bulk(entry.value.encoding())),
         verb if is(verb, "refcount") => |_, _| Ok(Reply::Int(1)),
-        verb if is(verb, "idletime") => {
-            |entry, now| Ok(Reply::Int(i64::try_from(now / 1000).unwrap_or(0) - i64::from(entry.accessed)))
-        }
+        verb if is(verb, "idletime") => |entry, now| {
+            Ok(Reply::Int(
+                i64::try_from(now / 1000).unwrap_or(0) - i64::from(entry.accessed),
+            ))
+        },
         verb if is(verb, "freq") => |_, _| {
             Err(Fault::of(
                 "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",

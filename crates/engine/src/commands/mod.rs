@@ -6,10 +6,15 @@
 
 mod bits;
 mod clients;
+mod command_info;
+mod configuration;
 mod connection;
+mod cursor;
 mod hashes;
 mod hyperloglog;
+mod info;
 mod keys;
+mod lcs;
 mod lists;
 mod pubsub;
 mod scan;
@@ -21,6 +26,8 @@ mod sorted_sets;
 mod streams;
 mod strings;
 mod transactions;
+
+pub(crate) use command_info::keys_of;
 
 use std::sync::LazyLock;
 
@@ -50,9 +57,16 @@ pub(crate) struct Command {
 pub(crate) enum Keys {
     None,
     /// From the first to the last position (negative: counted from the end), every so many.
-    Range { first: i8, last: i8, step: i8 },
+    Range {
+        first: i8,
+        last: i8,
+        step: i8,
+    },
     /// The argument at this position says how many keys follow it; `also` are keys before it (0 for none).
-    Counted { at: usize, also: usize },
+    Counted {
+        at: usize,
+        also: usize,
+    },
     /// After the word STREAMS, the first half of the rest.
     Streams,
     /// The first argument, and what STORE names.
@@ -151,14 +165,37 @@ impl Command {
     /// Whether it may be called with so many arguments, its name included.
     pub(crate) fn takes(&self, count: usize) -> bool {
         let wanted = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 { count >= wanted } else { count == wanted }
+        if self.arity < 0 {
+            count >= wanted
+        } else {
+            count == wanted
+        }
     }
 }
 
 /// The commands of all families.
 static TABLE: &[&[Command]] = &[
-    strings::COMMANDS,
+    bits::COMMANDS,
+    clients::COMMANDS,
+    command_info::COMMANDS,
+    configuration::COMMANDS,
+    connection::COMMANDS,
+    hashes::COMMANDS,
+    hyperloglog::COMMANDS,
+    info::COMMANDS,
     keys::COMMANDS,
+    lcs::COMMANDS,
+    lists::COMMANDS,
+    pubsub::COMMANDS,
+    scan::COMMANDS,
+    scripting::COMMANDS,
+    server::COMMANDS,
+    sets::COMMANDS,
+    sort::COMMANDS,
+    sorted_sets::COMMANDS,
+    streams::COMMANDS,
+    strings::COMMANDS,
+    transactions::COMMANDS,
 ];
 
 type Names = HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>;

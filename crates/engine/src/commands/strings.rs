@@ -106,8 +106,14 @@ impl<'a> Deadline<'a> {
 
 /// A positive number of some unit as an absolute expiry.
 fn expiry(number: i64, scale: i64, is_relative: bool, now: u64) -> Option<u64> {
-    let millis = u64::try_from(number.checked_mul(scale)?).ok().filter(|millis| *millis > 0)?;
-    let at = if is_relative { millis.checked_add(now)? } else { millis };
+    let millis = u64::try_from(number.checked_mul(scale)?)
+        .ok()
+        .filter(|millis| *millis > 0)?;
+    let at = if is_relative {
+        millis.checked_add(now)?
+    } else {
+        millis
+    };
     (at <= i64::MAX.unsigned_abs()).then_some(at)
 }
 
@@ -180,7 +186,11 @@ fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let key = args.at(1);
     let mut options = args.options(2);
     let persists = options.take("PERSIST");
-    let deadline = if persists { None } else { Deadline::read(&mut options) };
+    let deadline = if persists {
+        None
+    } else {
+        Deadline::read(&mut options)
+    };
     if !options.is_empty() {
         return Err(Fault::SYNTAX);
     }
@@ -263,8 +273,14 @@ fn getrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Ok(Reply::bulk(""));
     }
     let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
-    let stop = if stop < 0 { stop.saturating_add(length).max(0) } else { stop };
-    Ok(Reply::bulk(value.get(span(start, stop, value.len())).unwrap_or_default()))
+    let stop = if stop < 0 {
+        stop.saturating_add(length).max(0)
+    } else {
+        stop
+    };
+    Ok(Reply::bulk(
+        value.get(span(start, stop, value.len())).unwrap_or_default(),
+    ))
 }
 
 fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -304,7 +320,10 @@ fn incrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn decrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let step = args.int(2)?.checked_neg().ok_or(Fault::of("ERR decrement would overflow"))?;
+    let step = args
+        .int(2)?
+        .checked_neg()
+        .ok_or(Fault::of("ERR decrement would overflow"))?;
     add(ctx, args.at(1), step)
 }
 

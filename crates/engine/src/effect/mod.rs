@@ -1,60 +1,274 @@
 //! What a unit of work has changed, as one atomic batch of final states.
 //!
-//! A command, a script or a transaction leaves one batch: for each key that changed, its state afterwards. Effects say
-//! what is, not what was done, so applying a batch twice is harmless. Nothing is gathered unless somebody takes the
-//! batches.
+//! A command, a script or a transaction leaves one batch: which keys are where and until when, and for each value that
+//! changed the state of its parts afterwards. Effects say what is, not what was done, so applying a batch twice is
+//! harmless. Values are known by a number that is never used again and that a key keeps when it is renamed; databases
+//! by a number that SWAPDB does not change. Nothing is gathered unless somebody takes the batches.
+//! Next: `gather.rs` (from dirt to effects), `replica.rs` (a copy kept by effects alone, which proves them).
+
+mod gather;
+#[cfg(test)]
+mod replica;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use gather::commit;
 
 use std::collections::HashSet;
+use std::fmt;
 
-use crate::keyspace::Database;
+/// One final state. Everything about one value stands together, its [`Effect::Value`] first if it is new.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect<'a> {
+    /// The databases clients select by 0, 1, 2 … are these.
+    Databases {
+        /// The databases' numbers, by the index clients use.
+        order: Vec<u64>,
+    },
+    /// Every value of a database with a smaller number than this is gone.
+    Flushed {
+        /// The database.
+        database: u64,
+        /// The number of the next value.
+        below: u64,
+    },
+    /// A value is gone, and its key.
+    Gone {
+        /// The value.
+        id: u64,
+    },
+    /// A value stands under this name. Whatever stood there before has its own [`Effect::Gone`].
+    Key {
+        /// The value.
+        id: u64,
+        /// The database.
+        database: u64,
+        /// The key.
+        name: &'a [u8],
+        /// When it expires, in milliseconds since 1970.
+        expires: Option<u64>,
+    },
+    /// A value is new: whatever was known of it is void. Of a collection it is empty and its parts follow.
+    Value {
+        /// The value.
+        id: u64,
+        /// What it is.
+        kind: ValueKind<'a>,
+    },
+    /// A field of a hash.
+    Field {
+        /// The hash.
+        id: u64,
+        /// The field.
+        field: &'a [u8],
+        /// Its value; `None` when it is gone.
+        value: Option<&'a [u8]>,
+    },
+    /// A member of a set.
+    Member {
+        /// The set.
+        id: u64,
+        /// The member.
+        member: std::borrow::Cow<'a, [u8]>,
+        /// Whether it is in the set.
+        is_in: bool,
+    },
+    /// A member of a sorted set.
+    Score {
+        /// The sorted set.
+        id: u64,
+        /// The member.
+        member: &'a [u8],
+        /// Its score; `None` when it is gone.
+        score: Option<f64>,
+    },
+    /// Items of a list that stand side by side.
+    Chunk {
+        /// The list.
+        id: u64,
+        /// The chunk's name; the order of names is the order of chunks.
+        chunk: i64,
+        /// Its items; `None` when it is gone.
+        items: Option<Vec<&'a [u8]>>,
+    },
+    /// Every entry of a stream up to this one is gone.
+    EntriesGone {
+        /// The stream.
+        id: u64,
+        /// The greatest id that is gone: milliseconds and sequence number.
+        up_to: (u64, u64),
+    },
+    /// An entry of a stream.
+    Entry {
+        /// The stream.
+        id: u64,
+        /// The entry's id: milliseconds and sequence number.
+        entry: (u64, u64),
+        /// Its fields and values in order; `None` when it is gone.
+        fields: Option<Vec<(&'a [u8], &'a [u8])>>,
+    },
+    /// What a stream remembers beside its entries.
+    StreamState {
+        /// The stream.
+        id: u64,
+        /// The greatest id ever given out.
+        last: (u64, u64),
+        /// The greatest id ever deleted.
+        max_deleted: (u64, u64),
+        /// Entries ever added.
+        added: u64,
+    },
+    /// A consumer group of a stream, its position and its consumers.
+    Group {
+        /// The stream.
+        id: u64,
+        /// The group.
+        name: &'a [u8],
+        /// `None` when it is gone.
+        state: Option<GroupState<'a>>,
+        /// Whether it is new: nothing is pending then but what follows.
+        is_new: bool,
+    },
+    /// An entry that a consumer has and has not acknowledged.
+    Pending {
+        /// The stream.
+        id: u64,
+        /// The group.
+        group: &'a [u8],
+        /// The entry's id: milliseconds and sequence number.
+        entry: (u64, u64),
+        /// `None` when it is not pending.
+        state: Option<PendingState<'a>>,
+    },
+}
 
-/// Gathers which keys a unit has changed.
-#[derive(Debug, Default)]
+/// What a new value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueKind<'a> {
+    /// A string, as a whole.
+    String(&'a [u8]),
+    /// A list without items.
+    List,
+    /// A hash without fields.
+    Hash,
+    /// A set without members.
+    Set,
+    /// A sorted set without members.
+    SortedSet,
+    /// A stream without entries and groups.
+    Stream,
+}
+
+/// How far a consumer group is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupState<'a> {
+    /// The last entry it was given.
+    pub last_delivered: (u64, u64),
+    /// Entries it has read, if that is known.
+    pub entries_read: Option<u64>,
+    /// Its consumers, and when each was last seen, in milliseconds since 1970.
+    pub consumers: Vec<(&'a [u8], i64)>,
+}
+
+/// Who has an entry that is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingState<'a> {
+    /// The consumer.
+    pub consumer: &'a [u8],
+    /// When it got it last, in milliseconds since 1970.
+    pub delivered_at: i64,
+    /// How often it was given to somebody.
+    pub deliveries: u64,
+}
+
+/// Takes one batch; called under the engine's lock, so it must be quick and must not use the engine.
+pub(crate) type Taker = Box<dyn FnMut(&[Effect<'_>]) + Send>;
+
+/// Gathers what a unit changes.
+#[derive(Default)]
 pub(crate) struct Recorder {
-    is_on: bool,
-    keys: Vec<(usize, Box<[u8]>)>,
+    taker: Option<Taker>,
+    /// What happened to keys, in order.
+    moves: Vec<Move>,
+    /// Keys whose values changed.
+    changed: Vec<(u64, Box<[u8]>)>,
+    /// Values that are new as a whole.
     made: HashSet<u64>,
-    renamed: HashSet<u64>,
-    gone: Vec<u64>,
+}
+
+/// Something that happened to keys rather than to values.
+#[derive(Clone, Debug)]
+enum Move {
+    Databases,
+    Flushed { database: u64, below: u64 },
+    Gone { id: u64 },
+    Placed { database: u64, name: Box<[u8]> },
 }
 
 impl Recorder {
+    pub(crate) fn with(taker: Option<Taker>) -> Self {
+        Self {
+            taker,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn is_on(&self) -> bool {
-        self.is_on
+        self.taker.is_some()
     }
 
-    /// A key is not what it was.
-    pub(crate) fn changed(&mut self, db: usize, key: &[u8]) {
-        if self.is_on {
-            self.keys.push((db, key.into()));
+    /// The value of a key is not what it was, or the key is gone.
+    pub(crate) fn changed(&mut self, database: u64, key: &[u8]) {
+        if self.is_on() {
+            self.changed.push((database, key.into()));
         }
     }
 
-    /// An entry is new.
-    pub(crate) fn made(&mut self, id: u64) {
-        if self.is_on {
+    /// A value is new as a whole, under this key.
+    pub(crate) fn made(&mut self, id: u64, database: u64, key: &[u8]) {
+        if self.is_on() {
             self.made.insert(id);
+            self.placed(database, key);
         }
     }
 
-    /// An entry has another name, database or expiry.
-    pub(crate) fn renamed(&mut self, id: u64) {
-        if self.is_on {
-            self.renamed.insert(id);
+    /// A value has this name, database or expiry now.
+    pub(crate) fn placed(&mut self, database: u64, key: &[u8]) {
+        if self.is_on() {
+            let name = key.into();
+            self.moves.push(Move::Placed { database, name });
         }
     }
 
-    /// An entry is no more.
+    /// A value is no more.
     pub(crate) fn gone(&mut self, id: u64) {
-        if self.is_on {
-            self.gone.push(id);
+        if self.is_on() {
+            self.moves.push(Move::Gone { id });
         }
     }
 
-    pub(crate) fn flushed(&mut self, _db: usize) {}
+    /// A database was emptied.
+    pub(crate) fn flushed(&mut self, database: u64, below: u64) {
+        if self.is_on() {
+            self.moves.push(Move::Flushed { database, below });
+        }
+    }
 
-    pub(crate) fn swapped(&mut self, _first: usize, _second: usize) {}
+    /// Databases have changed their places.
+    pub(crate) fn swapped(&mut self) {
+        if self.is_on() {
+            self.moves.push(Move::Databases);
+        }
+    }
 }
 
-/// Hands a unit's effects over.
-pub(crate) fn commit(_recorder: &mut Recorder, _databases: &mut [Database]) {}
+impl fmt::Debug for Recorder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Recorder")
+            .field("is_on", &self.is_on())
+            .finish_non_exhaustive()
+    }
+}

@@ -13,8 +13,10 @@ use super::entry::{Entry, NEVER, Value};
 const KEY_OVERHEAD: usize = size_of::<(Box<[u8]>, Entry)>() + 16;
 
 /// The keys of one database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Database {
+    /// What it is called whatever place SWAPDB gives it.
+    id: u64,
     keys: Dict<Entry>,
     /// What expires next comes first; the identity tells keys of one instant apart.
     expiries: BTreeMap<(u64, u64), Box<[u8]>>,
@@ -23,6 +25,21 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// An empty one for a place.
+    pub(crate) fn new(place: usize) -> Self {
+        Self {
+            id: u64::try_from(place).unwrap_or(u64::MAX),
+            keys: Dict::default(),
+            expiries: BTreeMap::new(),
+            memory: 0,
+        }
+    }
+
+    /// What it is called whatever place SWAPDB gives it.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -44,7 +61,9 @@ impl Database {
 
     /// The sum of all deadlines' distances from now and their number, for INFO's average.
     pub(crate) fn time_to_live_sum(&self, now: u64) -> u64 {
-        self.expiries.keys().fold(0, |sum: u64, (at, _)| sum.saturating_add(at.saturating_sub(now)))
+        self.expiries
+            .keys()
+            .fold(0, |sum: u64, (at, _)| sum.saturating_add(at.saturating_sub(now)))
     }
 
     /// A key whose time has come.
@@ -89,7 +108,14 @@ impl Database {
 
     /// Puts a value in the place of whatever the key held, with another expiry; returns the entry's identity (`id` for
     /// a new key) and the old value.
-    pub(crate) fn put(&mut self, key: &[u8], id: u64, value: Value, expires: u64, now: u64) -> (u64, Option<Value>) {
+    pub(crate) fn put(
+        &mut self,
+        key: &[u8],
+        id: u64,
+        value: Value,
+        expires: u64,
+        now: u64,
+    ) -> (u64, Option<Value>) {
         let Some(entry) = self.keys.get_mut(key) else {
             let mut entry = Entry::new(id, value, now);
             entry.expires = expires;
@@ -131,7 +157,11 @@ impl Database {
         if before == at {
             return true;
         }
-        let name = if before == NEVER { None } else { self.expiries.remove(&(before, id)) };
+        let name = if before == NEVER {
+            None
+        } else {
+            self.expiries.remove(&(before, id))
+        };
         if at != NEVER {
             self.expiries.insert((at, id), name.unwrap_or_else(|| key.into()));
         }
@@ -154,7 +184,13 @@ impl Database {
 
     /// Takes everything out, for the caller to drop where it does not hold up others.
     pub(crate) fn take_all(&mut self) -> Self {
-        std::mem::take(self)
+        let empty = Self {
+            id: self.id,
+            keys: Dict::default(),
+            expiries: BTreeMap::new(),
+            memory: 0,
+        };
+        std::mem::replace(self, empty)
     }
 
     fn forget(&mut self, entry: &Entry) {

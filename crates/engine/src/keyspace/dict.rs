@@ -20,6 +20,7 @@ use std::sync::LazyLock;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 use segment::{SEGMENT_BUCKETS, Segment};
+pub(crate) use walk::sample_of;
 
 /// One seed for the process, so that a cursor stays meaningful when a map is replaced by an equal one.
 static HASHER: LazyLock<SeedableRandomState> =
@@ -225,16 +226,14 @@ impl<V> Dict<V> {
             .flat_map(|segment| segment.table.iter_mut());
         tables.map(|(key, value)| (&**key, value))
     }
-
-    /// Every entry by value, in no particular order.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Box<[u8]>, V)> {
-        self.segments.into_iter().flat_map(|segment| segment.table)
-    }
 }
 
 impl<V> std::fmt::Debug for Dict<V> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The contents may be millions, and are users' data.
-        formatter.debug_struct("Dict").field("len", &self.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Dict")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,11 @@
 //! A value is one of six types; `Kind` lets a command ask for the one it works on and be refused the others.
 //! Next: `database.rs` (keys), `dict.rs` (the table under them).
 
-use super::pending::{Hash, List, Set, SortedSet, Stream};
+use super::hash::Hash;
+use super::list::List;
+use super::set::Set;
+use super::sorted_set::SortedSet;
+use super::stream::Stream;
 
 /// The value of a key.
 #[derive(Clone, Debug)]

@@ -1,15 +1,22 @@
 //! Typed collections.
+mod changes;
 mod database;
 mod dict;
+mod dirt;
 mod entry;
 mod hash;
-mod hyperloglog;
+pub(crate) mod hyperloglog;
 mod list;
-mod pending;
+mod packed;
 mod set;
 mod sorted_set;
-mod stream;
-mod value;
+pub(crate) mod stream;
 
 pub(crate) use database::Database;
+pub(crate) use dirt::Dirt;
 pub(crate) use entry::{Entry, Kind, NEVER, Value};
+pub(crate) use hash::Hash;
+pub(crate) use list::{ChunkId, List};
+pub(crate) use set::{Member, Set};
+pub(crate) use sorted_set::{LexBound, SortedSet};
+pub(crate) use stream::{Group, Pending, Stream, StreamId, StreamPart};

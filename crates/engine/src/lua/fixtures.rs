@@ -147,7 +147,7 @@ fn encode(reply: &Reply, is_new: bool, out: &mut Vec<u8>) {
         Reply::BigNumber(digits) if is_new => line(format!("({digits}"), out),
         Reply::Verbatim(text) if is_new => line(format!("={}\r\ntxt:{text}", text.len() + 4), out),
         Reply::BigNumber(text) | Reply::Verbatim(text) => bulk(text.as_bytes(), out),
-        Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => {
+        Reply::Array(items) | Reply::Several(items) | Reply::Set(items) | Reply::Push(items) => {
             let mark = if is_new && matches!(reply, Reply::Set(_)) {
                 '~'
             } else {

@@ -1,7 +1,7 @@
 //! The seam between features and storage: everything a feature needs is redis-rs's `ConnectionLike`.
 //!
-//! One enum of connections stands behind it, so a feature cannot tell what answers. An embedded engine becomes one
-//! more variant here, and nothing above `store/` changes.
+//! One enum of connections stands behind it, so a feature cannot tell what answers: a server, or the engine in this
+//! process.
 
 use std::time::Duration;
 
@@ -20,33 +20,11 @@ pub(crate) enum Connection {
         connection: MultiplexedConnection,
         watchdog: Duration,
     },
-    /// A server inside this process.
-    #[cfg(feature = "testing")]
-    InProcess {
-        server: Box<dyn InProcess>,
-        deadline: Duration,
+    /// The engine in this process. Without a deadline nothing is asked that waits.
+    Engine {
+        connection: oxherd_engine::Connection,
+        deadline: Option<Duration>,
     },
-}
-
-/// A connection to a server inside this process: an in-memory double in tests.
-#[cfg(feature = "testing")]
-pub trait InProcess: ConnectionLike + Send + Sync {
-    /// Another connection to the same server.
-    fn duplicate(&self) -> Box<dyn InProcess>;
-}
-
-#[cfg(feature = "testing")]
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> InProcess for C {
-    fn duplicate(&self) -> Box<dyn InProcess> {
-        Box::new(self.clone())
-    }
-}
-
-#[cfg(feature = "testing")]
-impl Clone for Box<dyn InProcess> {
-    fn clone(&self) -> Self {
-        (**self).duplicate()
-    }
 }
 
 impl Connection {
@@ -58,8 +36,8 @@ impl Connection {
                 connection,
                 watchdog: deadline,
             },
-            #[cfg(feature = "testing")]
-            Self::InProcess { server, .. } => Self::InProcess { server, deadline },
+            // Only a blocking read waits for anything there; the rest is answered within the call.
+            engine @ Self::Engine { .. } => engine,
         }
     }
 }
@@ -75,9 +53,12 @@ impl ConnectionLike for Connection {
                 Self::Dedicated { connection, watchdog } => {
                     within(*watchdog, connection.send_packed_command(cmd)).await
                 }
-                #[cfg(feature = "testing")]
-                Self::InProcess { server, deadline } => {
-                    within(*deadline, server.req_packed_command(cmd)).await
+                Self::Engine { connection, deadline } => {
+                    let request = connection.req_packed_command(cmd);
+                    match deadline {
+                        Some(deadline) => within(*deadline, request).await,
+                        None => request.await,
+                    }
                 }
             }
         })
@@ -104,9 +85,12 @@ impl ConnectionLike for Connection {
                     )
                     .await
                 }
-                #[cfg(feature = "testing")]
-                Self::InProcess { server, deadline } => {
-                    within(*deadline, server.req_packed_commands(pipeline, offset, count)).await
+                Self::Engine { connection, deadline } => {
+                    let request = connection.req_packed_commands(pipeline, offset, count);
+                    match deadline {
+                        Some(deadline) => within(*deadline, request).await,
+                        None => request.await,
+                    }
                 }
             }
         })

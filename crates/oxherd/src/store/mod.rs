@@ -15,15 +15,15 @@ mod url;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use oxherd_engine::Engine;
 use redis::{Cmd, FromRedisValue, Value};
 
 pub(crate) use connection::Connection;
-#[cfg(feature = "testing")]
-pub use connection::InProcess;
 pub(crate) use keys::QueueKeys;
 pub use open::ServerVersion;
 pub(crate) use script::Script;
 pub(crate) use script::*;
+use url::Place;
 pub use url::StoreUrl;
 
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ use crate::queue::QueueName;
 /// How long one call may take unless told otherwise.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A Redis or Valkey server and a key prefix on it.
+/// A Redis or Valkey server, or a store in this process, and a key prefix on it.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -50,8 +50,10 @@ enum Backend {
         client: Box<redis::Client>,
         link: link::Link,
     },
-    #[cfg(feature = "testing")]
-    InProcess(Box<dyn InProcess>),
+    Engine {
+        engine: Engine,
+        shared: oxherd_engine::Connection,
+    },
 }
 
 /// Whether the store answers.
@@ -67,10 +69,22 @@ pub struct Health {
     pub trouble_for: Option<Duration>,
     /// What the last failure said.
     pub problem: Option<String>,
+    /// What a store in this process holds.
+    pub memory: Option<StoreMemory>,
+}
+
+/// The memory of a store in this process.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreMemory {
+    /// Bytes of all keys and values.
+    pub used: usize,
+    /// Bytes beyond which what would add to them is refused.
+    pub limit: Option<usize>,
 }
 
 impl Store {
-    /// Opens the store of a URL: `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix:`.
+    /// Opens the store of a URL: `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:`, or `memory:` for a new,
+    /// empty one in this process that ends with its last handle.
     ///
     /// # Errors
     /// [`Error::StoreUrl`] for a URL that cannot be used, [`Error::Open`] within 5 s when the server is away, silent,
@@ -84,44 +98,52 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn connect(url: StoreUrl) -> Result<Self> {
-        let client = open::client(&url)?;
-        let server = open::probe(&client, &url).await?;
+        let server_url = match url.place() {
+            Place::Memory => return Ok(Self::on_engine(Engine::in_memory(), &url)),
+            Place::Server(server) => server,
+        };
+        let client = open::client(server_url)?;
+        let server = open::probe(&client, server_url).await?;
         open::warn_of_settings(&server);
         let link = link::Link::new(client.clone(), DEADLINE);
-        let (name, prefix) = (url.to_string(), url.prefix().to_owned());
-        Ok(Self {
-            inner: Arc::new(Inner {
-                name,
-                prefix,
-                server,
-                backend: Backend::Redis {
-                    client: Box::new(client),
-                    link,
-                },
-            }),
-        })
+        let backend = Backend::Redis {
+            client: Box::new(client),
+            link,
+        };
+        Ok(Self::new(&url, server, backend))
     }
 
-    /// A store on a server inside this process.
-    ///
-    /// # Errors
-    /// [`Error::Open`] when it does not answer `INFO`.
-    #[cfg(feature = "testing")]
-    pub async fn in_process(server: impl InProcess + 'static, prefix: &str) -> Result<Self> {
-        let server = server.duplicate();
-        let mut connection = Connection::InProcess {
-            server: server.clone(),
-            deadline: DEADLINE,
+    /// A store on an engine that the program has already; handles on the same engine share the data. Of the URL, which
+    /// must be one in this process, the prefix counts.
+    #[must_use]
+    pub fn on_engine(engine: Engine, url: &StoreUrl) -> Self {
+        let server = ServerVersion {
+            product: "oxherd-engine".to_owned(),
+            version: oxherd_engine::VERSION.to_owned(),
+            eviction_policy: "noeviction".to_owned(),
         };
-        let version = open::version_of(&mut connection).await?;
-        Ok(Self {
+        let shared = engine.connect();
+        Self::new(url, server, Backend::Engine { engine, shared })
+    }
+
+    fn new(url: &StoreUrl, server: ServerVersion, backend: Backend) -> Self {
+        Self {
             inner: Arc::new(Inner {
-                name: "in-process".to_owned(),
-                prefix: prefix.to_owned(),
-                server: version,
-                backend: Backend::InProcess(server),
+                name: url.to_string(),
+                prefix: url.prefix().to_owned(),
+                server,
+                backend,
             }),
-        })
+        }
+    }
+
+    /// The engine behind a store in this process, to share or to listen on; `None` for a server.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        match &self.inner.backend {
+            Backend::Redis { .. } => None,
+            Backend::Engine { engine, .. } => Some(engine),
+        }
     }
 
     /// The store's URL without secrets.
@@ -146,10 +168,9 @@ impl Store {
     pub(crate) fn shared(&self) -> Connection {
         match &self.inner.backend {
             Backend::Redis { link, .. } => Connection::Shared(link.clone()),
-            #[cfg(feature = "testing")]
-            Backend::InProcess(server) => Connection::InProcess {
-                server: server.clone(),
-                deadline: DEADLINE,
+            Backend::Engine { shared, .. } => Connection::Engine {
+                connection: shared.clone(),
+                deadline: None,
             },
         }
     }
@@ -163,10 +184,9 @@ impl Store {
                 let connection = connection.map_err(|error| unavailable("open a connection", error))?;
                 Ok(Connection::Dedicated { connection, watchdog })
             }
-            #[cfg(feature = "testing")]
-            Backend::InProcess(server) => Ok(Connection::InProcess {
-                server: server.clone(),
-                deadline: watchdog,
+            Backend::Engine { engine, .. } => Ok(Connection::Engine {
+                connection: engine.connect(),
+                deadline: Some(watchdog),
             }),
         }
     }
@@ -178,8 +198,7 @@ impl Store {
         let answer = redis::cmd("PING").exec_async(&mut connection).await;
         let trouble = match &self.inner.backend {
             Backend::Redis { link, .. } => link.state().trouble,
-            #[cfg(feature = "testing")]
-            Backend::InProcess(_) => None,
+            Backend::Engine { .. } => None,
         };
         Health {
             store: self.inner.name.clone(),
@@ -190,6 +209,13 @@ impl Store {
                 .err()
                 .map(|error| error.to_string())
                 .or(trouble.map(|(_, error)| error.to_string())),
+            memory: self.engine().map(|engine| {
+                let usage = engine.usage();
+                StoreMemory {
+                    used: usage.memory,
+                    limit: usage.max_memory,
+                }
+            }),
         }
     }
 

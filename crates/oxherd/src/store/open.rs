@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "testing")]
-use redis::aio::ConnectionLike;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, TlsCertificates};
 
-use super::url::StoreUrl;
+use super::url::Server;
 use crate::error::{Error, OpenProblem};
 
 /// Connecting may take this long in all; the caller has its answer within 5 s.
@@ -16,7 +14,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(4);
 /// What the server said of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerVersion {
-    /// `redis`, `valkey` or `dragonfly`.
+    /// `redis`, `valkey`, `dragonfly`, or `oxherd-engine` in this process.
     pub product: String,
     /// The version as the server writes it.
     pub version: String,
@@ -25,7 +23,7 @@ pub struct ServerVersion {
 }
 
 /// A client for this URL. Nothing is connected yet.
-pub(super) fn client(url: &StoreUrl) -> Result<Client, Error> {
+pub(super) fn client(url: &Server) -> Result<Client, Error> {
     // rustls asks for a provider to be chosen; a choice the program made earlier stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let info = url.connection_info()?;
@@ -50,7 +48,7 @@ pub(super) fn client(url: &StoreUrl) -> Result<Client, Error> {
 }
 
 /// Connects, authenticates and reads the server's version.
-pub(super) async fn probe(client: &Client, url: &StoreUrl) -> Result<ServerVersion, Error> {
+pub(super) async fn probe(client: &Client, url: &Server) -> Result<ServerVersion, Error> {
     let failed = |problem, source: Option<RedisError>| Error::Open {
         store: url.to_string(),
         problem,
@@ -80,20 +78,6 @@ pub(super) async fn connect(client: &Client, timeout: Duration) -> Result<Multip
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// Reads the version through any connection, for servers in this process.
-#[cfg(feature = "testing")]
-pub(super) async fn version_of(connection: &mut impl ConnectionLike) -> Result<ServerVersion, Error> {
-    let info: String = redis::cmd("INFO")
-        .query_async(connection)
-        .await
-        .map_err(|error| Error::Open {
-            store: "in-process server".to_owned(),
-            problem: problem_of(&error),
-            source: Some(error.into()),
-        })?;
-    Ok(parse_info(&info).unwrap_or_default())
-}
-
 /// Tells the operator what on the server endangers jobs.
 pub(super) fn warn_of_settings(server: &ServerVersion) {
     if !server.eviction_policy.is_empty() && server.eviction_policy != "noeviction" {
@@ -105,7 +89,7 @@ pub(super) fn warn_of_settings(server: &ServerVersion) {
 }
 
 /// A server without TLS takes the beginning of a handshake for an unfinished command, and waits for its end.
-fn silence_over(url: &StoreUrl, problem: OpenProblem) -> OpenProblem {
+fn silence_over(url: &Server, problem: OpenProblem) -> OpenProblem {
     match problem {
         OpenProblem::Silent if url.wants_tls() => OpenProblem::Tls,
         other => other,

@@ -1,7 +1,8 @@
-//! Store URLs: which server, and which key prefix on it.
+//! Store URLs: which server, or none, and which key prefix on it.
 //!
 //! `redis://`, `rediss://`, `valkey://`, `valkeys://` and `unix:` take `?prefix=` (default `bull`) and, with TLS,
-//! `?tls_ca=FILE` for a certificate authority of one's own. Secrets never leave through `Display` or `Debug`.
+//! `?tls_ca=FILE` for a certificate authority of one's own; `memory:` is a store in this process and takes `?prefix=`
+//! alone. Secrets never leave through `Display` or `Debug`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,8 +22,22 @@ const SERVER_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 /// A parsed store URL.
 #[derive(Clone)]
 pub struct StoreUrl {
-    server: Url,
+    place: Place,
     prefix: String,
+}
+
+/// Where the data lives.
+#[derive(Clone)]
+pub(super) enum Place {
+    Server(Server),
+    /// In this process, for as long as it runs.
+    Memory,
+}
+
+/// A Redis or Valkey server.
+#[derive(Clone)]
+pub(super) struct Server {
+    url: Url,
     tls_ca: Option<PathBuf>,
 }
 
@@ -48,16 +63,28 @@ impl StoreUrl {
         Ok(self)
     }
 
-    pub(crate) fn wants_tls(&self) -> bool {
-        matches!(self.server.scheme(), "rediss" | "valkeys")
+    /// Whether the store lives in this process and ends with it.
+    #[must_use]
+    pub fn is_in_process(&self) -> bool {
+        matches!(self.place, Place::Memory)
     }
 
-    pub(crate) fn tls_ca(&self) -> Option<&PathBuf> {
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Server {
+    pub(super) fn wants_tls(&self) -> bool {
+        matches!(self.url.scheme(), "rediss" | "valkeys")
+    }
+
+    pub(super) fn tls_ca(&self) -> Option<&PathBuf> {
         self.tls_ca.as_ref()
     }
 
-    pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, Error> {
-        let info = self.server.clone().into_connection_info();
+    pub(super) fn connection_info(&self) -> Result<ConnectionInfo, Error> {
+        let info = self.url.clone().into_connection_info();
         let info = info.map_err(|error| invalid(error.to_string()))?;
         let settings = info.redis_settings().clone();
         let settings = settings
@@ -79,55 +106,93 @@ impl FromStr for StoreUrl {
             ))
         })?;
         match scheme {
-            "redis" | "rediss" | "valkey" | "valkeys" | "unix" => {}
-            "embedded" | "memory" | "redis+sentinel" | "redis+cluster" => {
-                return Err(invalid(format!(
-                    "{scheme}: stores are not part of this version; use redis://, rediss://, valkey:// or unix:"
-                )));
+            "redis" | "rediss" | "valkey" | "valkeys" | "unix" => server(text),
+            "memory" => memory(text),
+            "embedded" | "redis+sentinel" | "redis+cluster" => Err(invalid(format!(
+                "{scheme}: stores are not part of this version; use memory:, redis://, rediss://, valkey:// or unix:"
+            ))),
+            other => Err(invalid(format!(
+                "unknown scheme {other:?}; use memory:, redis://, rediss://, valkey://, valkeys:// or unix:"
+            ))),
+        }
+    }
+}
+
+fn server(text: &str) -> Result<StoreUrl, Error> {
+    let parsed = Url::parse(text).map_err(|error| invalid(format!("{error} in {}", redact(text))))?;
+    let mut server = Server {
+        url: parsed.clone(),
+        tls_ca: None,
+    };
+    server.url.set_query(None);
+    let mut prefix = None;
+    for (name, value) in parsed.query_pairs() {
+        match name.as_ref() {
+            "prefix" => prefix = Some(value.into_owned()),
+            "tls_ca" => server.tls_ca = Some(PathBuf::from(value.as_ref())),
+            known if SERVER_PARAMETERS.contains(&known) => {
+                server.url.query_pairs_mut().append_pair(known, &value);
             }
-            other => {
+            unknown => {
                 return Err(invalid(format!(
-                    "unknown scheme {other:?}; use redis://, rediss://, valkey://, valkeys:// or unix:"
+                    "unknown parameter `{unknown}`; known are prefix, tls_ca, db, user, pass"
                 )));
             }
         }
-        let parsed = Url::parse(text).map_err(|error| invalid(format!("{error} in {}", redact(text))))?;
-        let mut server = parsed.clone();
-        server.set_query(None);
-        let mut url = Self {
-            server,
-            prefix: DEFAULT_PREFIX.to_owned(),
-            tls_ca: None,
-        };
-        for (name, value) in parsed.query_pairs() {
-            match name.as_ref() {
-                "prefix" => url = url.with_prefix(value)?,
-                "tls_ca" => url.tls_ca = Some(PathBuf::from(value.as_ref())),
-                known if SERVER_PARAMETERS.contains(&known) => {
-                    url.server.query_pairs_mut().append_pair(known, &value);
-                }
-                unknown => {
-                    return Err(invalid(format!(
-                        "unknown parameter `{unknown}`; known are prefix, tls_ca, db, user, pass"
-                    )));
-                }
-            }
+    }
+    server.connection_info()?;
+    placed(Place::Server(server), prefix)
+}
+
+fn memory(text: &str) -> Result<StoreUrl, Error> {
+    let parsed = Url::parse(text).map_err(|error| invalid(format!("{error} in {text}")))?;
+    if parsed.has_authority() || !parsed.path().is_empty() {
+        return Err(invalid(
+            "memory: takes no address and no path; it is a store in this process".to_owned(),
+        ));
+    }
+    let mut prefix = None;
+    for (name, value) in parsed.query_pairs() {
+        if name != "prefix" {
+            return Err(invalid(format!(
+                "unknown parameter `{name}`; memory: knows only prefix"
+            )));
         }
-        url.connection_info()?;
-        Ok(url)
+        prefix = Some(value.into_owned());
+    }
+    placed(Place::Memory, prefix)
+}
+
+fn placed(place: Place, prefix: Option<String>) -> Result<StoreUrl, Error> {
+    let url = StoreUrl {
+        place,
+        prefix: DEFAULT_PREFIX.to_owned(),
+    };
+    match prefix {
+        Some(prefix) => url.with_prefix(prefix),
+        None => Ok(url),
     }
 }
 
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.server.clone();
+        match &self.place {
+            Place::Server(server) => server.fmt(f),
+            Place::Memory => f.write_str("memory:"),
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.url.clone();
         let has_secret = shown.password().is_some() || shown.query_pairs().any(|(name, _)| name == "pass");
         shown.set_query(None);
         if shown.password().is_some() && shown.set_password(Some("***")).is_err() {
             return f.write_str(shown.scheme());
         }
         write!(f, "{shown}")?;
-        if has_secret && self.server.password().is_none() {
+        if has_secret && self.url.password().is_none() {
             f.write_str("?pass=***")?;
         }
         Ok(())
@@ -154,7 +219,7 @@ fn redact(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::StoreUrl;
+    use super::{Place, StoreUrl};
 
     #[test]
     fn a_password_never_shows() {
@@ -179,8 +244,18 @@ mod tests {
     fn the_prefix_is_ours_and_the_rest_the_servers() {
         let url: StoreUrl = "valkey://localhost/3?prefix=app".parse().unwrap();
         assert_eq!(url.prefix(), "app");
-        assert_eq!(url.connection_info().unwrap().redis_settings().db(), 3);
+        let Place::Server(server) = url.place() else {
+            panic!("{url} is a server");
+        };
+        assert_eq!(server.connection_info().unwrap().redis_settings().db(), 3);
         assert_eq!("redis://localhost".parse::<StoreUrl>().unwrap().prefix(), "bull");
+    }
+
+    #[test]
+    fn a_store_in_memory_needs_no_address() {
+        let url: StoreUrl = "memory:?prefix=app".parse().unwrap();
+        assert!(url.is_in_process());
+        assert_eq!((url.prefix(), url.to_string().as_str()), ("app", "memory:"));
     }
 
     #[test]
@@ -192,6 +267,10 @@ mod tests {
             ("redis://localhost?prefix=", "must not be empty"),
             ("redis://localhost/eight", "database number"),
             ("embedded:./data", "not part of this version"),
+            ("memory:name", "no path"),
+            ("memory://host", "no address"),
+            ("memory:?db=1", "unknown parameter `db`"),
+            ("memory:?prefix=a:", "must not be empty or end with"),
         ] {
             let error = text.parse::<StoreUrl>().unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");

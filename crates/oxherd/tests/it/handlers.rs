@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::scene::{Scene, on_every_store, reaches, stop};
+use crate::scene::{on_every_store, reaches, stop};
 
 #[derive(Serialize, Deserialize)]
 struct Resize {
@@ -263,21 +263,20 @@ on_every_store! {
     }
 }
 
-// The double gives the whole process one connection.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dashboards_see_a_worker_by_its_connections_name() {
-    let scene = Scene::on_redis().await;
-    let queue = scene.queue("images");
-    let any = || Worker::on(&queue).handle_any(async |_, _| Ok(Value::Null));
-    let named = any().name("first").start().await.unwrap();
-    scene.listeners(1).await;
-    let nameless = any().start().await.unwrap();
-    scene.listeners(2).await;
-    let clients: String = scene.ask(&["CLIENT", "LIST"]).await;
-    // aW1hZ2Vz is "images" in base64.
-    for name in ["name=bull:aW1hZ2Vz:w:first ", "name=bull:aW1hZ2Vz "] {
-        assert!(clients.contains(name), "{name}: {clients}");
+on_every_store! {
+    async fn dashboards_see_a_worker_by_its_connections_name(scene: Scene) {
+        let queue = scene.queue("images");
+        let any = || Worker::on(&queue).handle_any(async |_, _| Ok(Value::Null));
+        let named = any().name("first").start().await.unwrap();
+        scene.listeners(1).await;
+        let nameless = any().start().await.unwrap();
+        scene.listeners(2).await;
+        let clients: String = scene.ask(&["CLIENT", "LIST"]).await;
+        // aW1hZ2Vz is "images" in base64.
+        for name in ["name=bull:aW1hZ2Vz:w:first ", "name=bull:aW1hZ2Vz "] {
+            assert!(clients.contains(name), "{name}: {clients}");
+        }
+        stop(named).await;
+        stop(nameless).await;
     }
-    stop(named).await;
-    stop(nameless).await;
 }

@@ -1,4 +1,4 @@
-//! What the library promises, told from outside: each behaviour on a real Redis and on the in-memory double.
+//! What the library promises, told from outside: each behaviour on a real Redis and on the engine in memory.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,14 +1,15 @@
 //! Where a test plays: a store of its own, and the raw data beside it.
 //!
-//! `on_every_store!` runs one behaviour on a real Redis and on the in-memory double. What a test reads past the
+//! `on_every_store!` runs one behaviour on a real Redis and on the engine in memory. What a test reads past the
 //! library (lists, scores, hashes, events) it reads here, with the keys written out as the layout has them.
 //! Next: `gate.rs` (handlers that a test holds in its hand).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use oxherd::engine::Engine;
 use oxherd::{Clock, JobId, JobRecord, JobState, ManualClock, Oxherd, Queue, Store, Timestamp, Worker};
-use oxherd_testkit::{Double, DoubleConnection, RedisServer, eventually, eventually_some};
+use oxherd_testkit::{RedisServer, eventually, eventually_some};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, RedisResult};
 
@@ -27,7 +28,7 @@ pub(crate) struct Scene {
 #[derive(Clone)]
 enum Raw {
     Redis(MultiplexedConnection),
-    Double(Double, DoubleConnection),
+    Engine(Engine, oxherd::engine::Connection),
 }
 
 impl Scene {
@@ -38,10 +39,10 @@ impl Scene {
         Self::new(store, raw, Some(server))
     }
 
-    pub(crate) async fn on_double() -> Self {
-        let double = Double::new();
-        let store = Store::in_process(double.connect(), "bull").await.unwrap();
-        let raw = Raw::Double(double.clone(), double.connect());
+    pub(crate) async fn in_memory() -> Self {
+        let store = Store::open("memory:").await.unwrap();
+        let engine = store.engine().unwrap().clone();
+        let raw = Raw::Engine(engine.clone(), engine.connect());
         Self::new(store, raw, None)
     }
 
@@ -65,7 +66,7 @@ impl Scene {
     pub(crate) async fn other_process(&self) -> Oxherd {
         let store = match &self.raw {
             Raw::Redis(_) => Store::open(&self.server().url()).await.unwrap(),
-            Raw::Double(double, _) => Store::in_process(double.connect(), "bull").await.unwrap(),
+            Raw::Engine(engine, _) => Store::on_engine(engine.clone(), &"memory:".parse().unwrap()),
         };
         Oxherd::on(store).with_clock(self.read_clock.clone())
     }
@@ -87,7 +88,7 @@ impl Scene {
         }
         match self.raw.clone() {
             Raw::Redis(mut raw) => cmd.query_async(&mut raw).await,
-            Raw::Double(_, mut raw) => cmd.query_async(&mut raw).await,
+            Raw::Engine(_, mut raw) => cmd.query_async(&mut raw).await,
         }
     }
 
@@ -189,15 +190,12 @@ impl Scene {
 
     /// Waits until so many readers sleep in a blocking read: idle workers that listen.
     pub(crate) async fn listeners(&self, count: usize) {
-        eventually("idle workers listen", PATIENCE, async || match &self.raw {
-            Raw::Redis(_) => {
-                let clients: String = self.ask(&["INFO", "clients"]).await;
-                let blocked = clients
-                    .lines()
-                    .find_map(|line| line.strip_prefix("blocked_clients:"));
-                blocked.unwrap().trim().parse::<usize>().unwrap() >= count
-            }
-            Raw::Double(double, _) => double.blocked_clients() >= count,
+        eventually("idle workers listen", PATIENCE, async || {
+            let clients: String = self.ask(&["INFO", "clients"]).await;
+            let blocked = clients
+                .lines()
+                .find_map(|line| line.strip_prefix("blocked_clients:"));
+            blocked.unwrap().trim().parse::<usize>().unwrap() >= count
         })
         .await;
     }
@@ -233,7 +231,7 @@ pub(crate) async fn stop(worker: Worker) {
     worker.stop(PATIENCE).await;
 }
 
-/// Writes one behaviour as a test on a real Redis and one on the in-memory double.
+/// Writes one behaviour as a test on a real Redis and one on the engine in memory.
 macro_rules! on_every_store {
     ($(#[$attribute:meta])* async fn $name:ident($scene:ident: Scene) $body:block) => {
         $(#[$attribute])*
@@ -249,8 +247,8 @@ macro_rules! on_every_store {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_the_double() {
-                behaviour(crate::scene::Scene::on_double().await).await;
+            async fn in_memory() {
+                behaviour(crate::scene::Scene::in_memory().await).await;
             }
         }
     };

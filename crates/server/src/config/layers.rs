@@ -22,10 +22,12 @@ pub(super) const VARIABLE_PREFIX: &str = "OXHERD_";
 const SHORT_TOKEN: usize = 16;
 
 /// The keys that are one value each, by their name in the file.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 11] = [
     "store",
     "prefix",
     "listen",
+    "resp",
+    "max_memory",
     "token",
     "log",
     "log_format",
@@ -45,6 +47,10 @@ pub struct Flags {
     pub prefix: Option<String>,
     /// `--listen ADDRESS`.
     pub listen: Option<String>,
+    /// `--resp ADDRESS`.
+    pub resp: Option<String>,
+    /// `--max-memory SIZE`.
+    pub max_memory: Option<String>,
     /// `--token TOKEN`. Other users of the machine can read command lines; prefer the environment.
     pub token: Option<String>,
     /// `--log FILTER`.
@@ -65,6 +71,8 @@ impl Flags {
             "store" => self.store.as_deref(),
             "prefix" => self.prefix.as_deref(),
             "listen" => self.listen.as_deref(),
+            "resp" => self.resp.as_deref(),
+            "max_memory" => self.max_memory.as_deref(),
             "token" => self.token.as_deref(),
             "log" => self.log.as_deref(),
             "log_format" => self.log_format.as_deref(),
@@ -153,6 +161,28 @@ impl<'a> Layers<'a> {
             },
         };
         (Setting { value: url, source }, prefix)
+    }
+
+    /// Refuses settings of the store in this process when the store is elsewhere, and a port for Redis clients that is
+    /// open to everybody.
+    pub(super) fn check_in_process(
+        &mut self,
+        store: &StoreUrl,
+        resp: &Setting<Option<SocketAddr>>,
+        max_memory: &Setting<Option<usize>>,
+        token: Option<&Token>,
+    ) {
+        let elsewhere = "is for a store in this process (store = \"memory:\"); a server has its own";
+        if let Some(address) = resp.value {
+            if !store.is_in_process() {
+                self.fault(&resp.source, "resp", elsewhere.to_owned());
+            } else if let Some(problem) = values::open_door(address, token) {
+                self.fault(&resp.source, "resp", problem);
+            }
+        }
+        if max_memory.value.is_some() && !store.is_in_process() {
+            self.fault(&max_memory.source, "max_memory", elsewhere.to_owned());
+        }
     }
 
     /// Refuses to be open to everybody, and warns of a token that is nearly that.

@@ -5,6 +5,8 @@
 //! | `store`          | `--store`, `OXHERD_STORE`                 | `redis://127.0.0.1:6379` |
 //! | `prefix`         | `--prefix`, `OXHERD_PREFIX`               | `bull`                   |
 //! | `listen`         | `--listen`, `OXHERD_LISTEN`               | `127.0.0.1:7070`         |
+//! | `resp`           | `--resp`, `OXHERD_RESP`                   | none: no Redis clients   |
+//! | `max_memory`     | `--max-memory`, `OXHERD_MAX_MEMORY`       | none: no limit           |
 //! | `token`          | `--token`, `OXHERD_TOKEN`                 | none: loopback only      |
 //! | `log`            | `--log`, `OXHERD_LOG`                     | `info`                   |
 //! | `log_format`     | `--log-format`, `OXHERD_LOG_FORMAT`       | `text`                   |
@@ -68,6 +70,10 @@ pub struct Config {
     pub prefix: Setting<String>,
     /// The address to listen on.
     pub listen: Setting<SocketAddr>,
+    /// The address on which a store in this process listens for Redis clients; the token is their password.
+    pub resp: Setting<Option<SocketAddr>>,
+    /// Bytes a store in this process may hold; beyond, what would add to it is refused.
+    pub max_memory: Setting<Option<usize>>,
     /// Who may use the server; without one only this machine can.
     pub token: Setting<Option<Token>>,
     /// Log filter: a level, or `target=level` pairs with commas.
@@ -117,6 +123,9 @@ impl Config {
         let listen = layers.setting("listen", values::listen, values::default_listen);
         let token = layers.setting("token", |text| values::token(text).map(Some), || None);
         layers.refuse_an_open_door(&listen, &token);
+        let resp = layers.setting("resp", |text| values::listen(text).map(Some), || None);
+        let max_memory = layers.setting("max_memory", |text| values::memory_size(text).map(Some), || None);
+        layers.check_in_process(&store.value, &resp, &max_memory, token.value.as_ref());
         let log = layers.setting("log", values::log_filter, || "info".to_owned());
         let log_format = layers.setting("log_format", values::log_format, LogFormat::default);
         let max_body = layers.setting("max_body", values::byte_size, || 1024 * 1024);
@@ -129,6 +138,8 @@ impl Config {
             store,
             prefix,
             listen,
+            resp,
+            max_memory,
             token,
             log,
             log_format,

@@ -30,6 +30,14 @@ pub(super) fn print(config: &Config) -> String {
         &quoted(&config.listen.to_string()),
         &config.listen,
     );
+    match config.resp.value {
+        Some(address) => line(&mut out, "resp", &quoted(&address.to_string()), &config.resp),
+        None => out.push_str("# resp is not set: no Redis client can use a store in this process\n"),
+    }
+    match config.max_memory.value {
+        Some(bytes) => line(&mut out, "max_memory", &bytes.to_string(), &config.max_memory),
+        None => out.push_str("# max_memory is not set: a store in this process grows as it must\n"),
+    }
     match &config.token.value {
         Some(_) => line(&mut out, "token", &quoted("***"), &config.token),
         None => out.push_str("# token is not set: only this machine can use the server\n"),

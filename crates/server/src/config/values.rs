@@ -13,7 +13,9 @@ use crate::view::Masking;
 
 const DEFAULT_STORE: &str = "redis://127.0.0.1:6379";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-const UNITS: [(&str, usize); 6] = [
+const UNITS: [(&str, usize); 8] = [
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("kB", 1_000),
@@ -23,6 +25,8 @@ const UNITS: [(&str, usize); 6] = [
 ];
 /// Less would refuse every request; more no store takes as one value.
 const BODY_SIZES: std::ops::RangeInclusive<usize> = 1024..=512 * 1024 * 1024;
+/// Less memory than this is a mistake in the unit.
+const SMALLEST_STORE: usize = 1 << 20;
 
 /// The secret that opens the server. Shows itself to nobody.
 #[derive(Clone, PartialEq, Eq)]
@@ -147,17 +151,27 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 pub(super) fn byte_size(text: &str) -> Result<usize, String> {
+    bytes(text).filter(|bytes| BODY_SIZES.contains(bytes)).ok_or_else(|| {
+        format!("{text:?} must be a number of bytes from 1KiB to 512MiB, such as 1048576, 512KiB or 4MiB")
+    })
+}
+
+/// Memory for a store: enough for it to hold something at all.
+pub(super) fn memory_size(text: &str) -> Result<usize, String> {
+    bytes(text)
+        .filter(|bytes| *bytes >= SMALLEST_STORE)
+        .ok_or_else(|| format!("{text:?} must be a number of bytes from 1MiB on, such as 512MiB or 4GiB"))
+}
+
+fn bytes(text: &str) -> Option<usize> {
     let (number, factor) = UNITS
         .iter()
         .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), *factor)))
         .unwrap_or((text, 1));
-    let bytes = number
+    number
         .parse::<usize>()
         .ok()
-        .and_then(|number| number.checked_mul(factor));
-    bytes.filter(|bytes| BODY_SIZES.contains(bytes)).ok_or_else(|| {
-        format!("{text:?} must be a number of bytes from 1KiB to 512MiB, such as 1048576, 512KiB or 4MiB")
-    })
+        .and_then(|number| number.checked_mul(factor))
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -36,6 +36,17 @@ pub(super) fn registry(status: &Status) -> Registry {
         let help = "How long a round trip to the store took just now";
         registry.register_with_unit("store_roundtrip", help, Unit::Seconds, round_trip);
     }
+    let memory = [
+        ("store_memory", "Bytes of all keys and values of a store in this process", status.store.memory_bytes),
+        ("store_max_memory", "Bytes beyond which such a store refuses more", status.store.max_memory_bytes),
+    ];
+    for (name, help, bytes) in memory {
+        if let Some(bytes) = bytes {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            registry.register_with_unit(name, help, Unit::Bytes, gauge);
+        }
+    }
     let build = Info::new(vec![("version", status.version)]);
     registry.register("build", "What is running", build);
     registry

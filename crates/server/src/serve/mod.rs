@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use oxherd::engine::Server as RespServer;
 use oxherd::{StopReport, Store, WorkerStopper};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -49,6 +50,14 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The address for Redis clients cannot be listened on.
+    #[error("cannot listen for Redis clients on {address}: {source}; choose another with --resp or OXHERD_RESP")]
+    Resp {
+        /// The address.
+        address: SocketAddr,
+        /// What was wrong.
+        source: oxherd::engine::Error,
+    },
     /// The store cannot be used, or was lost while starting.
     #[error(transparent)]
     Store(#[from] oxherd::Error),
@@ -78,6 +87,7 @@ impl Server {
             .map_err(|source| StartError::Listen { address, source })?;
 
         let store = Store::connect(config.store.value.clone()).await?;
+        let resp = resp_endpoint(&store, &config)?;
         let webhooks = config.webhooks.iter().flat_map(|table| &table.config.queues);
         let mut queues = webhooks
             .map(|name| Ok((name.parse()?, None)))
@@ -113,14 +123,38 @@ impl Server {
         );
         let http = tokio::spawn(serving);
         tracing::info!(%address, store = app.view.store().name(), "listening");
+        if let Some(address) = resp.as_ref().and_then(address_of) {
+            tracing::info!(%address, "listening for Redis clients");
+        }
         Ok(Running {
             address,
             app,
             workers,
             http,
             stop_http,
+            resp,
         })
     }
+}
+
+/// Sets up the store in this process, and lets Redis clients in if the settings say so.
+fn resp_endpoint(store: &Store, config: &Config) -> Result<Option<RespServer>, StartError> {
+    let Some(engine) = store.engine() else {
+        return Ok(None);
+    };
+    engine.set_max_memory(config.max_memory.value);
+    if let Some(token) = &config.token.value {
+        engine.set_password(token.reveal());
+    }
+    let Some(address) = config.resp.value else {
+        return Ok(None);
+    };
+    let server = engine.endpoint().listen_on(address).spawn_thread();
+    Ok(Some(server.map_err(|source| StartError::Resp { address, source })?))
+}
+
+fn address_of(server: &RespServer) -> Option<&oxherd::engine::Address> {
+    server.addresses().first()
 }
 
 /// A server that runs until it is stopped or dropped. Dropping it ends everything at once: jobs that run then stall and
@@ -132,6 +166,8 @@ pub struct Running {
     workers: RunningWorkers,
     http: JoinHandle<()>,
     stop_http: CancellationToken,
+    /// Redis clients of a store in this process.
+    resp: Option<RespServer>,
 }
 
 impl Running {
@@ -139,6 +175,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where Redis clients reach a store in this process, if they may.
+    #[must_use]
+    pub fn resp_address(&self) -> Option<String> {
+        self.resp.as_ref().and_then(address_of).map(ToString::to_string)
     }
 
     /// Its state.
@@ -162,6 +204,9 @@ impl Running {
         if tokio::time::timeout(LAST_ANSWERS, &mut self.http).await.is_err() {
             tracing::info!("closing connections that are still open");
             self.http.abort();
+        }
+        if let Some(resp) = self.resp.take() {
+            resp.shutdown().await;
         }
         report
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oxherd::StopReport;
 
-use super::{Server, StartError};
+use super::{Running, Server, StartError};
 use crate::config::Config;
 
 /// After a second signal, how long the store may take to get the jobs back.
@@ -19,7 +19,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// [`StartError`] when it does not start.
-pub async fn run(config: Config, started: impl FnOnce(SocketAddr)) -> Result<Option<StopReport>, StartError> {
+pub async fn run(config: Config, started: impl FnOnce(&Running)) -> Result<Option<StopReport>, StartError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -29,7 +29,7 @@ pub async fn run(config: Config, started: impl FnOnce(SocketAddr)) -> Result<Opt
         running = Server::start(config) => running?,
         _ = signals.next() => return Ok(None),
     };
-    started(running.address());
+    started(&running);
     let signal = signals.next().await;
     tracing::info!(signal, ?grace, "stopping; a second signal stops at once");
     let stoppers = running.stoppers();

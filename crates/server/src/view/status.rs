@@ -37,7 +37,7 @@ pub struct StoreStatus {
     pub url: String,
     /// The first part of every key.
     pub prefix: String,
-    /// `redis`, `valkey` or `dragonfly`.
+    /// `redis`, `valkey`, `dragonfly`, or `oxherd-engine` for a store in this process.
     pub product: String,
     /// The version as the server writes it.
     pub version: String,
@@ -49,6 +49,12 @@ pub struct StoreStatus {
     pub trouble_for_ms: Option<u64>,
     /// What the last failure said.
     pub problem: Option<String>,
+    /// Bytes of all keys and values of a store in this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<usize>,
+    /// Bytes beyond which such a store refuses what would add to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_memory_bytes: Option<usize>,
 }
 
 impl StoreStatus {
@@ -63,6 +69,8 @@ impl StoreStatus {
             round_trip_ms: health.round_trip.map(|took| took.as_secs_f64() * 1000.0),
             trouble_for_ms: health.trouble_for.map(whole_ms),
             problem: health.problem,
+            memory_bytes: health.memory.map(|memory| memory.used),
+            max_memory_bytes: health.memory.and_then(|memory| memory.limit),
         }
     }
 }

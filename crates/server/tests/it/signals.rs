@@ -18,7 +18,7 @@ type Ran = JoinHandle<Option<oxherd::StopReport>>;
 async fn start(settings: Config) -> (Ran, Client) {
     let (tell, started) = oneshot::channel::<SocketAddr>();
     let ran = tokio::spawn(async move {
-        run(settings, |address| tell.send(address).unwrap())
+        run(settings, |running| tell.send(running.address()).unwrap())
             .await
             .unwrap()
     });

@@ -7,16 +7,24 @@ use serde_json::Value;
 /// One block of text a difference; empty when the two are equal.
 #[must_use]
 pub fn differences(node: &Value, oxherd: &Value) -> String {
+    differences_between(["node", "oxherd"], node, oxherd)
+}
+
+/// The same for two sides with these names.
+#[must_use]
+pub fn differences_between(names: [&str; 2], left: &Value, right: &Value) -> String {
+    let width = names[0].len().max(names[1].len());
+    let marks = names.map(|name| format!("  {name:width$}"));
     let mut text = String::new();
-    compare("", node, oxherd, &mut text);
+    compare("", &marks, left, right, &mut text);
     text
 }
 
-fn compare(path: &str, node: &Value, oxherd: &Value, text: &mut String) {
-    if node == oxherd {
+fn compare(path: &str, marks: &[String; 2], left: &Value, right: &Value, text: &mut String) {
+    if left == right {
         return;
     }
-    match (node, oxherd) {
+    match (left, right) {
         (Value::Object(left), Value::Object(right)) => {
             let mut names: Vec<&String> = left.keys().chain(right.keys()).collect();
             names.sort_unstable();
@@ -28,23 +36,26 @@ fn compare(path: &str, node: &Value, oxherd: &Value, text: &mut String) {
                     format!("{path} › {name}")
                 };
                 let side = |side: Option<&Value>| side.cloned().unwrap_or(Value::Null);
-                compare(&path, &side(left.get(name)), &side(right.get(name)), text);
+                compare(&path, marks, &side(left.get(name)), &side(right.get(name)), text);
             }
         }
         (Value::Array(left), Value::Array(right)) => {
             text.push_str(&format!("{path}\n"));
-            side_by_side(left, right, text);
+            side_by_side(marks, left, right, text);
         }
         _ => text.push_str(&format!(
-            "{path}\n  node   {}\n  oxherd {}\n",
-            shown(node),
-            shown(oxherd)
+            "{path}\n{} {}\n{} {}\n",
+            marks[0],
+            shown(left),
+            marks[1],
+            shown(right)
         )),
     }
 }
 
 /// Both lists in one: common entries plain, the others marked with whose they are.
-fn side_by_side(left: &[Value], right: &[Value], text: &mut String) {
+fn side_by_side(marks: &[String; 2], left: &[Value], right: &[Value], text: &mut String) {
+    let unmarked = " ".repeat(marks[0].len());
     let common = longest_common(left, right);
     let (mut at_left, mut at_right) = (0, 0);
     while at_left < left.len() || at_right < right.len() {
@@ -52,15 +63,15 @@ fn side_by_side(left: &[Value], right: &[Value], text: &mut String) {
             if at_left < left.len() && at_right < right.len() && left[at_left] == right[at_right] {
                 at_left += 1;
                 at_right += 1;
-                ("        ", &left[at_left - 1])
+                (&unmarked, &left[at_left - 1])
             } else if at_right == right.len()
                 || (at_left < left.len() && common[at_left + 1][at_right] >= common[at_left][at_right + 1])
             {
                 at_left += 1;
-                ("  node  ", &left[at_left - 1])
+                (&marks[0], &left[at_left - 1])
             } else {
                 at_right += 1;
-                ("  oxherd", &right[at_right - 1])
+                (&marks[1], &right[at_right - 1])
             };
         writeln!(text, "{mark} {}", shown(entry)).expect("writing to a string cannot fail");
     }

@@ -22,4 +22,5 @@ mod operators;
 mod oxherd_adds;
 mod shared_queue;
 mod stalls;
+mod tour;
 mod wakeups;

@@ -112,7 +112,8 @@ proptest! {
         }
         let seen: HashMap<Box<[u8]>, usize> = dict.iter().map(|(key, value)| (key.into(), *value)).collect();
         prop_assert_eq!(&seen, &model);
-        prop_assert_eq!(dict.into_entries().collect::<HashMap<_, _>>(), model);
+        dict.iter_mut().for_each(|(_, value)| *value = 1);
+        prop_assert!(dict.iter().all(|(_, value)| *value == 1));
     }
 
     #[test]

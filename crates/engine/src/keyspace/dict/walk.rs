@@ -65,4 +65,36 @@ impl<V> Dict<V> {
         }
         self.iter().next()
     }
+
+    /// So many different entries, or all when there are fewer; each choice is as likely as every other.
+    pub(crate) fn sample(&self, count: usize, random: &mut fastrand::Rng) -> Vec<(&[u8], &V)> {
+        // Drawing again what was drawn already becomes the rule when most are wanted.
+        if count >= self.len / 3 {
+            return sample_of(self.iter().collect(), count, random);
+        }
+        let mut drawn: Dict<()> = Dict::with_hasher(self.hasher.clone());
+        let mut sample = Vec::with_capacity(count);
+        while sample.len() < count {
+            let Some((key, value)) = self.random(random) else {
+                break;
+            };
+            if drawn.get_or_insert_with(key, || ()).1 {
+                sample.push((key, value));
+            }
+        }
+        sample
+    }
+}
+
+/// So many of the items, or all when there are fewer, in random order unless all are wanted.
+pub(crate) fn sample_of<T>(mut items: Vec<T>, count: usize, random: &mut fastrand::Rng) -> Vec<T> {
+    if count >= items.len() {
+        return items;
+    }
+    for place in 0..count {
+        let other = random.usize(place..items.len());
+        items.swap(place, other);
+    }
+    items.truncate(count);
+    items
 }

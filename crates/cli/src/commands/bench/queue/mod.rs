@@ -64,7 +64,7 @@ pub(crate) struct BenchQueue {
 impl BenchQueue {
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
         let config = connect::settings(global, output)?;
-        let store = connect::store(&config).await?;
+        let store = connect::any_store(&config).await?;
         let interrupted = interruption()?;
         let mut run = Run {
             server: Server::connect(&address::of(&config, global)?).await?,

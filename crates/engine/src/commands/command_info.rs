@@ -1,0 +1,180 @@
+//! COMMAND: the table of commands, as clients and redis-cli ask for it.
+
+use super::{Command, Keys, flag};
+use crate::arguments::{Args, is};
+use crate::context::Ctx;
+use crate::glob;
+use crate::number;
+use crate::reply::{Answer, Fault, Reply};
+
+pub(super) const COMMANDS: &[Command] = &[Command::other("command", -1, command)];
+
+const HELP: &[&str] = &[
+    "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "(no subcommand)",
+    "    Return details about all commands.",
+    "COUNT",
+    "    Return the total number of commands.",
+    "LIST",
+    "    Return a list of all commands.",
+    "INFO [<command-name> ...]",
+    "    Return details about multiple commands.",
+    "DOCS [<command-name> ...]",
+    "    Return the names of multiple commands; there are no texts here.",
+    "GETKEYS <full-command>",
+    "    Return the keys from a full command.",
+    "HELP",
+    "    Print this help.",
+];
+
+fn command(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
+    match args.tail(1) {
+        [] => Ok(Reply::Array(super::all().map(describe).collect())),
+        [verb] if is(verb, "count") => Ok(Reply::count(super::all().count())),
+        [verb, rest @ ..] if is(verb, "list") => list(rest),
+        [verb] if is(verb, "info") => Ok(Reply::Array(super::all().map(describe).collect())),
+        [verb, names @ ..] if is(verb, "info") => {
+            let rows = names
+                .iter()
+                .map(|name| super::find(name).map_or(Reply::NilArray, describe));
+            Ok(Reply::Array(rows.collect()))
+        }
+        [verb, names @ ..] if is(verb, "docs") => {
+            let known: Vec<&Command> = if names.is_empty() {
+                super::all().collect()
+            } else {
+                names.iter().filter_map(|name| super::find(name)).collect()
+            };
+            Ok(Reply::Map(known.into_iter().map(document).collect()))
+        }
+        [verb, words @ ..] if is(verb, "getkeys") && !words.is_empty() => get_keys(Args::new(words)),
+        [verb] if is(verb, "help") => Ok(super::help(HELP)),
+        [verb, ..] => Err(super::unknown_subcommand("COMMAND", verb)),
+    }
+}
+
+fn list(rest: &[&[u8]]) -> Answer {
+    let pattern = match rest {
+        [] => None,
+        [filter, kind, pattern] if is(filter, "filterby") && is(kind, "pattern") => Some(*pattern),
+        _ => return Err(Fault::SYNTAX),
+    };
+    let names = super::all().map(|command| command.name);
+    let wanted = names.filter(|name| pattern.is_none_or(|pattern| glob::matches(pattern, name.as_bytes())));
+    Ok(Reply::bulks(wanted))
+}
+
+/// What there is to tell of a command beside its name: nothing but who keeps it.
+fn document(command: &Command) -> (Reply, Reply) {
+    (Reply::bulk(command.name), Reply::Map(Vec::new()))
+}
+
+fn describe(command: &Command) -> Reply {
+    let flags = [
+        (flag::WRITE, "write"),
+        (flag::READ_ONLY, "readonly"),
+        (flag::DENY_OOM, "denyoom"),
+        (flag::ADMIN, "admin"),
+        (flag::PUBSUB, "pubsub"),
+        (flag::NO_SCRIPT, "noscript"),
+        (flag::BLOCKING, "blocking"),
+        (flag::FAST, "fast"),
+        (flag::NO_AUTH, "no_auth"),
+        (flag::NO_MULTI, "no_multi"),
+    ];
+    let mut flags: Vec<Reply> = flags
+        .into_iter()
+        .filter(|(flag, _)| command.has(*flag))
+        .map(|(_, name)| Reply::status(name))
+        .collect();
+    let (first, last, step) = match command.keys {
+        Keys::Range { first, last, step } => (first, last, step),
+        Keys::None => (0, 0, 0),
+        Keys::Counted { .. } | Keys::Streams => {
+            flags.push(Reply::status("movablekeys"));
+            (0, 0, 0)
+        }
+        Keys::Sort => {
+            flags.push(Reply::status("movablekeys"));
+            (1, 1, 1)
+        }
+    };
+    Reply::Array(vec![
+        Reply::bulk(command.name),
+        Reply::Int(i64::from(command.arity)),
+        Reply::Set(flags),
+        Reply::Int(i64::from(first)),
+        Reply::Int(i64::from(last)),
+        Reply::Int(i64::from(step)),
+        Reply::Set(Vec::new()),
+        Reply::Array(Vec::new()),
+        Reply::Array(Vec::new()),
+        Reply::Array(Vec::new()),
+    ])
+}
+
+fn get_keys(args: Args<'_>) -> Answer {
+    let command = super::find(args.at(0)).ok_or(Fault::of("ERR Invalid command specified"))?;
+    if command.keys == Keys::None {
+        return Err(Fault::of("ERR The command has no key arguments"));
+    }
+    if !command.takes(args.len()) {
+        return Err(Fault::of("ERR Invalid number of arguments specified for command"));
+    }
+    let keys = keys_of(command, args);
+    if keys.is_empty() {
+        return Err(Fault::of("ERR The command has no key arguments"));
+    }
+    Ok(Reply::bulks(keys))
+}
+
+/// The keys among a command's arguments.
+pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
+    match command.keys {
+        Keys::None => Vec::new(),
+        Keys::Range { first, last, step } => {
+            let length = i64::try_from(args.len()).unwrap_or(i64::MAX);
+            let last = if last < 0 {
+                length + i64::from(last)
+            } else {
+                i64::from(last)
+            };
+            let first = usize::try_from(first).unwrap_or(0);
+            let count = usize::try_from(last + 1).unwrap_or(0).saturating_sub(first);
+            let step = usize::try_from(step).unwrap_or(1).max(1);
+            args.tail(first)
+                .iter()
+                .take(count)
+                .step_by(step)
+                .copied()
+                .collect()
+        }
+        Keys::Counted { at, also } => {
+            let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
+            let mut keys: Vec<&[u8]> = args
+                .tail(at + 1)
+                .iter()
+                .take(count.unwrap_or(0))
+                .copied()
+                .collect();
+            if also > 0 {
+                keys.push(args.at(also));
+            }
+            keys
+        }
+        Keys::Streams => {
+            let words = args.all();
+            let start = words.iter().position(|word| is(word, "streams"));
+            let rest = start.map(|start| args.tail(start + 1)).unwrap_or_default();
+            rest.iter().take(rest.len() / 2).copied().collect()
+        }
+        Keys::Sort => {
+            let mut keys = vec![args.at(1)];
+            keys.extend(args.tail(2).windows(2).filter_map(|pair| match pair {
+                [word, key] if is(word, "store") => Some(*key),
+                _ => None,
+            }));
+            keys
+        }
+    }
+}

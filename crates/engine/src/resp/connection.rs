@@ -1,0 +1,406 @@
+//! One client: its requests in, its replies and pushes out.
+//!
+//! All complete requests are run under one hold of the engine's lock, their replies leave in one write. A blocking
+//! command suspends this client alone; meanwhile its socket is still read, so its leaving is noticed and takes the
+//! command out of its queues. A long pipeline is run in parts, with everybody else in between.
+//! Next: `request.rs`, `output.rs`, `../session.rs`.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, Sleep};
+
+use super::encode::encode;
+use super::limits::Limits;
+use super::output::Output;
+use super::request::RequestBuffer;
+use super::stop::Stop;
+use super::stream::Stream;
+use super::violation::Violation;
+use crate::client::{Message, Protocol};
+use crate::reply::Reply;
+use crate::session::{Served, Session, Waiting};
+
+/// Commands run before others get their turn.
+const COMMANDS_AT_ONCE: usize = 128;
+/// Bytes of replies gathered before they are sent and others get their turn.
+const REPLIES_AT_ONCE: usize = 1024 * 1024;
+/// How long the last replies may take to leave.
+const PARTING_TIME: Duration = Duration::from_secs(5);
+
+/// One connected client.
+pub(super) struct Connection {
+    stream: Stream,
+    session: Session,
+    inbox: UnboundedReceiver<Message>,
+    requests: RequestBuffer,
+    /// A request was found and not run yet.
+    is_request_found: bool,
+    output: Output,
+    /// The command that suspends this client.
+    waiting: Option<Waiting>,
+    protocol: Protocol,
+    is_authenticated: bool,
+    /// Nothing is run any more: the connection ends when its output has left.
+    is_closing: bool,
+    /// When it ends even if its output has not left.
+    parts_at: Option<Instant>,
+    limits: Limits,
+    stop: Stop,
+    is_subscribed: bool,
+    active_at: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+type Arguments<'a> = SmallVec<[&'a [u8]; 16]>;
+
+/// The connection is over: left, refused or dropped.
+struct Over;
+
+/// Whether a client has more to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Only its turn is over.
+    Next,
+    /// Nothing can be run before something happens.
+    Idle,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: Stream,
+        session: Session,
+        inbox: UnboundedReceiver<Message>,
+        is_authenticated: bool,
+        limits: Limits,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            stream,
+            session,
+            inbox,
+            requests: RequestBuffer::new(limits.request),
+            is_request_found: false,
+            output: Output::default(),
+            waiting: None,
+            protocol: Protocol::Resp2,
+            is_authenticated,
+            is_closing: false,
+            parts_at: None,
+            limits,
+            stop,
+            is_subscribed: false,
+            active_at: Instant::now(),
+            timer: None,
+        }
+    }
+
+    /// Serves the client until it leaves, is closed, or the endpoint stops.
+    pub(super) async fn serve(mut self) {
+        loop {
+            let turn = self.take_turn();
+            let Ok(turn) = turn else { return };
+            if std::future::poll_fn(|context| Poll::Ready(self.send(context)))
+                .await
+                .is_err()
+            {
+                return;
+            }
+            if self.is_closing && self.output.is_empty() {
+                return;
+            }
+            match turn {
+                Turn::Next => tokio::task::yield_now().await,
+                Turn::Idle => {
+                    if std::future::poll_fn(|context| self.poll_event(context))
+                        .await
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs what has arrived, within the bounds of one turn.
+    fn take_turn(&mut self) -> Result<Turn, Over> {
+        if self.is_closing || self.waiting.is_some() {
+            return Ok(Turn::Idle);
+        }
+        let turn = match self.run_requests() {
+            Ok(turn) => turn?,
+            Err(violation) => {
+                self.refuse(violation);
+                Turn::Idle
+            }
+        };
+        self.check_output()?;
+        Ok(turn)
+    }
+
+    /// Answers a breach of the protocol; after it nobody knows where the next request starts.
+    fn refuse(&mut self, violation: Violation) {
+        tracing::debug!(
+            client = self.session.id(),
+            ?violation,
+            "a client broke the protocol"
+        );
+        violation.write(self.output.buffer());
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.is_closing = true;
+        self.waiting = None;
+        self.parts_at = Instant::now().checked_add(PARTING_TIME);
+    }
+
+    fn find_request(&mut self) -> Result<bool, Violation> {
+        if !self.is_request_found {
+            self.is_request_found = self.requests.next(self.is_authenticated)?;
+        }
+        Ok(self.is_request_found)
+    }
+
+    fn run_requests(&mut self) -> Result<Result<Turn, Over>, Violation> {
+        // Without the lock: often only a part of a request has arrived.
+        if !self.find_request()? {
+            return Ok(Ok(Turn::Idle));
+        }
+        let Ok(mut batch) = self.session.batch() else {
+            return Ok(self.run_while_busy());
+        };
+        for _ in 0..COMMANDS_AT_ONCE {
+            let arguments: Arguments<'_> = self.requests.arguments().collect();
+            if is_web_request(&arguments) {
+                drop(batch);
+                return Ok(Err(self.drop_web_request()));
+            }
+            let served = batch.run(&arguments);
+            drop(arguments);
+            self.is_request_found = false;
+            self.protocol = batch.protocol();
+            self.is_authenticated = batch.is_authenticated();
+            let late = receive_early(&mut self.inbox, &mut self.output, self.protocol);
+            match served {
+                Served::Reply(reply) => encode(&reply, self.protocol, self.output.buffer()),
+                Served::Silent => {}
+                Served::Waiting(waiting) => self.waiting = Some(waiting),
+            }
+            for message in late {
+                self.output.push(&message, self.protocol);
+            }
+            if batch.should_close() {
+                drop(batch);
+                self.close();
+                return Ok(Ok(Turn::Idle));
+            }
+            if self.waiting.is_some() {
+                break;
+            }
+            if self.output.gathered() > REPLIES_AT_ONCE {
+                return Ok(Ok(Turn::Next));
+            }
+            match self.requests.next(self.is_authenticated) {
+                Ok(is_found) => self.is_request_found = is_found,
+                Err(violation) => {
+                    drop(batch);
+                    return Err(violation);
+                }
+            }
+            if !self.is_request_found {
+                break;
+            }
+        }
+        self.is_subscribed = batch.is_subscribed();
+        Ok(Ok(if self.is_request_found {
+            Turn::Next
+        } else {
+            Turn::Idle
+        }))
+    }
+
+    /// One request while a script of somebody else keeps the engine.
+    fn run_while_busy(&mut self) -> Result<Turn, Over> {
+        let arguments: Arguments<'_> = self.requests.arguments().collect();
+        if is_web_request(&arguments) {
+            return Err(self.drop_web_request());
+        }
+        let served = self.session.run(&arguments);
+        drop(arguments);
+        self.is_request_found = false;
+        match served {
+            Served::Reply(reply) => encode(&reply, self.protocol, self.output.buffer()),
+            Served::Silent => {}
+            Served::Waiting(waiting) => self.waiting = Some(waiting),
+        }
+        // The script may have ended in between, then the command was run as any other.
+        if let Ok(batch) = self.session.batch() {
+            self.protocol = batch.protocol();
+            self.is_authenticated = batch.is_authenticated();
+            self.is_closing = batch.should_close();
+        }
+        Ok(Turn::Next)
+    }
+
+    /// A web page must not be able to make a browser talk to the engine.
+    fn drop_web_request(&self) -> Over {
+        tracing::warn!(client = self.session.id(), "dropped a client that speaks HTTP");
+        Over
+    }
+
+    /// Sends what the socket takes at once.
+    fn send(&mut self, context: &mut Context<'_>) -> Result<(), Over> {
+        match self.output.poll_send(&mut self.stream, context) {
+            Poll::Ready(Err(_gone)) => Err(Over),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    fn check_output(&mut self) -> Result<(), Over> {
+        if !self.output.is_too_much(&self.limits.output) {
+            return Ok(());
+        }
+        let (client, unread) = (self.session.id(), self.output.waiting());
+        tracing::warn!(client, unread, "dropped a client that does not read");
+        Err(Over)
+    }
+
+    /// Waits until there is something to run or to send.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        if !self.output.is_empty() {
+            self.send(context)?;
+            if self.is_closing && self.output.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        if !self.is_closing && self.stop.poll_requested(context) {
+            self.close();
+            return Poll::Ready(Ok(()));
+        }
+        if self.poll_answer(context) | self.poll_pushes(context)? {
+            return Poll::Ready(self.check_output());
+        }
+        if !self.is_closing
+            && let Poll::Ready(read) = self.poll_read(context)
+        {
+            return Poll::Ready(read);
+        }
+        self.poll_timer(context)
+    }
+
+    /// The answer to the command that suspended the client.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(waiting) = &mut self.waiting else {
+            return false;
+        };
+        let Poll::Ready(reply) = Pin::new(waiting).poll(context) else {
+            return false;
+        };
+        self.waiting = None;
+        encode(&reply, self.protocol, self.output.buffer());
+        true
+    }
+
+    /// What others have sent to this client.
+    fn poll_pushes(&mut self, context: &mut Context<'_>) -> Result<bool, Over> {
+        let mut is_any = false;
+        while let Poll::Ready(Some(message)) = self.inbox.poll_recv(context) {
+            match message {
+                Message::Push(message) => self.output.push(&message, self.protocol),
+                // Somebody else's CLIENT KILL: what is left to say does not matter.
+                Message::Close => return Err(Over),
+            }
+            is_any = true;
+            if self.output.gathered() > REPLIES_AT_ONCE {
+                break;
+            }
+        }
+        Ok(is_any)
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        let Ok(space) = self.requests.space() else {
+            let client = self.session.id();
+            tracing::warn!(client, "dropped a client whose requests take too much memory");
+            return Poll::Ready(Err(Over));
+        };
+        match pin!(self.stream.read_buf(space)).poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Over)),
+            Poll::Ready(Ok(_)) => {
+                if self.limits.idle.is_some() {
+                    self.active_at = Instant::now();
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// The time-outs, which only few clients have.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        let is_idle = self.waiting.is_none() && !self.is_subscribed;
+        let idles_at = self
+            .limits
+            .idle
+            .filter(|_| is_idle)
+            .and_then(|time| self.active_at.checked_add(time));
+        let unread_at = self.output.deadline(&self.limits.output);
+        let Some(deadline) = [self.parts_at, idles_at, unread_at].into_iter().flatten().min() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(context).map(|()| {
+            tracing::debug!(client = self.session.id(), "a client's time is over");
+            Err(Over)
+        })
+    }
+}
+
+/// Encodes what has to stand before the reply of the command that just ran: its own subscriptions and messages.
+///
+/// Notices of changed keys and lines of MONITOR are handed back: they stand behind it.
+fn receive_early(
+    inbox: &mut UnboundedReceiver<Message>,
+    output: &mut Output,
+    protocol: Protocol,
+) -> SmallVec<[Reply; 1]> {
+    let mut late = SmallVec::new();
+    if inbox.is_empty() {
+        return late;
+    }
+    while let Ok(message) = inbox.try_recv() {
+        match message {
+            Message::Push(message) if is_late(&message) => late.push(message),
+            Message::Push(message) => output.push(&message, protocol),
+            // The client closes itself, which its session says too; its reply leaves first.
+            Message::Close => {}
+        }
+    }
+    late
+}
+
+fn is_late(message: &Reply) -> bool {
+    match message {
+        Reply::Push(items) => matches!(items.first(), Some(Reply::Bulk(kind)) if kind == b"invalidate"),
+        _ => true,
+    }
+}
+
+/// Whether this is a line of HTTP.
+fn is_web_request(arguments: &[&[u8]]) -> bool {
+    let name = arguments.first().copied().unwrap_or_default();
+    // The commonest commands are decided by their length.
+    matches!(name.len(), 4 | 5) && (name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
+}

@@ -1,0 +1,203 @@
+//! The engine on sockets: for other processes, and for clients in any language.
+//!
+//! Nothing listens unless asked for. An address that other machines can reach is refused while the engine has no
+//! password. The endpoint runs on the caller's tokio runtime or on a thread of its own; the latter is faster, since
+//! its clients never move between threads, and nothing the program does delays them.
+//! Next: `listener.rs` (accepting), `connection.rs` (one client), `address.rs` (sockets and their files).
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::address::{self, Address, Bound};
+use super::limits::Limits;
+use super::listener::{Listener, Shared};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+
+/// An endpoint that does not listen yet.
+///
+/// ```
+/// # fn main() -> Result<(), oxherd_engine::Error> {
+/// let engine = oxherd_engine::Engine::in_memory();
+/// let address: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+/// let server = engine.endpoint().listen_on(address).spawn_thread()?;
+/// println!("redis://{}", server.addresses()[0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "an endpoint listens once it is spawned"]
+pub struct Endpoint {
+    engine: Engine,
+    addresses: Vec<Address>,
+    limits: Limits,
+}
+
+/// An endpoint that listens. Dropping it stops it in the background; [`Server::shutdown`] waits for the end.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<Address>,
+    stop: watch::Sender<bool>,
+    ended: watch::Receiver<()>,
+}
+
+impl Engine {
+    /// An endpoint for this engine.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            engine: self.clone(),
+            addresses: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Adds an address to listen on.
+    pub fn listen_on(mut self, address: impl Into<Address>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// Limits on each client.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Listens, and serves on a thread of its own.
+    pub fn spawn_thread(self) -> Result<Server, Error> {
+        let (server, mut task) = self.bind()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(cannot_start)?;
+        let listeners = {
+            let _inside = runtime.enter();
+            task.listeners().map_err(cannot_start)?
+        };
+        std::thread::Builder::new()
+            .name("oxherd-resp".to_owned())
+            .spawn(move || runtime.block_on(task.serve(listeners)))
+            .map_err(cannot_start)?;
+        Ok(server)
+    }
+
+    /// Listens, and serves on the current tokio runtime, which has to have its I/O and its timer switched on.
+    ///
+    /// A long script keeps a thread of that runtime.
+    pub fn spawn(self) -> Result<Server, Error> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
+            Error::with_source(ErrorKind::Listen, "cannot listen outside a tokio runtime", error)
+        })?;
+        let (server, mut task) = self.bind()?;
+        let listeners = task.listeners().map_err(cannot_start)?;
+        runtime.spawn(task.serve(listeners));
+        Ok(server)
+    }
+
+    fn bind(self) -> Result<(Server, Task), Error> {
+        let has_password = !self.engine.shared().lock().config.password.is_empty();
+        if let Some(open) = self
+            .addresses
+            .iter()
+            .find(|address| !address.is_local() && !has_password)
+        {
+            let message = format!(
+                "cannot listen on {open}: other machines can reach it, so the engine needs a password"
+            );
+            return Err(Error::new(ErrorKind::PasswordRequired, message));
+        }
+        let bound = self
+            .addresses
+            .iter()
+            .map(address::bind)
+            .collect::<Result<Vec<_>, _>>()?;
+        let addresses = bound.iter().map(|(_, address)| address.clone()).collect();
+        let (stop, signal) = watch::channel(false);
+        let (end, ended) = watch::channel(());
+        let server = Server {
+            addresses,
+            stop,
+            ended,
+        };
+        let Self { engine, limits, .. } = self;
+        let task = Task {
+            engine,
+            limits,
+            bound,
+            stop: signal,
+            end,
+        };
+        Ok((server, task))
+    }
+}
+
+impl Server {
+    /// Where it listens, with the ports the system chose.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Stops listening, lets replies leave (for up to five seconds), closes all clients and removes socket files.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        // The sender is dropped when everything has ended.
+        while self.ended.changed().await.is_ok() {}
+    }
+}
+
+/// What runs on the runtime.
+struct Task {
+    engine: Engine,
+    limits: Limits,
+    bound: Vec<(Bound, Address)>,
+    stop: watch::Receiver<bool>,
+    /// Dropped at the end.
+    end: watch::Sender<()>,
+}
+
+impl Task {
+    /// Hands the bound sockets to the current runtime.
+    fn listeners(&mut self) -> io::Result<Vec<Listener>> {
+        self.bound
+            .drain(..)
+            .map(|(bound, address)| Listener::new(bound, &address))
+            .collect()
+    }
+
+    async fn serve(self, listeners: Vec<Listener>) {
+        let (presence, mut all_gone) = mpsc::channel(1);
+        let Self {
+            engine,
+            limits,
+            stop,
+            end,
+            ..
+        } = self;
+        let shared = Arc::new(Shared {
+            engine,
+            limits,
+            stop,
+            presence,
+        });
+        for listener in listeners {
+            tokio::spawn(listener.accept_all(Arc::clone(&shared)));
+        }
+        drop(shared);
+        // Nothing is ever sent: this ends when the last listener and the last client have ended.
+        let _ = all_gone.recv().await;
+        drop(end);
+    }
+}
+
+fn cannot_start(error: io::Error) -> Error {
+    Error::with_source(
+        ErrorKind::Listen,
+        format!("cannot start the endpoint: {error}"),
+        error,
+    )
+}

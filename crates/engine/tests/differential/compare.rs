@@ -1,0 +1,296 @@
+//! When two replies to one command count as equal.
+//!
+//! The rule is equality. The exceptions are written down here, one by one: an order that Redis leaves open, a
+//! choice that is random, a figure that depends on the moment or on the process. Errors are compared by their
+//! whole text.
+//! Next: `random.rs` (what a random choice must obey), `runner.rs`.
+
+use std::collections::HashMap;
+
+use crate::frame::Frame;
+use crate::random;
+use crate::step::{Arguments, name_of};
+
+/// How far two readings of a remaining time may lie apart.
+const TOLERANCE_MS: i64 = 2_000;
+
+/// Compares the replies of one sequence in order; knows what came before.
+#[derive(Default)]
+pub(crate) struct Comparer {
+    /// What each client has queued since its MULTI.
+    queued: HashMap<usize, Vec<Arguments>>,
+    /// The command before this one and its reply.
+    previous: Option<(Arguments, Frame)>,
+}
+
+impl Comparer {
+    /// Compares one reply and remembers it.
+    pub(crate) fn agree(
+        &mut self,
+        client: usize,
+        arguments: &Arguments,
+        left: &Frame,
+        right: &Frame,
+    ) -> bool {
+        let name = name_of(arguments);
+        let agreed = match name.as_str() {
+            "EXEC" => self.transactions_agree(client, left, right),
+            _ => agree(&name, arguments, self.previous.as_ref(), left, right),
+        };
+        self.note(client, arguments, left);
+        agreed
+    }
+
+    /// Remembers a reply that was compared elsewhere.
+    pub(crate) fn note(&mut self, client: usize, arguments: &Arguments, left: &Frame) {
+        match name_of(arguments).as_str() {
+            _ if *left == Frame::Simple(b"QUEUED".to_vec()) => {
+                self.queued.entry(client).or_default().push(arguments.clone());
+            }
+            "EXEC" | "DISCARD" | "RESET" => {
+                self.queued.remove(&client);
+            }
+            _ => {}
+        }
+        self.previous = Some((arguments.clone(), left.clone()));
+    }
+
+    fn transactions_agree(&self, client: usize, left: &Frame, right: &Frame) -> bool {
+        let (Frame::Array(ours), Frame::Array(theirs), Some(queued)) =
+            (left, right, self.queued.get(&client))
+        else {
+            return left == right;
+        };
+        if queued.len() != ours.len() {
+            return left == right;
+        }
+        ours.len() == theirs.len()
+            && queued
+                .iter()
+                .zip(ours.iter().zip(theirs))
+                .all(|(arguments, (left, right))| agree(&name_of(arguments), arguments, None, left, right))
+    }
+}
+
+/// Whether two lists of frames that reached one client are the same.
+pub(crate) fn streams_agree(left: &[Frame], right: &[Frame]) -> bool {
+    left.len() == right.len() && (left == right || without_open_order(left) == without_open_order(right))
+}
+
+fn agree(
+    name: &str,
+    arguments: &[Vec<u8>],
+    previous: Option<&(Arguments, Frame)>,
+    left: &Frame,
+    right: &Frame,
+) -> bool {
+    if left == right {
+        return true;
+    }
+    if left.is_error() || right.is_error() {
+        return false;
+    }
+    match name {
+        "SMEMBERS"
+        | "SUNION"
+        | "SINTER"
+        | "SDIFF"
+        | "KEYS"
+        | "PUBSUB CHANNELS"
+        | "PUBSUB SHARDCHANNELS"
+        | "COMMAND LIST" => sorted(left) == sorted(right),
+        "HKEYS" | "HVALS" if !is_compact(arguments, previous) => sorted(left) == sorted(right),
+        "HGETALL" if !is_compact(arguments, previous) => sorted_pairs(left) == sorted_pairs(right),
+        "CONFIG GET" | "PUBSUB NUMSUB" => sorted_pairs(left) == sorted_pairs(right),
+        "PTTL" | "PEXPIRETIME" => are_close(left, right, TOLERANCE_MS),
+        "TTL" | "EXPIRETIME" | "OBJECT IDLETIME" => are_close(left, right, TOLERANCE_MS / 1000),
+        "SPOP" | "SRANDMEMBER" | "HRANDFIELD" | "ZRANDMEMBER" | "RANDOMKEY" => {
+            random::agree(arguments, previous, left, right)
+        }
+        "TIME" | "CLIENT ID" | "INFO" | "CLIENT LIST" | "CLIENT INFO" | "HELLO" | "LASTSAVE"
+        | "MEMORY USAGE" | "OBJECT FREQ" => are_alike(left, right),
+        // A small iteration in one step: the order and the cursor are the table's.
+        "SCAN" | "HSCAN" | "SSCAN" | "ZSCAN" => are_alike(left, right),
+        "SORT" | "SORT_RO" if is_sorted_openly(arguments) => are_alike(left, right),
+        "COMMAND INFO" => deeply_sorted(left) == deeply_sorted(right),
+        "XPENDING" => pending_agree(left, right),
+        "XINFO STREAM" | "XINFO CONSUMERS" | "XINFO GROUPS" => described_agree(left, right),
+        _ => false,
+    }
+}
+
+/// Whether the reply before said that this key's hash is small, so that its order is that of insertion.
+fn is_compact(arguments: &[Vec<u8>], previous: Option<&(Arguments, Frame)>) -> bool {
+    previous.is_some_and(|(before, reply)| {
+        name_of(before) == "OBJECT ENCODING"
+            && before.get(2) == arguments.get(1)
+            && *reply == Frame::Bulk(b"listpack".to_vec())
+    })
+}
+
+/// Whether equal weights, or none at all, leave the order of a set's members open.
+pub(crate) fn is_sorted_openly(arguments: &[Vec<u8>]) -> bool {
+    let has = |option: &[u8]| arguments.iter().any(|word| word.eq_ignore_ascii_case(option));
+    let by: Vec<&Vec<u8>> = arguments
+        .windows(2)
+        .filter(|pair| pair[0].eq_ignore_ascii_case(b"BY"))
+        .map(|pair| &pair[1])
+        .collect();
+    (!by.is_empty() && has(b"ALPHA")) || by.iter().any(|pattern| !pattern.contains(&b'*'))
+}
+
+fn deeply_sorted(frame: &Frame) -> Frame {
+    let Some(items) = frame.items() else {
+        return frame.clone();
+    };
+    let mut items: Vec<Frame> = items.iter().map(deeply_sorted).collect();
+    items.sort();
+    match frame {
+        Frame::Set(_) => Frame::Set(items),
+        Frame::Map(_) => Frame::Map(items),
+        _ => Frame::Array(items),
+    }
+}
+
+fn sorted(frame: &Frame) -> (bool, Vec<Frame>) {
+    let mut items = frame.items().map(<[Frame]>::to_vec).unwrap_or_default();
+    items.sort();
+    (matches!(frame, Frame::Set(_)), items)
+}
+
+fn sorted_pairs(frame: &Frame) -> (bool, Vec<Vec<Frame>>) {
+    let items = frame.items().unwrap_or_default();
+    let mut pairs: Vec<Vec<Frame>> = items.chunks(2).map(<[Frame]>::to_vec).collect();
+    pairs.sort();
+    (matches!(frame, Frame::Map(_)), pairs)
+}
+
+fn are_close(left: &Frame, right: &Frame, tolerance: i64) -> bool {
+    // -1 and -2 are answers of their own, and 0 is a time.
+    matches!((left, right), (Frame::Integer(left), Frame::Integer(right))
+        if *left >= 0 && *right >= 0 && left.abs_diff(*right) <= tolerance.unsigned_abs())
+}
+
+/// Of one kind and shape, whatever the figures.
+fn are_alike(left: &Frame, right: &Frame) -> bool {
+    let lengths = (
+        left.items().map(<[Frame]>::len),
+        right.items().map(<[Frame]>::len),
+    );
+    std::mem::discriminant(left) == std::mem::discriminant(right) && lengths.0 == lengths.1
+}
+
+/// Rows of `id consumer idle deliveries`; idle depends on the moment.
+fn pending_agree(left: &Frame, right: &Frame) -> bool {
+    let (Some(left), Some(right)) = (left.items(), right.items()) else {
+        return false;
+    };
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| {
+            left == right
+                || matches!((left.items(), right.items()), (Some([id, consumer, idle, count]), Some(other))
+                    if other.len() == 4
+                        && [id, consumer, count] == [&other[0], &other[1], &other[3]]
+                        && are_close(idle, &other[2], TOLERANCE_MS))
+        })
+}
+
+/// The fields that tell of moments, and those that tell of the server's memory.
+const MOMENTS: [&[u8]; 3] = [b"idle", b"seen-time", b"delivery-time"];
+const INTERNALS: [&[u8]; 2] = [b"radix-tree-keys", b"radix-tree-nodes"];
+
+/// Trees of `name value name value …`, as XINFO replies.
+fn described_agree(left: &Frame, right: &Frame) -> bool {
+    if left == right {
+        return true;
+    }
+    let (Some(ours), Some(theirs)) = (left.items(), right.items()) else {
+        return false;
+    };
+    if std::mem::discriminant(left) != std::mem::discriminant(right) || ours.len() != theirs.len() {
+        return false;
+    }
+    (0..ours.len()).all(|index| {
+        let name = index.checked_sub(1).and_then(|before| match &ours[before] {
+            Frame::Bulk(name) => Some(name.as_slice()),
+            _ => None,
+        });
+        let (left, right) = (&ours[index], &theirs[index]);
+        match name {
+            Some(name) if MOMENTS.contains(&name) => are_close(left, right, TOLERANCE_MS),
+            Some(name) if INTERNALS.contains(&name) => are_alike(left, right),
+            Some(b"pel" | b"pending") if left.items().is_some() => deliveries_agree(left, right),
+            _ => described_agree(left, right),
+        }
+    })
+}
+
+/// Rows of `id [consumer] delivered-at deliveries`.
+fn deliveries_agree(left: &Frame, right: &Frame) -> bool {
+    let (Some(left), Some(right)) = (left.items(), right.items()) else {
+        return left == right;
+    };
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| {
+            let (Some(left), Some(right)) = (left.items(), right.items()) else {
+                return false;
+            };
+            let moment = left.len().saturating_sub(2);
+            left.len() == right.len()
+                && left.iter().zip(right).enumerate().all(|(index, (left, right))| {
+                    left == right || (index == moment && are_close(left, right, TOLERANCE_MS))
+                })
+        })
+}
+
+/// Pattern messages of one publication, and farewells of an UNSUBSCRIBE of everything, come in any order.
+fn without_open_order(frames: &[Frame]) -> Vec<Frame> {
+    let mut frames = frames.to_vec();
+    let mut start = 0;
+    while start < frames.len() {
+        let end = start
+            + 1
+            + frames[start + 1..]
+                .iter()
+                .take_while(|next| belong(&frames[start], next))
+                .count();
+        if kind(&frames[start]) == Some(b"pmessage") {
+            frames[start..end].sort();
+        } else if matches!(
+            kind(&frames[start]),
+            Some(b"unsubscribe" | b"punsubscribe" | b"sunsubscribe")
+        ) {
+            sort_farewells(&mut frames[start..end]);
+        }
+        start = end;
+    }
+    frames
+}
+
+fn kind(frame: &Frame) -> Option<&[u8]> {
+    match frame.items()?.first()? {
+        Frame::Bulk(kind) => Some(kind),
+        _ => None,
+    }
+}
+
+fn belong(first: &Frame, next: &Frame) -> bool {
+    let (Some(first_items), Some(next_items)) = (first.items(), next.items()) else {
+        return false;
+    };
+    kind(first) == kind(next) && (kind(first) != Some(b"pmessage") || first_items[2..] == next_items[2..])
+}
+
+/// The names are in any order, the count of what is left goes down regardless.
+fn sort_farewells(frames: &mut [Frame]) {
+    let mut names: Vec<Frame> = frames
+        .iter()
+        .map(|frame| frame.items().unwrap_or_default()[1].clone())
+        .collect();
+    names.sort();
+    for (frame, name) in frames.iter_mut().zip(names) {
+        if let Frame::Array(items) | Frame::Push(items) = frame {
+            items[1] = name;
+        }
+    }
+}

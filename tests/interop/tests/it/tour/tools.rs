@@ -1,0 +1,269 @@
+//! The tools that come with Redis, on two servers: redis-cli answers alike, redis-benchmark runs to its end.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+use oxherd_testkit::RedisServer;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::Candidate;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a person types, one after the other, and what goes to stdin.
+const TYPED: &[(&[&str], &str)] = &[
+    (&["PING"], ""),
+    (&["PING", "hello"], ""),
+    (&["ECHO", "two words"], ""),
+    (&["SET", "greeting", "hello"], ""),
+    (&["GET", "greeting"], ""),
+    (&["GET", "nobody"], ""),
+    (&["-x", "SET", "typed"], "from stdin\n"),
+    (&["--raw", "GET", "typed"], ""),
+    (&["--no-raw", "GET", "typed"], ""),
+    (&["-r", "3", "INCR", "counter"], ""),
+    (&["RPUSH", "list", "a", "b", "c", "d"], ""),
+    (&["LRANGE", "list", "0", "-1"], ""),
+    (&["--csv", "LRANGE", "list", "0", "-1"], ""),
+    (&["HSET", "hash", "one", "1", "two", "2"], ""),
+    (&["HGETALL", "hash"], ""),
+    (&["-3", "HGETALL", "hash"], ""),
+    (&["-3", "--json", "HGETALL", "hash"], ""),
+    (&["ZADD", "ranks", "1", "a", "2.5", "b", "inf", "c"], ""),
+    (&["ZRANGE", "ranks", "0", "-1", "WITHSCORES"], ""),
+    (&["-3", "ZRANGE", "ranks", "0", "-1", "WITHSCORES"], ""),
+    (&["-3", "ZSCORE", "ranks", "b"], ""),
+    (&["SADD", "set", "a"], ""),
+    (&["-3", "SMEMBERS", "set"], ""),
+    (&["XADD", "stream", "1-1", "field", "value"], ""),
+    (&["XRANGE", "stream", "-", "+"], ""),
+    (&["-3", "XREAD", "STREAMS", "stream", "0"], ""),
+    (&["TYPE", "stream"], ""),
+    (&["-3", "GET", "nobody"], ""),
+    (
+        &[
+            "EVAL",
+            "return {1, redis.call('GET', KEYS[1]), false}",
+            "1",
+            "greeting",
+        ],
+        "",
+    ),
+    (
+        &["--eval", "/dev/stdin", "greeting", ",", "argument"],
+        "return {KEYS[1], ARGV[1]}",
+    ),
+    (&["NONSENSE", "with", "arguments"], ""),
+    (&["GET"], ""),
+    (&["INCR", "greeting"], ""),
+    (&["LPUSH", "greeting", "x"], ""),
+    (&["SELECT", "99999"], ""),
+    (&["-n", "2", "SET", "elsewhere", "1"], ""),
+    (&["-n", "2", "DBSIZE"], ""),
+    (&["DBSIZE"], ""),
+    (
+        &["--pipe"],
+        "*3\r\n$3\r\nSET\r\n$5\r\npiped\r\n$1\r\n1\r\n*2\r\n$4\r\nINCR\r\n$5\r\npiped\r\n",
+    ),
+    (&["GET", "piped"], ""),
+    (
+        &[],
+        "MULTI\nINCR counter\nGET greeting\nEXEC\nDISCARD\nNONSENSE\nGET counter\n",
+    ),
+];
+
+/// What is said and shown in an order of the server's own.
+const LISTED: &[&[&str]] = &[
+    &["--scan"],
+    &["--scan", "--pattern", "g*"],
+    &["--scan", "--count", "1"],
+    &["KEYS", "*"],
+];
+
+struct Said {
+    is_success: bool,
+    text: String,
+}
+
+async fn run(tool: &str, port: u16, arguments: &[&str], stdin: &str) -> Said {
+    let mut child = Command::new(tool)
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot run {tool} ({error}): install redis-tools"));
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(stdin.as_bytes()).await.unwrap();
+    drop(input);
+    let output = timeout(DEADLINE, child.wait_with_output())
+        .await
+        .unwrap_or_else(|_| panic!("{tool} {arguments:?} did not end within {DEADLINE:?}"))
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    Said {
+        is_success: output.status.success(),
+        text: String::from_utf8_lossy(&text).into_owned(),
+    }
+}
+
+async fn both() -> (RedisServer, Candidate) {
+    (RedisServer::start().await, Candidate::start().await)
+}
+
+#[tokio::test]
+async fn redis_cli_prints_the_same_on_the_engine_as_on_redis() {
+    let (redis, engine) = both().await;
+    let mut text = String::new();
+    for (arguments, stdin) in TYPED {
+        let expected = run("redis-cli", redis.port(), arguments, stdin).await;
+        let found = run("redis-cli", engine.port(), arguments, stdin).await;
+        if (&expected.text, expected.is_success) != (&found.text, found.is_success) {
+            text.push_str(&format!(
+                "\nredis-cli {arguments:?}\n── redis ──\n{}── engine ──\n{}",
+                expected.text, found.text
+            ));
+        }
+    }
+    for arguments in LISTED {
+        let expected = run("redis-cli", redis.port(), arguments, "").await;
+        let found = run("redis-cli", engine.port(), arguments, "").await;
+        let lines = |said: &Said| said.text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+        if lines(&expected) != lines(&found) {
+            text.push_str(&format!(
+                "\nredis-cli {arguments:?}\n── redis ──\n{}── engine ──\n{}",
+                expected.text, found.text
+            ));
+        }
+    }
+    assert!(text.is_empty(), "{text}");
+}
+
+#[tokio::test]
+async fn redis_cli_finds_the_biggest_keys_of_the_engine() {
+    let (redis, engine) = both().await;
+    let mut summaries = Vec::new();
+    for port in [redis.port(), engine.port()] {
+        for n in 1..=300 {
+            let size = n.to_string();
+            let script = "for i = 1, tonumber(ARGV[1]) % 40 + 1 do \
+                 redis.call('RPUSH', 'list' .. ARGV[1], i) redis.call('SADD', 'set' .. ARGV[1], i) \
+                 redis.call('HSET', 'hash' .. ARGV[1], i, i) redis.call('ZADD', 'zset' .. ARGV[1], i, i) \
+                 redis.call('APPEND', 'string' .. ARGV[1], 'x') redis.call('XADD', 'stream' .. ARGV[1], i, 'a', 'b') end";
+            // One connection for each key would take longer than the test itself.
+            if n % 75 == 0 {
+                let loops = format!(
+                    "for n = {}, {n} do local ARGV = {{tostring(n)}} {script} end",
+                    n - 74
+                );
+                let said = run("redis-cli", port, &["EVAL", &loops, "0", &size], "").await;
+                assert_eq!((said.text.trim(), said.is_success), ("", true));
+            }
+        }
+        // Only one key of a kind is the biggest.
+        for biggest in [
+            "EVAL 'for i = 1, 99 do redis.call(\"RPUSH\", \"list\", i) redis.call(\"SADD\", \"set\", i) end' 0",
+            "EVAL 'for i = 1, 99 do redis.call(\"HSET\", \"hash\", i, i) redis.call(\"ZADD\", \"zset\", i, i) end' 0",
+            "EVAL 'for i = 1, 99 do redis.call(\"APPEND\", \"string\", i) redis.call(\"XADD\", \"stream\", i, \"a\", i) end' 0",
+        ] {
+            let said = run("redis-cli", port, &[], biggest).await;
+            assert_eq!((said.text.trim(), said.is_success), ("", true));
+        }
+        let said = run("redis-cli", port, &["--bigkeys"], "").await;
+        assert!(said.is_success, "{}", said.text);
+        let (_, summary) = said
+            .text
+            .split_once("summary")
+            .unwrap_or_else(|| panic!("no summary: {}", said.text));
+        // Kinds are named in the order in which the scan met them.
+        let lines: BTreeSet<String> = summary.lines().map(str::to_owned).collect();
+        summaries.push(lines);
+    }
+    assert_eq!(summaries[0], summaries[1]);
+}
+
+#[tokio::test]
+async fn redis_cli_reads_what_the_engine_says_of_itself() {
+    let (redis, engine) = both().await;
+    for port in [redis.port(), engine.port()] {
+        let info = run("redis-cli", port, &["INFO"], "").await;
+        assert!(info.is_success);
+        for field in [
+            "redis_version:7.",
+            "redis_mode:standalone",
+            "maxmemory_policy:noeviction",
+            "tcp_port:",
+            "role:master",
+        ] {
+            assert!(info.text.contains(field), "no {field} in {}", info.text);
+        }
+        let section = run("redis-cli", port, &["INFO", "server"], "").await.text;
+        assert!(
+            section.contains("# Server") && !section.contains("# Memory"),
+            "{section}"
+        );
+        let hello = run("redis-cli", port, &["-3", "HELLO", "3"], "").await.text;
+        let fields: Vec<&str> = hello
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(field, _)| field)
+            .collect();
+        assert_eq!(
+            fields,
+            ["server", "version", "proto", "id", "mode", "role", "modules"],
+            "{hello}"
+        );
+        let clients = run("redis-cli", port, &["CLIENT", "LIST"], "").await.text;
+        assert!(clients.contains("cmd=client|list"), "{clients}");
+    }
+}
+
+/// The tests that ran, by name; everything else that redis-benchmark says is about speed or went wrong.
+async fn benchmark(port: u16, arguments: &[&str]) -> Vec<String> {
+    let said = run(
+        "redis-benchmark",
+        port,
+        &[&["-q", "-n", "1000"], arguments].concat(),
+        "",
+    )
+    .await;
+    assert!(said.is_success, "redis-benchmark {arguments:?}:\n{}", said.text);
+    // While a test runs, its line is written again and again.
+    let lines = said
+        .text
+        .split(['\r', '\n'])
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let mut names = Vec::new();
+    for line in lines.filter(|line| !line.contains("overall: ") && !line.contains(": rps=")) {
+        let Some((name, speed)) = line.split_once(": ") else {
+            panic!("redis-benchmark {arguments:?} said {line:?}:\n{}", said.text)
+        };
+        assert!(
+            speed.contains("requests per second"),
+            "redis-benchmark {arguments:?} said {line:?}"
+        );
+        names.push(name.to_owned());
+    }
+    names
+}
+
+#[tokio::test]
+async fn redis_benchmark_finishes_on_the_engine() {
+    let (redis, engine) = both().await;
+    for arguments in [
+        &[][..],
+        &["-P", "16", "-r", "100", "-c", "20"],
+        &["-3"],
+        &["-d", "10000", "-c", "5"],
+    ] {
+        let expected = benchmark(redis.port(), arguments).await;
+        assert!(expected.len() >= 18, "{expected:?}");
+        assert_eq!(benchmark(engine.port(), arguments).await, expected);
+    }
+}
