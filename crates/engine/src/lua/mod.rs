@@ -49,4 +49,3 @@ mod tests;
 
 pub(crate) use host::Host;
 pub(crate) use machine::{Function, Limits, Machine};
-pub(crate) use script::Flags;
