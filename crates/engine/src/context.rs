@@ -198,13 +198,11 @@ impl Ctx<'_> {
 pub(crate) fn timeout_seconds(argument: &[u8]) -> Result<Option<Duration>, Fault> {
     let seconds =
         number::parse_float(argument).ok_or(Fault::of("ERR timeout is not a float or out of range"))?;
-    if seconds < 0.0 {
-        return Err(Fault::of("ERR timeout is negative"));
-    }
-    // Redis computes in milliseconds and rounds up, so that a tiny time-out is not taken for none.
+    // Redis computes in milliseconds and rounds up, so that a tiny time-out is not taken for none. What is too large
+    // overflows there and counts as negative.
     let millis = (seconds * 1000.0).ceil();
-    if millis > 9.2e18 {
-        return Err(Fault::of("ERR timeout is out of range"));
+    if !(0.0..9_223_372_036_854_775_808.0).contains(&millis) {
+        return Err(Fault::of("ERR timeout is negative"));
     }
     #[allow(
         clippy::cast_possible_truncation,

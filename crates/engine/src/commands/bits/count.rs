@@ -28,7 +28,11 @@ impl Asked {
         // Ends before the beginning are the beginning: two such ends still mean the first byte.
         let clamp = |index: i64, length: usize| {
             let length = i64::try_from(length).unwrap_or(i64::MAX);
-            if index < 0 { index.saturating_add(length).max(0) } else { index }
+            if index < 0 {
+                index.saturating_add(length).max(0)
+            } else {
+                index
+            }
         };
         let whole = |length| span(clamp(self.start, length), clamp(self.stop, length), length);
         if self.is_in_bits {
@@ -80,7 +84,11 @@ pub(super) fn bitcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
                 return Ok(Reply::Int(0));
             }
             let is_in_bits = unit.first().map_or(Ok(false), |unit| is_in_bits(unit))?;
-            Asked { start, stop, is_in_bits }
+            Asked {
+                start,
+                stop,
+                is_in_bits,
+            }
         }
         _ => return Err(Fault::SYNTAX),
     };
