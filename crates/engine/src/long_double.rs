@@ -77,7 +77,11 @@ impl LongDouble {
             let shift = (power.bits() + MANTISSA_BITS + 2).saturating_sub(mantissa.bits());
             let scaled = mantissa << shift;
             let (quotient, rest) = (&scaled / &power, &scaled % &power);
-            Self::rounded(&quotient, -i64::try_from(shift).ok()?, rest.sign() != Sign::NoSign)
+            Self::rounded(
+                &quotient,
+                -i64::try_from(shift).ok()?,
+                rest.sign() != Sign::NoSign,
+            )
         };
         (number != Self::Infinite).then_some(number)
     }

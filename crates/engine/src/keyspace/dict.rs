@@ -214,7 +214,6 @@ impl<V> Dict<V> {
             .flat_map(|segment| segment.table.iter())
             .map(|(key, value)| (&**key, value))
     }
-
 }
 
 impl<V> std::fmt::Debug for Dict<V> {
