@@ -25,10 +25,20 @@ impl Asked {
 
     /// The bits of a string of this length.
     fn bits(self, length: usize) -> Range<usize> {
+        // Ends before the beginning are the beginning: two such ends still mean the first byte.
+        let clamp = |index: i64, length: usize| {
+            let length = i64::try_from(length).unwrap_or(i64::MAX);
+            if index < 0 {
+                index.saturating_add(length).max(0)
+            } else {
+                index
+            }
+        };
+        let whole = |length| span(clamp(self.start, length), clamp(self.stop, length), length);
         if self.is_in_bits {
-            return span(self.start, self.stop, length * 8);
+            return whole(length * 8);
         }
-        let bytes = span(self.start, self.stop, length);
+        let bytes = whole(length);
         bytes.start * 8..bytes.end * 8
     }
 }
@@ -67,11 +77,19 @@ pub(super) fn bitcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     };
     let asked = match args.tail(2) {
         [] => Asked::ALL,
-        [start, stop, unit @ ..] if unit.len() < 2 => Asked {
-            start: arguments::int(start)?,
-            stop: arguments::int(stop)?,
-            is_in_bits: unit.first().map_or(Ok(false), |unit| is_in_bits(unit))?,
-        },
+        [start, stop, unit @ ..] if unit.len() < 2 => {
+            let (start, stop) = (arguments::int(start)?, arguments::int(stop)?);
+            if start < 0 && stop < 0 && start > stop {
+                // Redis answers this before it looks at the unit.
+                return Ok(Reply::Int(0));
+            }
+            let is_in_bits = unit.first().map_or(Ok(false), |unit| is_in_bits(unit))?;
+            Asked {
+                start,
+                stop,
+                is_in_bits,
+            }
+        }
         _ => return Err(Fault::SYNTAX),
     };
     let range = asked.bits(value.len());

@@ -94,8 +94,8 @@ pub(super) fn lmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 pub(super) fn blmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let limit = timeout_seconds(args.at(1))?;
     let several = Several::read(args, 2)?;
+    let limit = timeout_seconds(args.at(1))?;
     match several.take(ctx)? {
         Some(reply) => Ok(reply),
         None => ctx.block(args, several.keys, limit, Reply::NilArray),
