@@ -12,7 +12,7 @@ use crate::reply::Reply;
 
 /// How replies are shaped on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// The older protocol, which every connection begins with.
     Resp2,
     /// The newer one, chosen by `HELLO 3`.
@@ -192,10 +192,5 @@ impl Clients {
     /// All clients but the one whose command runs.
     pub(crate) fn others(&self) -> impl Iterator<Item = &Client> {
         self.seats.iter().flatten().map(|client| &**client)
-    }
-
-    /// All clients but the one whose command runs.
-    pub(crate) fn others_mut(&mut self) -> impl Iterator<Item = &mut Client> {
-        self.seats.iter_mut().flatten().map(|client| &mut **client)
     }
 }

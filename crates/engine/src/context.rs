@@ -44,11 +44,7 @@ impl Ctx<'_> {
         self.core.now()
     }
 
-    /// The shape of replies the client (or the script) has asked for.
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.client.protocol
-    }
-
+    /// Whether the client (or the script) has asked for the newer shapes of replies.
     pub(crate) fn is_resp3(&self) -> bool {
         self.client.protocol == Protocol::Resp3
     }
@@ -198,9 +194,9 @@ impl Ctx<'_> {
 pub(crate) fn timeout_seconds(argument: &[u8]) -> Result<Option<Duration>, Fault> {
     let seconds =
         number::parse_float(argument).ok_or(Fault::of("ERR timeout is not a float or out of range"))?;
-    // Redis computes in milliseconds and rounds up, so that a tiny time-out is not taken for none. What is too large
-    // overflows there and counts as negative.
+    // Redis computes in milliseconds and rounds up, so that a tiny time-out is not taken for none.
     let millis = (seconds * 1000.0).ceil();
+    // It converts to 64 bits unchecked: what is too large comes out negative.
     if !(0.0..9_223_372_036_854_775_808.0).contains(&millis) {
         return Err(Fault::of("ERR timeout is negative"));
     }

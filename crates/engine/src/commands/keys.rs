@@ -207,8 +207,13 @@ fn move_key(ctx: &mut Ctx<'_>, from: &[u8], db: usize, to: &[u8]) {
     if selected == db && from == to {
         return;
     }
-    if let Some(entry) = ctx.core.detach(selected, from, by) {
+    let Some(entry) = ctx.core.detach(selected, from, by) else {
+        return;
+    };
+    if selected == db {
         ctx.core.attach(db, to, entry, by);
+    } else {
+        ctx.core.attach_from_elsewhere(db, to, entry, by);
     }
 }
 

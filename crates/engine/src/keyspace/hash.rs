@@ -42,17 +42,6 @@ impl Hash {
         Self(Form::Small(Packed::new(track)))
     }
 
-    /// A hash of these fields; a field that comes twice keeps its later value.
-    pub(crate) fn from_pairs<'a, P>(track: bool, pairs: P) -> Self
-    where
-        P: IntoIterator<Item = (&'a [u8], &'a [u8])>,
-        P::IntoIter: Clone,
-    {
-        let mut hash = Self::new(track);
-        hash.set_all(pairs);
-        hash
-    }
-
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
             Form::Small(packed) => usize::from(packed.count),

@@ -9,11 +9,11 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep};
 
+use super::answer::{Arguments, is_web_request, receive_early, take_answer};
 use super::encode::encode;
 use super::limits::Limits;
 use super::output::Output;
@@ -22,8 +22,7 @@ use super::stop::Stop;
 use super::stream::Stream;
 use super::violation::Violation;
 use crate::client::{Message, Protocol};
-use crate::reply::Reply;
-use crate::session::{Served, Session, Waiting};
+use crate::session::{Session, Waiting};
 
 /// Commands run before others get their turn.
 const COMMANDS_AT_ONCE: usize = 128;
@@ -34,8 +33,9 @@ const PARTING_TIME: Duration = Duration::from_secs(5);
 
 /// One connected client.
 pub(super) struct Connection {
-    stream: Stream,
+    // First, so that whoever sees the socket closed knows that the client has left.
     session: Session,
+    stream: Stream,
     inbox: UnboundedReceiver<Message>,
     requests: RequestBuffer,
     /// A request was found and not run yet.
@@ -56,10 +56,27 @@ pub(super) struct Connection {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-type Arguments<'a> = SmallVec<[&'a [u8]; 16]>;
-
 /// The connection is over: left, refused or dropped.
 struct Over;
+
+/// Why nothing more is run.
+enum Ending {
+    Over,
+    /// It is answered before the connection is over.
+    Breach(Violation),
+}
+
+impl From<Over> for Ending {
+    fn from(_: Over) -> Self {
+        Self::Over
+    }
+}
+
+impl From<Violation> for Ending {
+    fn from(violation: Violation) -> Self {
+        Self::Breach(violation)
+    }
+}
 
 /// Whether a client has more to run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,8 +150,9 @@ impl Connection {
             return Ok(Turn::Idle);
         }
         let turn = match self.run_requests() {
-            Ok(turn) => turn?,
-            Err(violation) => {
+            Ok(turn) => turn,
+            Err(Ending::Over) => return Err(Over),
+            Err(Ending::Breach(violation)) => {
                 self.refuse(violation);
                 Turn::Idle
             }
@@ -167,19 +185,24 @@ impl Connection {
         Ok(self.is_request_found)
     }
 
-    fn run_requests(&mut self) -> Result<Result<Turn, Over>, Violation> {
+    fn run_requests(&mut self) -> Result<Turn, Ending> {
         // Without the lock: often only a part of a request has arrived.
         if !self.find_request()? {
-            return Ok(Ok(Turn::Idle));
+            return Ok(Turn::Idle);
         }
         let Ok(mut batch) = self.session.batch() else {
-            return Ok(self.run_while_busy());
+            return Ok(self.run_while_busy()?);
         };
+        if batch.should_close() {
+            // Killed by somebody who was told so: nothing of it may run any more.
+            return Err(Over.into());
+        }
+        let before = self.output.waiting();
         for _ in 0..COMMANDS_AT_ONCE {
             let arguments: Arguments<'_> = self.requests.arguments().collect();
             if is_web_request(&arguments) {
                 drop(batch);
-                return Ok(Err(self.drop_web_request()));
+                return Err(self.drop_web_request().into());
             }
             let served = batch.run(&arguments);
             drop(arguments);
@@ -187,42 +210,32 @@ impl Connection {
             self.protocol = batch.protocol();
             self.is_authenticated = batch.is_authenticated();
             let late = receive_early(&mut self.inbox, &mut self.output, self.protocol);
-            match served {
-                Served::Reply(reply) => encode(&reply, self.protocol, self.output.buffer()),
-                Served::Silent => {}
-                Served::Waiting(waiting) => self.waiting = Some(waiting),
-            }
+            self.waiting = take_answer(served, self.protocol, &mut self.output);
             for message in late {
                 self.output.push(&message, self.protocol);
             }
             if batch.should_close() {
                 drop(batch);
                 self.close();
-                return Ok(Ok(Turn::Idle));
+                return Ok(Turn::Idle);
             }
             if self.waiting.is_some() {
                 break;
             }
-            if self.output.gathered() > REPLIES_AT_ONCE {
-                return Ok(Ok(Turn::Next));
+            if self.output.waiting() > before + REPLIES_AT_ONCE {
+                return Ok(Turn::Next);
             }
-            match self.requests.next(self.is_authenticated) {
-                Ok(is_found) => self.is_request_found = is_found,
-                Err(violation) => {
-                    drop(batch);
-                    return Err(violation);
-                }
-            }
+            self.is_request_found = self.requests.next(self.is_authenticated)?;
             if !self.is_request_found {
                 break;
             }
         }
         self.is_subscribed = batch.is_subscribed();
-        Ok(Ok(if self.is_request_found {
+        Ok(if self.is_request_found {
             Turn::Next
         } else {
             Turn::Idle
-        }))
+        })
     }
 
     /// One request while a script of somebody else keeps the engine.
@@ -234,16 +247,16 @@ impl Connection {
         let served = self.session.run(&arguments);
         drop(arguments);
         self.is_request_found = false;
-        match served {
-            Served::Reply(reply) => encode(&reply, self.protocol, self.output.buffer()),
-            Served::Silent => {}
-            Served::Waiting(waiting) => self.waiting = Some(waiting),
-        }
+        self.waiting = take_answer(served, self.protocol, &mut self.output);
         // The script may have ended in between, then the command was run as any other.
+        let mut should_close = false;
         if let Ok(batch) = self.session.batch() {
             self.protocol = batch.protocol();
             self.is_authenticated = batch.is_authenticated();
-            self.is_closing = batch.should_close();
+            should_close = batch.should_close();
+        }
+        if should_close {
+            self.close();
         }
         Ok(Turn::Next)
     }
@@ -310,6 +323,7 @@ impl Connection {
     /// What others have sent to this client.
     fn poll_pushes(&mut self, context: &mut Context<'_>) -> Result<bool, Over> {
         let mut is_any = false;
+        let before = self.output.waiting();
         while let Poll::Ready(Some(message)) = self.inbox.poll_recv(context) {
             match message {
                 Message::Push(message) => self.output.push(&message, self.protocol),
@@ -317,7 +331,7 @@ impl Connection {
                 Message::Close => return Err(Over),
             }
             is_any = true;
-            if self.output.gathered() > REPLIES_AT_ONCE {
+            if self.output.waiting() > before + REPLIES_AT_ONCE {
                 break;
             }
         }
@@ -366,41 +380,4 @@ impl Connection {
             Err(Over)
         })
     }
-}
-
-/// Encodes what has to stand before the reply of the command that just ran: its own subscriptions and messages.
-///
-/// Notices of changed keys and lines of MONITOR are handed back: they stand behind it.
-fn receive_early(
-    inbox: &mut UnboundedReceiver<Message>,
-    output: &mut Output,
-    protocol: Protocol,
-) -> SmallVec<[Reply; 1]> {
-    let mut late = SmallVec::new();
-    if inbox.is_empty() {
-        return late;
-    }
-    while let Ok(message) = inbox.try_recv() {
-        match message {
-            Message::Push(message) if is_late(&message) => late.push(message),
-            Message::Push(message) => output.push(&message, protocol),
-            // The client closes itself, which its session says too; its reply leaves first.
-            Message::Close => {}
-        }
-    }
-    late
-}
-
-fn is_late(message: &Reply) -> bool {
-    match message {
-        Reply::Push(items) => matches!(items.first(), Some(Reply::Bulk(kind)) if kind == b"invalidate"),
-        _ => true,
-    }
-}
-
-/// Whether this is a line of HTTP.
-fn is_web_request(arguments: &[&[u8]]) -> bool {
-    let name = arguments.first().copied().unwrap_or_default();
-    // The commonest commands are decided by their length.
-    matches!(name.len(), 4 | 5) && (name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
 }

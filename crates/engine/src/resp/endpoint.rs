@@ -68,21 +68,20 @@ impl Endpoint {
     }
 
     /// Listens, and serves on a thread of its own.
+    ///
+    /// A script that one of these clients runs keeps all of them waiting until it ends; only on a runtime of several
+    /// threads ([`Endpoint::spawn`]) can another client stop it with SCRIPT KILL.
     pub fn spawn_thread(self) -> Result<Server, Error> {
-        let (server, mut task) = self.bind()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(cannot_start)?;
-        let listeners = {
-            let _inside = runtime.enter();
-            task.listeners().map_err(cannot_start)?
-        };
+        let (server, task) = self.bind()?;
+        let (starting, started) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .name("oxherd-resp".to_owned())
-            .spawn(move || runtime.block_on(task.serve(listeners)))
+            .spawn(move || task.run(&starting))
             .map_err(cannot_start)?;
+        let has_started = started
+            .recv()
+            .unwrap_or_else(|_gone| Err(io::ErrorKind::Interrupted.into()));
+        has_started.map_err(cannot_start)?;
         Ok(server)
     }
 
@@ -167,6 +166,28 @@ impl Task {
             .drain(..)
             .map(|(bound, address)| Listener::new(bound, &address))
             .collect()
+    }
+
+    /// Serves on this thread until the end.
+    fn run(mut self, starting: &std::sync::mpsc::Sender<io::Result<()>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build();
+        let prepared = runtime.and_then(|runtime| {
+            let _inside = runtime.enter();
+            self.listeners().map(|listeners| (runtime, listeners))
+        });
+        match prepared {
+            Ok((runtime, listeners)) => {
+                // Whoever started it waits for this.
+                let _ = starting.send(Ok(()));
+                runtime.block_on(self.serve(listeners));
+            }
+            Err(error) => {
+                let _ = starting.send(Err(error));
+            }
+        }
     }
 
     async fn serve(self, listeners: Vec<Listener>) {

@@ -4,6 +4,7 @@
 //! `output.rs`). Whatever a client sends or leaves unread, only that client can be closed by it.
 //! Next: `endpoint.rs` (what users see), `connection.rs` (one client).
 mod address;
+mod answer;
 mod connection;
 mod encode;
 mod endpoint;

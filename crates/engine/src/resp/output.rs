@@ -18,7 +18,7 @@ use crate::client::Protocol;
 use crate::reply::Reply;
 
 /// An empty buffer keeps at most this much memory.
-const KEEP_AT_MOST: usize = 256 * 1024;
+const KEEP_AT_MOST: usize = 64 * 1024;
 
 /// Bytes on their way to one client.
 #[derive(Debug, Default)]
@@ -46,11 +46,6 @@ impl Output {
 
     pub(super) fn waiting(&self) -> usize {
         self.bytes.len() - self.sent
-    }
-
-    /// Bytes gathered since the buffer was last empty.
-    pub(super) fn gathered(&self) -> usize {
-        self.waiting()
     }
 
     pub(super) fn is_empty(&self) -> bool {

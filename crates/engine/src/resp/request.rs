@@ -12,7 +12,7 @@ use super::violation::Violation;
 const READ_AT_LEAST: usize = 16 * 1024;
 
 /// An empty buffer keeps at most this much memory.
-const KEEP_AT_MOST: usize = 256 * 1024;
+const KEEP_AT_MOST: usize = 64 * 1024;
 
 /// Waiting bytes of one client, and the parser that reads them.
 #[derive(Debug, Default)]

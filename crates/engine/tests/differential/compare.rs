@@ -108,13 +108,15 @@ fn agree(
             random::agree(arguments, previous, left, right)
         }
         "TIME" | "CLIENT ID" | "INFO" | "CLIENT LIST" | "CLIENT INFO" | "HELLO" | "LASTSAVE"
-        | "MEMORY USAGE" | "OBJECT FREQ" => are_alike(left, right),
+        | "MEMORY USAGE" | "CLIENT GETREDIR" | "OBJECT FREQ" => are_alike(left, right),
         // A small iteration in one step: the order and the cursor are the table's.
         "SCAN" | "HSCAN" | "SSCAN" | "ZSCAN" => are_alike(left, right),
         "SORT" | "SORT_RO" if is_sorted_openly(arguments) => are_alike(left, right),
         "COMMAND INFO" => deeply_sorted(left) == deeply_sorted(right),
         "XPENDING" => pending_agree(left, right),
-        "XINFO STREAM" | "XINFO CONSUMERS" | "XINFO GROUPS" => described_agree(left, right),
+        "XINFO STREAM" | "XINFO CONSUMERS" | "XINFO GROUPS" | "CLIENT TRACKINGINFO" => {
+            described_agree(left, right)
+        }
         _ => false,
     }
 }
@@ -195,9 +197,9 @@ fn pending_agree(left: &Frame, right: &Frame) -> bool {
         })
 }
 
-/// The fields that tell of moments, and those that tell of the server's memory.
+/// The fields that tell of moments, and those that tell of the process.
 const MOMENTS: [&[u8]; 3] = [b"idle", b"seen-time", b"delivery-time"];
-const INTERNALS: [&[u8]; 2] = [b"radix-tree-keys", b"radix-tree-nodes"];
+const INTERNALS: [&[u8]; 3] = [b"radix-tree-keys", b"radix-tree-nodes", b"redirect"];
 
 /// Trees of `name value name value …`, as XINFO replies.
 fn described_agree(left: &Frame, right: &Frame) -> bool {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::scene::{Scene, on_every_store, reaches, stop};
+use crate::scene::{on_every_store, reaches, stop};
 
 #[derive(Serialize, Deserialize)]
 struct Resize {

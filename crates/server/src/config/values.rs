@@ -151,9 +151,11 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 pub(super) fn byte_size(text: &str) -> Result<usize, String> {
-    bytes(text).filter(|bytes| BODY_SIZES.contains(bytes)).ok_or_else(|| {
-        format!("{text:?} must be a number of bytes from 1KiB to 512MiB, such as 1048576, 512KiB or 4MiB")
-    })
+    bytes(text)
+        .filter(|bytes| BODY_SIZES.contains(bytes))
+        .ok_or_else(|| {
+            format!("{text:?} must be a number of bytes from 1KiB to 512MiB, such as 1048576, 512KiB or 4MiB")
+        })
 }
 
 /// Memory for a store: enough for it to hold something at all.

@@ -37,8 +37,16 @@ pub(super) fn registry(status: &Status) -> Registry {
         registry.register_with_unit("store_roundtrip", help, Unit::Seconds, round_trip);
     }
     let memory = [
-        ("store_memory", "Bytes of all keys and values of a store in this process", status.store.memory_bytes),
-        ("store_max_memory", "Bytes beyond which such a store refuses more", status.store.max_memory_bytes),
+        (
+            "store_memory",
+            "Bytes of all keys and values of a store in this process",
+            status.store.memory_bytes,
+        ),
+        (
+            "store_max_memory",
+            "Bytes beyond which such a store refuses more",
+            status.store.max_memory_bytes,
+        ),
     ];
     for (name, help, bytes) in memory {
         if let Some(bytes) = bytes {

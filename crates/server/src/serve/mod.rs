@@ -51,7 +51,9 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The address for Redis clients cannot be listened on.
-    #[error("cannot listen for Redis clients on {address}: {source}; choose another with --resp or OXHERD_RESP")]
+    #[error(
+        "cannot listen for Redis clients on {address}: {source}; choose another with --resp or OXHERD_RESP"
+    )]
     Resp {
         /// The address.
         address: SocketAddr,
@@ -150,7 +152,9 @@ fn resp_endpoint(store: &Store, config: &Config) -> Result<Option<RespServer>, S
         return Ok(None);
     };
     let server = engine.endpoint().listen_on(address).spawn_thread();
-    Ok(Some(server.map_err(|source| StartError::Resp { address, source })?))
+    Ok(Some(
+        server.map_err(|source| StartError::Resp { address, source })?,
+    ))
 }
 
 fn address_of(server: &RespServer) -> Option<&oxherd::engine::Address> {

@@ -15,7 +15,17 @@ globalThis.console = new Console(process.stderr, process.stderr);
 
 const HOUR = 60 * 60_000;
 const QUEUE = 'mail';
-const STATUSES = ['latest', 'active', 'waiting', 'waiting-children', 'prioritized', 'completed', 'failed', 'delayed', 'paused'];
+const STATUSES = [
+  'latest',
+  'active',
+  'waiting',
+  'waiting-children',
+  'prioritized',
+  'completed',
+  'failed',
+  'delayed',
+  'paused',
+];
 
 const url = process.env.REDIS_URL;
 const [name] = process.argv.slice(2);
@@ -87,14 +97,24 @@ async function fill() {
   await add(['d1', 'd2', 'd3'], { delay: HOUR });
   await add(['p1', 'p2'], { priority: 2 });
   const flows = await stage.flow();
-  await flows.add({ name: 'up', queueName: QUEUE, opts: { jobId: 'up' }, children: [{ name: 'down', queueName: 'other', opts: { jobId: 'down', delay: HOUR } }] });
-  await queue.upsertJobScheduler('plan', { every: HOUR, startDate: 2_000_000_000_000 }, { name: 'planned', data: { n: 1 } });
+  await flows.add({
+    name: 'up',
+    queueName: QUEUE,
+    opts: { jobId: 'up' },
+    children: [{ name: 'down', queueName: 'other', opts: { jobId: 'down', delay: HOUR } }],
+  });
+  await queue.upsertJobScheduler(
+    'plan',
+    { every: HOUR, startDate: 2_000_000_000_000 },
+    { name: 'planned', data: { n: 1 } },
+  );
 }
 
 /** What the board answers, with its status. */
 async function ask(method, path, body) {
   const answer = await fetch(`${base}${path}`, {
-    method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    method,
+    ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
   });
   const text = await answer.text();
   const isJson = (answer.headers.get('content-type') ?? '').includes('json');
@@ -110,8 +130,18 @@ async function pages() {
   }
   await stage.tell('the server', async () => {
     const { status, body } = await ask('GET', '/api/redis/stats');
-    const kinds = (value) => (typeof value === 'object' ? Object.fromEntries(Object.entries(value).map(([at, item]) => [at, kinds(item)])) : typeof value);
-    return [status, body.mode, kinds(body), body.clients?.connected > 0, body.memory?.used > 0, body.uptime >= 0];
+    const kinds = (value) =>
+      typeof value === 'object'
+        ? Object.fromEntries(Object.entries(value).map(([at, item]) => [at, kinds(item)]))
+        : typeof value;
+    return [
+      status,
+      body.mode,
+      kinds(body),
+      body.clients?.connected > 0,
+      body.memory?.used > 0,
+      body.uptime >= 0,
+    ];
   });
 }
 
@@ -120,7 +150,10 @@ async function reading() {
   for (const status of STATUSES) {
     // Jobs of several states side by side are in no order of their own.
     await stage.tell(`status ${status}`, async () => {
-      const { status: code, body } = await ask('GET', `/api/queues?activeQueue=${QUEUE}&status=${status}&page=1&jobsPerPage=10`);
+      const { status: code, body } = await ask(
+        'GET',
+        `/api/queues?activeQueue=${QUEUE}&status=${status}&page=1&jobsPerPage=10`,
+      );
       const [shown] = body.queues;
       const jobs = status === 'latest' ? shown.jobs.sort((a, b) => (a.id < b.id ? -1 : 1)) : shown.jobs;
       return [code, jobs, shown.pagination, shown.counts];
@@ -128,7 +161,8 @@ async function reading() {
   }
   await get('the second page', `/api/queues?activeQueue=${QUEUE}&status=delayed&page=2&jobsPerPage=1`);
   await get('schedulers', '/api/job-schedulers');
-  for (const path of ['/metrics', '/default-job-options', '/rate-limit', '/job-data-schema']) await get(`queue ${path}`, of(path));
+  for (const path of ['/metrics', '/default-job-options', '/rate-limit', '/job-data-schema'])
+    await get(`queue ${path}`, of(path));
   await stage.tell('queue /workers', async () => {
     const { status, body } = await ask('GET', of('/workers'));
     return [status, Array.isArray(body) ? body.length : Object.keys(body)];
@@ -150,14 +184,21 @@ async function oneJob() {
   await patch('a new delay', of('/d2/delay'), { runAt: Date.now() + 2 * HOUR });
   await patch('a new priority', of('/p2/priority'), { priority: 1 });
   await put('remove children not yet taken', of('/up/remove-unprocessed-children'));
-  await stage.tell('add', () => ask('POST', of('/add'), { name: 'added', data: { by: 'hand' }, options: { jobId: 'added', priority: 4 } }));
+  await stage.tell('add', () =>
+    ask('POST', of('/add'), {
+      name: 'added',
+      data: { by: 'hand' },
+      options: { jobId: 'added', priority: 4 },
+    }),
+  );
   await stage.dump('keys after single jobs');
 }
 
 async function manyJobs() {
   await put('promote all', of('/promote'));
   await put('retry all failed', of('/retry/failed'));
-  for (const status of ['completed', 'delayed', 'waiting']) await put(`clean ${status}`, of(`/clean/${status}`));
+  for (const status of ['completed', 'delayed', 'waiting'])
+    await put(`clean ${status}`, of(`/clean/${status}`));
   await stage.dump('keys after many jobs', QUEUE);
 }
 

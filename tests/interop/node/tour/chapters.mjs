@@ -24,8 +24,28 @@ import * as volume from './chapters/volume.mjs';
 import * as workers from './chapters/workers.mjs';
 
 const all = {
-  volume, stalls, sandbox, limits, workers, schedulers, repeating, attempts, deduplication, flows, failing, keeping, events,
-  pausing, manual, moving, cleaning, adding, jobs, getters, connections, relay,
+  volume,
+  stalls,
+  sandbox,
+  limits,
+  workers,
+  schedulers,
+  repeating,
+  attempts,
+  deduplication,
+  flows,
+  failing,
+  keeping,
+  events,
+  pausing,
+  manual,
+  moving,
+  cleaning,
+  adding,
+  jobs,
+  getters,
+  connections,
+  relay,
 };
 
 export const chapters = Object.entries(all).map(([title, { play }]) => ({ title, play }));

@@ -1,14 +1,38 @@
 // A job as BullMQ reads it, field by field; what is missing is left out.
 
 const FIELDS = [
-  'id', 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'attemptsMade', 'attemptsStarted', 'stalledCounter',
-  'processedOn', 'processedBy', 'finishedOn', 'progress', 'returnvalue', 'failedReason', 'stacktrace', 'deferredFailure',
-  'deduplicationId', 'debounceId', 'repeatJobKey', 'parentKey', 'parent', 'queueQualifiedName', 'nextRepeatableJobId',
+  'id',
+  'name',
+  'data',
+  'opts',
+  'timestamp',
+  'delay',
+  'priority',
+  'attemptsMade',
+  'attemptsStarted',
+  'stalledCounter',
+  'processedOn',
+  'processedBy',
+  'finishedOn',
+  'progress',
+  'returnvalue',
+  'failedReason',
+  'stacktrace',
+  'deferredFailure',
+  'deduplicationId',
+  'debounceId',
+  'repeatJobKey',
+  'parentKey',
+  'parent',
+  'queueQualifiedName',
+  'nextRepeatableJobId',
 ];
 
 export function shown(job) {
   if (!job) return null;
-  return Object.fromEntries(FIELDS.filter((field) => job[field] !== undefined).map((field) => [field, job[field]]));
+  return Object.fromEntries(
+    FIELDS.filter((field) => job[field] !== undefined).map((field) => [field, job[field]]),
+  );
 }
 
 export function ids(jobs) {
@@ -20,5 +44,12 @@ export function tree(node) {
   if (!node) return null;
   const { job, children } = node;
   const below = children?.map(tree).sort((left, right) => (left.name < right.name ? -1 : 1));
-  return { name: job.name, id: job.id, queue: job.queueName, opts: job.opts, parent: job.parent, children: below };
+  return {
+    name: job.name,
+    id: job.id,
+    queue: job.queueName,
+    opts: job.opts,
+    parent: job.parent,
+    children: below,
+  };
 }

@@ -39,7 +39,11 @@ export class Normal {
       let content = key.endsWith(':lock') ? 'TOKEN' : this.value(value);
       if (type === 'zset') content = content.map(([member, score]) => `${member} = ${score}`).sort();
       if (type === 'stream') content = content.map((entry) => line(entry));
-      add(shown, this.#text(key), pttl === null ? { [type]: content } : { [type]: content, ttl: decade(pttl) });
+      add(
+        shown,
+        this.#text(key),
+        pttl === null ? { [type]: content } : { [type]: content, ttl: decade(pttl) },
+      );
     }
     return shown;
   }

@@ -12,7 +12,7 @@ import { dump } from './dump.mjs';
 import { Normal } from './normal.mjs';
 
 /** How long something that should happen at once may take on a busy machine. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 15_000;
 
 export class Stage {
   notes = {};

@@ -39,13 +39,15 @@ const { version } = require(`${name}/package.json`);
 const chosen = chapters.filter(({ title }) => wanted.length === 0 || wanted.includes(title));
 const told = {};
 const queue = [...chosen];
-await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-  for (let chapter = queue.shift(); chapter; chapter = queue.shift()) {
-    const began = Date.now();
-    told[chapter.title] = await tell(chapter);
-    console.error(`${chapter.title}: ${Date.now() - began} ms`);
-  }
-}));
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    for (let chapter = queue.shift(); chapter; chapter = queue.shift()) {
+      const began = Date.now();
+      told[chapter.title] = await tell(chapter);
+      console.error(`${chapter.title}: ${Date.now() - began} ms`);
+    }
+  }),
+);
 const inOrder = chosen.map(({ title }) => [title, told[title]]);
 const document = { bullmq: version, chapters: Object.fromEntries(inOrder) };
 process.stdout.write(`${JSON.stringify(document, null, 1)}\n`, () => process.exit(0));

@@ -38,17 +38,18 @@ pub(super) fn zdiffstore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, operation: Operation) -> Answer {
     let request = Request::read(ctx, args, 1, command, (operation, Purpose::Answer))?;
     let result = with_sources(ctx, &request, |sources| {
-        combine(sources, operation, request.aggregate, SortedSet::new(false))
+        combine(sources, operation, request.aggregate, SortedSet::result(false))
     })?;
     Ok(listed(result.iter(), request.with_scores))
 }
 
 fn combine_and_store(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, operation: Operation) -> Answer {
     let request = Request::read(ctx, args, 2, command, (operation, Purpose::Store))?;
-    let into = SortedSet::new(ctx.tracks_changes());
-    let result = with_sources(ctx, &request, |sources| {
+    let into = SortedSet::result(ctx.tracks_changes());
+    let mut result = with_sources(ctx, &request, |sources| {
         combine(sources, operation, request.aggregate, into)
     })?;
+    result.settle();
     Ok(store(ctx, args.at(1), result))
 }
 
@@ -109,9 +110,12 @@ fn unite(sources: &[Weighted<'_>], aggregate: Aggregate, mut into: SortedSet) ->
     for (source, weight) in sources {
         source.visit(|member, score| {
             let score = zero_if_nan(weight * score);
-            into.change(member, |present| {
-                Some(present.map_or(score, |present| aggregate.join(present, score)))
-            });
+            let join = |present: Option<f64>| present.map_or(score, |present| aggregate.join(present, score));
+            let change = into.change(member, |present| Some(join(present)));
+            if let (Some(before), Some(0.0)) = (change.before, change.after) {
+                // 0 and -0 are equal, so the change of sign has not been written.
+                into.replace(member, join(Some(before)));
+            }
             true
         });
     }

@@ -19,6 +19,7 @@ use super::{Command, flag, scan};
 use crate::arguments::Args;
 use crate::context::Ctx;
 use crate::keyspace::SortedSet;
+use crate::number;
 use crate::reply::{Answer, Reply};
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -119,13 +120,25 @@ fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Ok(scan::found(0, Vec::new()));
     };
     let options = scan::ScanOptions::read(args.options(3), false)?;
+    let is_packed = set.encoding() == "listpack";
     let mut elements = Vec::new();
     let next = set.scan(start, options.count, |member, score| {
         if options.wants(member) {
-            elements.extend([Reply::bulk(member), scan::score(score)]);
+            elements.extend([Reply::bulk(member), scanned_score(score, is_packed)]);
         }
     });
     Ok(scan::found(next, elements))
+}
+
+/// Redis's packed encoding keeps whole scores up to 2^62 as integers, and ZSCAN shows what it finds there.
+fn scanned_score(score: f64, is_packed: bool) -> Reply {
+    const LARGEST: f64 = 4_611_686_018_427_387_904.0;
+    if is_packed && score.fract() == 0.0 && score.abs() <= LARGEST {
+        #[allow(clippy::cast_possible_truncation, reason = "the range was checked")]
+        let whole = score as i64;
+        return Reply::Bulk(number::decimal(whole));
+    }
+    scan::score(score)
 }
 
 /// Members, or members with their scores, as a reply.

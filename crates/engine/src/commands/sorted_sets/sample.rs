@@ -45,7 +45,8 @@ pub(super) fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Ok(listed(entries, with_scores));
     }
     if wanted >= set.len() {
-        return Ok(listed(set.iter(), with_scores));
+        // All of them come in the order in which Redis walks over sets: from the end.
+        return Ok(listed(set.range_backwards(0..set.len()), with_scores));
     }
     let ranks = distinct(wanted, set.len(), &mut random);
     Ok(listed(

@@ -52,6 +52,7 @@ impl Chunk {
     }
 
     /// A chunk over packed bytes; `None` when they are not a run of one to [`MAX_ITEMS`] items.
+    #[cfg(test)]
     pub(super) fn from_packed(id: ChunkId, packed: &[u8]) -> Option<Self> {
         let mut rest = packed;
         let mut count = 0_u8;

@@ -42,8 +42,10 @@ struct Segment {
 
 impl Segment {
     fn of(chunk: Chunk) -> Self {
-        let mut segment = Self::default();
-        segment.items = chunk.count();
+        let mut segment = Self {
+            items: chunk.count(),
+            ..Self::default()
+        };
         segment.chunks.push(chunk);
         segment
     }

@@ -121,7 +121,7 @@ fn check(list: &List, model: &VecDeque<Vec<u8>>) {
     assert_eq!(list.memory(), list.recount());
     assert_eq!(list.front(), model.front().map(Vec::as_slice));
     assert_eq!(list.back(), model.back().map(Vec::as_slice));
-    let names: Vec<_> = list.parts().map(super::Part::id).collect();
+    let names: Vec<_> = list.parts().map(super::parts::Part::id).collect();
     assert!(
         names.is_sorted_by(|one, next| one < next),
         "names ascend: {names:?}"

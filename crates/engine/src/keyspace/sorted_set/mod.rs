@@ -62,6 +62,38 @@ impl SortedSet {
         }
     }
 
+    /// An empty set for a result under way, which Redis packs at the end if at all (see [`Self::settle`]).
+    pub(crate) fn result(track: bool) -> Self {
+        Self {
+            skiplist: true,
+            ..Self::new(track)
+        }
+    }
+
+    /// Says that a result is complete and will be stored.
+    pub(crate) fn settle(&mut self) {
+        let is_packed =
+            self.len() <= LISTPACK_ENTRIES && self.iter().all(|(member, _)| member.len() <= LISTPACK_MEMBER);
+        if !is_packed {
+            return;
+        }
+        self.skiplist = false;
+        let signed = self.ranks_by_score(Bound::Included(0.0), Bound::Included(0.0));
+        let members: Vec<Box<[u8]>> = self.range(signed).map(|(member, _)| member.into()).collect();
+        for member in members {
+            self.replace(&member, 0.0);
+        }
+    }
+
+    /// Sets a member's score, be it that only the sign of a zero changes.
+    pub(crate) fn replace(&mut self, member: &[u8], score: f64) {
+        let before = self.set(member, score);
+        if score == 0.0 && before.is_some_and(|before| before == 0.0) {
+            self.remove(member);
+            self.set(member, score);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match &self.form {
             Form::Packed(packed) => packed.len(),
@@ -118,29 +150,14 @@ impl SortedSet {
     /// The entry of this rank in ascending order.
     pub(crate) fn at(&self, rank: usize) -> Option<(&[u8], f64)> {
         match &self.form {
-            Form::Packed(packed) => packed.skip(rank).next(),
+            Form::Packed(packed) => packed.start_at(rank).next(),
             Form::Large(large) => large.at(rank),
         }
-    }
-
-    /// Any entry, each equally likely.
-    pub(crate) fn random(&self) -> Option<(&[u8], f64)> {
-        self.at(fastrand::usize(..self.len().max(1)))
     }
 
     /// Sets a member's score and returns the one it had.
     pub(crate) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
         self.change(member, |_| Some(score)).before
-    }
-
-    /// Adds to a member's score, or adds the member; `None`, and no change, if the sum is not a number.
-    pub(crate) fn increment(&mut self, member: &[u8], by: f64) -> Option<f64> {
-        let mut sum = None;
-        self.change(member, |score| {
-            sum = Some(score.unwrap_or(0.0) + by).filter(|sum| !sum.is_nan());
-            sum
-        });
-        sum
     }
 
     /// Lets the caller choose the score in view of the present one: one search for any rule of when to write.
@@ -151,12 +168,22 @@ impl SortedSet {
         member: &[u8],
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) -> Change {
+        let outgrows = member.len() > LISTPACK_MEMBER || self.len() >= LISTPACK_ENTRIES;
+        let is_skiplist = self.skiplist;
+        // A new member may be the one for which Redis leaves its packed encoding. That encoding keeps whole scores
+        // as integers, so there a negative zero loses its sign.
+        let decide = |present: Option<f64>| {
+            let keeps_sign = is_skiplist || (present.is_none() && outgrows);
+            decide(present).map(|score| if keeps_sign { score } else { score + 0.0 })
+        };
+        let change = self.change_score(member, decide);
+        self.skiplist |= outgrows && change.before.is_none() && change.after.is_some();
+        change
+    }
+
+    fn change_score(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
         let packed = match &mut self.form {
-            Form::Large(large) => {
-                let change = large.change(member, decide);
-                self.note_size(change, member);
-                return change;
-            }
+            Form::Large(large) => return large.change(member, decide),
             Form::Packed(packed) => packed,
         };
         let found = packed.find(member);
@@ -183,14 +210,7 @@ impl SortedSet {
             large.change(member, |_| Some(score));
             self.form = Form::Large(Box::new(large));
         }
-        self.note_size(change, member);
         change
-    }
-
-    fn note_size(&mut self, change: Change, member: &[u8]) {
-        if change.before.is_none() && change.after.is_some() {
-            self.skiplist |= member.len() > LISTPACK_MEMBER || self.len() > LISTPACK_ENTRIES;
-        }
     }
 
     /// Removes a member and returns its score.
@@ -216,7 +236,7 @@ impl SortedSet {
     fn remove_at(&mut self, rank: usize) -> Option<(Box<[u8]>, f64)> {
         match &mut self.form {
             Form::Packed(packed) => {
-                let (member, score) = packed.skip(rank).next()?;
+                let (member, score) = packed.start_at(rank).next()?;
                 let member = member.into();
                 packed.remove_ranks(rank..rank + 1);
                 Some((member, score))
@@ -291,7 +311,7 @@ impl SortedSet {
     pub(crate) fn range(&self, ranks: Range<usize>) -> Entries<'_> {
         let ranks = self.cut(ranks);
         match &self.form {
-            Form::Packed(packed) => Entries::packed(packed.skip(ranks.start), ranks.len()),
+            Form::Packed(packed) => Entries::packed(packed.start_at(ranks.start), ranks.len()),
             Form::Large(large) => Entries::large(large.walk(ranks.start), ranks.len(), false),
         }
     }

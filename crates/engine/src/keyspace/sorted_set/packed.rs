@@ -94,7 +94,7 @@ impl Packed {
         self.shrink();
     }
 
-    pub(super) fn skip(&self, rank: usize) -> Forward<'_> {
+    pub(super) fn start_at(&self, rank: usize) -> Forward<'_> {
         let mut entries = self.entries();
         for _ in 0..rank {
             entries.next();
@@ -103,7 +103,7 @@ impl Packed {
     }
 
     pub(super) fn backward(&self, ranks: Range<usize>) -> Backward<'_> {
-        let mut entries = self.skip(ranks.start);
+        let mut entries = self.start_at(ranks.start);
         let mut places = SmallVec::new();
         for _ in ranks {
             places.push((self.bytes.len() - entries.rest.len()) as u16);
@@ -116,7 +116,7 @@ impl Packed {
     }
 
     fn offset(&self, rank: usize) -> usize {
-        self.bytes.len() - self.skip(rank).rest.len()
+        self.bytes.len() - self.start_at(rank).rest.len()
     }
 
     fn shrink(&mut self) {

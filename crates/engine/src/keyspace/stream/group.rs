@@ -102,10 +102,12 @@ impl Group {
         }
     }
 
-    /// Being seen alone is not worth a write: it is kept with the group's next change.
-    pub(crate) fn see_consumer(&mut self, consumer: ConsumerId, now: i64) {
-        if let Some(consumer) = self.consumers.get_mut(consumer) {
+    fn see_consumer(&mut self, consumer: ConsumerId, now: i64) {
+        if let Some(consumer) = self.consumers.get_mut(consumer)
+            && consumer.seen_at != now
+        {
             consumer.seen_at = now;
+            self.meta_changed();
         }
     }
 
@@ -188,15 +190,6 @@ impl Group {
             && !dirt.whole
         {
             dirt.pending.push(id);
-        }
-    }
-
-    pub(super) fn mark_whole(&mut self) {
-        if let Some(dirt) = &mut self.dirt {
-            *dirt = GroupDirt {
-                whole: true,
-                ..GroupDirt::default()
-            };
         }
     }
 

@@ -91,13 +91,6 @@ impl Groups {
         self.memory
     }
 
-    pub(super) fn mark_whole(&mut self) {
-        self.destroyed.clear();
-        for group in self.by_name.values_mut() {
-            group.mark_whole();
-        }
-    }
-
     pub(super) fn take_dirt(&mut self, parts: &mut Vec<StreamPart>) {
         let mut destroyed = std::mem::take(&mut self.destroyed);
         // A group created anew under the name speaks for itself.

@@ -52,14 +52,6 @@ impl Stream {
         self.log.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.log.is_empty()
-    }
-
-    pub(crate) fn encoding(&self) -> &'static str {
-        "stream"
-    }
-
     /// The entries, to be read.
     pub(crate) fn log(&self) -> &Log {
         &self.log
@@ -128,12 +120,6 @@ impl Stream {
         };
         self.groups.take_dirt(&mut parts);
         Dirt::Parts(parts)
-    }
-
-    /// Forgets single changes: everything has to be written, as after a copy to another key.
-    pub(crate) fn mark_whole(&mut self) {
-        self.log.dirt.whole();
-        self.groups.mark_whole();
     }
 
     #[cfg(test)]

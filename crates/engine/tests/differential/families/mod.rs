@@ -115,20 +115,27 @@ pub(crate) const EVERYTHING: Family = Family {
 pub(crate) struct Generator {
     family: &'static Family,
     forms: Vec<Form>,
+    setup: Vec<Step>,
     pools: Pools,
 }
 
 impl Generator {
-    pub(crate) fn new(family: &'static Family, knows: impl FnMut(&Form) -> bool) -> Self {
+    pub(crate) fn new(family: &'static Family, mut knows: impl FnMut(&Form) -> bool) -> Self {
         let mut forms: Vec<Form> = family
             .forms
             .iter()
             .flat_map(|text| Form::parse_all(text))
             .collect();
-        forms.retain(knows);
+        forms.retain(&mut knows);
+        let setup = family.setup.lines().filter(|line| !line.is_empty());
+        let setup = setup
+            .filter(|line| Form::parse_all(line).iter().all(&mut knows))
+            .map(setup_step)
+            .collect();
         Self {
             family,
             forms,
+            setup,
             pools: Pools::new(&family.pools.join("\n")),
         }
     }
@@ -146,13 +153,7 @@ impl Generator {
                 false => Protocol::Resp2,
             })
             .collect();
-        let mut steps: Vec<Step> = self
-            .family
-            .setup
-            .lines()
-            .filter(|line| !line.is_empty())
-            .map(setup)
-            .collect();
+        let mut steps = self.setup.clone();
         let length = steps.len() + random.usize(self.family.length / 4..=self.family.length);
         let weights: u32 = self.forms.iter().map(|form| form.weight).sum();
         let mut client = 0;
@@ -216,7 +217,7 @@ impl Generator {
     }
 }
 
-fn setup(line: &str) -> Step {
+fn setup_step(line: &str) -> Step {
     Step::new(0, Kind::Command, crate::notation::arguments(line))
 }
 

@@ -18,9 +18,13 @@ export async function play(stage) {
     const name = label.replaceAll(' ', '-');
     await stage.tell(label, async () => {
       const queue = await stage.opened(new Queue(name, { connection, prefix: stage.prefix }));
-      const worker = await stage.opened(new Worker(name, async (job) => job.data, {
-        connection: connection === shared ? shared : { maxRetriesPerRequest: null, ...connection }, prefix: stage.prefix, autorun: false,
-      }));
+      const worker = await stage.opened(
+        new Worker(name, async (job) => job.data, {
+          connection: connection === shared ? shared : { maxRetriesPerRequest: null, ...connection },
+          prefix: stage.prefix,
+          autorun: false,
+        }),
+      );
       const done = new Promise((resolve) => worker.on('completed', (job, value) => resolve(value)));
       worker.run();
       await queue.add('job', label);
@@ -32,7 +36,12 @@ export async function play(stage) {
   }
   await stage.tell('the caller keeps what is his', () => shared.ping());
   await stage.tell('a password nobody asked for', async () => {
-    const strange = new Redis(stage.url, { password: 'secret', maxRetriesPerRequest: null, retryStrategy: null, lazyConnect: true });
+    const strange = new Redis(stage.url, {
+      password: 'secret',
+      maxRetriesPerRequest: null,
+      retryStrategy: null,
+      lazyConnect: true,
+    });
     const said = new Promise((resolve) => strange.on('error', (error) => resolve(error.message)));
     await strange.connect().catch(() => {});
     const answer = await strange.ping().catch((error) => error.message);
@@ -52,7 +61,9 @@ export async function play(stage) {
     return keys;
   });
   await stage.tell('a prefix in braces', async () => {
-    const queue = await stage.opened(new Queue('braces', { connection: stage.connection(), prefix: `{${stage.prefix}}` }));
+    const queue = await stage.opened(
+      new Queue('braces', { connection: stage.connection(), prefix: `{${stage.prefix}}` }),
+    );
     await queue.add('job', {});
     const counts = await queue.getJobCounts();
     await queue.obliterate({ force: true });

@@ -21,7 +21,11 @@ async function hear(stage, name, options) {
     if (isEntry && !kind.includes(':')) heard.push([kind, ...values.slice(0, -1)]);
     return EventEmitter.prototype.emit.call(this, kind, ...values);
   };
-  return { events, heard, until: (kind) => stage.until(`${kind} is heard`, () => heard.some(([name_]) => name_ === kind)) };
+  return {
+    events,
+    heard,
+    until: (kind) => stage.until(`${kind} is heard`, () => heard.some(([name_]) => name_ === kind)),
+  };
 }
 
 async function everyKind(stage) {
@@ -35,7 +39,12 @@ async function everyKind(stage) {
   await queue.add('bad', {}, { jobId: 'bad', attempts: 2 });
   await queue.add('single', {}, { jobId: 'single', deduplication: { id: 'x' } });
   await queue.add('single', {}, { jobId: 'double', deduplication: { id: 'x' } });
-  await flows.add({ name: 'up', queueName: 'every-kind', opts: { jobId: 'up' }, children: [{ name: 'down', queueName: 'every-kind', opts: { jobId: 'down' } }] });
+  await flows.add({
+    name: 'up',
+    queueName: 'every-kind',
+    opts: { jobId: 'up' },
+    children: [{ name: 'down', queueName: 'every-kind', opts: { jobId: 'down' } }],
+  });
   await queue.pause();
   await queue.resume();
   await stage.work('every-kind', async (job) => {
@@ -82,7 +91,9 @@ async function replay(stage, before) {
 async function ownEvents(stage) {
   const producer = await stage.opened(new stage.bullmq.QueueEventsProducer('own', stage.options()));
   const { heard, until } = await hear(stage, 'own', { lastEventId: '0' });
-  await stage.tell('published', () => producer.publishEvent({ eventName: 'greeting', text: 'hello', number: 5, nested: { a: 1 } }));
+  await stage.tell('published', () =>
+    producer.publishEvent({ eventName: 'greeting', text: 'hello', number: 5, nested: { a: 1 } }),
+  );
   await stage.tell('published with a bound', () => producer.publishEvent({ eventName: 'farewell' }, 10));
   await until('farewell');
   stage.note('heard', heard);
@@ -99,5 +110,9 @@ async function trimming(stage) {
   await stage.tell('after work', async () => (await length()) < 150);
   await stage.tell('to nothing', async () => [(await queue.trimEvents(0)) > 0, await length()]);
   await queue.add('n', {});
-  await stage.tell('a few are as good as two', async () => [await queue.trimEvents(2), await queue.trimEvents(1), await length()]);
+  await stage.tell('a few are as good as two', async () => [
+    await queue.trimEvents(2),
+    await queue.trimEvents(1),
+    await length(),
+  ]);
 }

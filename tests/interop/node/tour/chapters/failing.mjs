@@ -4,7 +4,12 @@ import { shown } from '../job.mjs';
 
 const UPPER = 'upper';
 const LOWER = 'lower';
-const WISHES = ['failParentOnFailure', 'ignoreDependencyOnFailure', 'removeDependencyOnFailure', 'continueParentOnFailure'];
+const WISHES = [
+  'failParentOnFailure',
+  'ignoreDependencyOnFailure',
+  'removeDependencyOnFailure',
+  'continueParentOnFailure',
+];
 
 export async function play(stage) {
   const flows = await stage.flow();
@@ -16,16 +21,19 @@ export async function play(stage) {
   await whileActive(stage, upper, lower);
 }
 
-const run = (stage, label, name) => stage.working(label, name, async (job) => {
-  if (job.name.startsWith('bad')) throw new Error(`${job.name} broke`);
-  const failures = await job.getIgnoredChildrenFailures();
-  return { values: await job.getChildrenValues(), failures };
-});
+const run = (stage, label, name) =>
+  stage.working(label, name, async (job) => {
+    if (job.name.startsWith('bad')) throw new Error(`${job.name} broke`);
+    const failures = await job.getIgnoredChildrenFailures();
+    return { values: await job.getChildrenValues(), failures };
+  });
 
 async function aWish(stage, flows, upper, lower, wish) {
   const opts = wish === 'nothing' ? {} : { [wish]: true };
   await flows.add({
-    name: 'parent', queueName: UPPER, opts: { jobId: `p-${wish}` },
+    name: 'parent',
+    queueName: UPPER,
+    opts: { jobId: `p-${wish}` },
     children: [
       { name: 'good', queueName: LOWER, opts: { jobId: `good-${wish}` } },
       { name: 'bad', queueName: LOWER, opts: { jobId: `bad-${wish}`, ...opts } },
@@ -34,11 +42,19 @@ async function aWish(stage, flows, upper, lower, wish) {
   });
   await run(stage, `${wish}: children`, LOWER);
   const parent = await upper.getJob(`p-${wish}`);
-  await stage.tell(`${wish}: the parent meanwhile`, async () => [await parent.getState(), shown(await upper.getJob(parent.id)), await knows(parent)]);
+  await stage.tell(`${wish}: the parent meanwhile`, async () => [
+    await parent.getState(),
+    shown(await upper.getJob(parent.id)),
+    await knows(parent),
+  ]);
   await (await lower.getJob(`late-${wish}`)).promote();
   await run(stage, `${wish}: the late child`, LOWER);
   await run(stage, `${wish}: the parent works`, UPPER);
-  await stage.tell(`${wish}: the parent at the end`, async () => [await parent.getState(), shown(await upper.getJob(parent.id)), await knows(parent)]);
+  await stage.tell(`${wish}: the parent at the end`, async () => [
+    await parent.getState(),
+    shown(await upper.getJob(parent.id)),
+    await knows(parent),
+  ]);
   await stage.dump(`${wish}: keys`);
   await stage.tell(`${wish}: the bad child gets another chance`, async () => {
     await (await lower.getJob(`bad-${wish}`)).retry();
@@ -55,19 +71,34 @@ async function knows(job) {
   found.unprocessed?.sort();
   const asked = { failed: true, ignored: true, processed: true, unprocessed: true };
   return {
-    found, counts: await job.getDependenciesCount(asked), values: await job.getChildrenValues(),
-    ignored: await job.getIgnoredChildrenFailures(), failures: await job.getFailedChildrenValues(),
+    found,
+    counts: await job.getDependenciesCount(asked),
+    values: await job.getChildrenValues(),
+    ignored: await job.getIgnoredChildrenFailures(),
+    failures: await job.getFailedChildrenValues(),
     page: await job.getDependencies({ failed: { count: 10 }, ignored: { count: 10 } }),
   };
 }
 
 async function grandparents(stage, flows, upper, lower) {
   await flows.add({
-    name: 'top', queueName: UPPER, opts: { jobId: 'top' },
-    children: [{
-      name: 'middle', queueName: UPPER, opts: { jobId: 'middle', failParentOnFailure: true },
-      children: [{ name: 'bad', queueName: LOWER, opts: { jobId: 'bottom', failParentOnFailure: true, attempts: 2 } }],
-    }],
+    name: 'top',
+    queueName: UPPER,
+    opts: { jobId: 'top' },
+    children: [
+      {
+        name: 'middle',
+        queueName: UPPER,
+        opts: { jobId: 'middle', failParentOnFailure: true },
+        children: [
+          {
+            name: 'bad',
+            queueName: LOWER,
+            opts: { jobId: 'bottom', failParentOnFailure: true, attempts: 2 },
+          },
+        ],
+      },
+    ],
   });
   await run(stage, 'the bottom fails', LOWER);
   await run(stage, 'and takes all with it', UPPER);
@@ -80,8 +111,14 @@ async function grandparents(stage, flows, upper, lower) {
 
 async function mixed(stage, flows, upper, lower) {
   await flows.add({
-    name: 'mixed', queueName: UPPER, opts: { jobId: 'mixed' },
-    children: WISHES.slice(1).map((wish) => ({ name: 'bad', queueName: LOWER, opts: { jobId: `bad-${wish}`, [wish]: true } })),
+    name: 'mixed',
+    queueName: UPPER,
+    opts: { jobId: 'mixed' },
+    children: WISHES.slice(1).map((wish) => ({
+      name: 'bad',
+      queueName: LOWER,
+      opts: { jobId: `bad-${wish}`, [wish]: true },
+    })),
   });
   await run(stage, 'three wishes', LOWER);
   await run(stage, 'a parent with three kinds of failures', UPPER);
@@ -100,6 +137,9 @@ async function whileActive(stage, upper, lower) {
   await run(stage, 'a child of an active parent fails', LOWER);
   await stage.tell('waiting for failed children', () => busy.moveToWaitingChildren('t'));
   await stage.tell('completed with failed children', () => busy.moveToCompleted(1, 't', false));
-  await stage.tell('failed at last', async () => [await busy.moveToFailed(new Error('no use'), 't', false) ?? null, shown(await upper.getJob('busy'))]);
+  await stage.tell('failed at last', async () => [
+    (await busy.moveToFailed(new Error('no use'), 't', false)) ?? null,
+    shown(await upper.getJob('busy')),
+  ]);
   await stage.dump('keys of a failed active parent');
 }

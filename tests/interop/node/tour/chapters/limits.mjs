@@ -30,7 +30,11 @@ async function ofAWorker(stage) {
     return third.processedOn - first.processedOn >= limiter.duration - 20;
   });
   await stage.until('the window is over', async () => (await queue.getRateLimitTtl()) < 0);
-  await stage.tell('no limit any more', async () => [await queue.getRateLimitTtl(2), await queue.getRateLimitTtl(1_000), await queue.isMaxed()]);
+  await stage.tell('no limit any more', async () => [
+    await queue.getRateLimitTtl(2),
+    await queue.getRateLimitTtl(1_000),
+    await queue.isMaxed(),
+  ]);
 }
 
 async function byHand(stage) {
@@ -38,19 +42,25 @@ async function byHand(stage) {
   const queue = await stage.queue('by-hand');
   await queue.add('plain', {});
   await queue.add('urgent', {}, { priority: 1 });
-  const worker = await stage.worker('by-hand', async (job) => {
-    if (job.attemptsStarted === 1) {
-      await worker.rateLimit(60);
-      throw new RateLimitError();
-    }
-    return [job.attemptsMade, job.attemptsStarted];
-  }, { limiter: { max: 1, duration: 20 } });
+  const worker = await stage.worker(
+    'by-hand',
+    async (job) => {
+      if (job.attemptsStarted === 1) {
+        await worker.rateLimit(60);
+        throw new RateLimitError();
+      }
+      return [job.attemptsMade, job.attemptsStarted];
+    },
+    { limiter: { max: 1, duration: 20 } },
+  );
   const said = listen(worker);
   worker.run();
   await stage.until('both ran', async () => (await queue.getCompletedCount()) === 2);
   await worker.close();
   stage.note('the handler asks for a rest', said);
-  await stage.tell('afterwards', async () => (await queue.getCompleted()).map(shown).sort((a, b) => (a.id < b.id ? -1 : 1)));
+  await stage.tell('afterwards', async () =>
+    (await queue.getCompleted()).map(shown).sort((a, b) => (a.id < b.id ? -1 : 1)),
+  );
   await stage.tell('by the queue', async () => {
     await queue.rateLimit(HOUR);
     const ttl = await queue.getRateLimitTtl();
@@ -58,8 +68,15 @@ async function byHand(stage) {
   });
   await queue.add('held', {});
   await stage.tell('nobody gets a job', async () => (await another(stage)).getNextJob('t', { block: false }));
-  await stage.tell('freed', async () => [await queue.removeRateLimitKey(), await queue.removeRateLimitKey(), await queue.getRateLimitTtl()]);
-  await stage.tell('somebody gets it', async () => (await (await another(stage)).getNextJob('t', { block: false })).id);
+  await stage.tell('freed', async () => [
+    await queue.removeRateLimitKey(),
+    await queue.removeRateLimitKey(),
+    await queue.getRateLimitTtl(),
+  ]);
+  await stage.tell(
+    'somebody gets it',
+    async () => (await (await another(stage)).getNextJob('t', { block: false })).id,
+  );
   // Whether the worker looked once more after its last rest is chance.
   await stage.client.del(`${stage.prefix}:by-hand:events`, `${stage.prefix}:by-hand:pc`);
   await stage.dump('keys by hand', 'by-hand');
@@ -70,11 +87,18 @@ const another = (stage) => stage.worker('by-hand', null, { limiter: { max: 1, du
 async function ofTheQueue(stage) {
   const queue = await stage.queue('of-the-queue');
   await stage.tell('none set', () => queue.getGlobalRateLimit());
-  await stage.tell('set', async () => [await queue.setGlobalRateLimit(1, HOUR), await queue.getGlobalRateLimit(), await queue.getMeta()]);
+  await stage.tell('set', async () => [
+    await queue.setGlobalRateLimit(1, HOUR),
+    await queue.getGlobalRateLimit(),
+    await queue.getMeta(),
+  ]);
   await queue.addBulk([1, 2].map((n) => ({ name: 'job', data: { n } })));
   const worker = await stage.worker('of-the-queue', null);
   await stage.tell('one only', async () => {
-    const [first, second] = [await worker.getNextJob('t', { block: false }), await worker.getNextJob('t', { block: false })];
+    const [first, second] = [
+      await worker.getNextJob('t', { block: false }),
+      await worker.getNextJob('t', { block: false }),
+    ];
     const ttl = await queue.getRateLimitTtl();
     return [first?.id, second?.id, some(ttl)];
   });
@@ -83,23 +107,41 @@ async function ofTheQueue(stage) {
     return answer && answer.map((item) => (typeof item === 'number' && item > 1_000 ? 'some time' : item));
   });
   await stage.dump('keys of the queue', 'of-the-queue');
-  await stage.tell('removed', async () => [await queue.removeGlobalRateLimit(), await queue.getGlobalRateLimit(), await queue.removeGlobalRateLimit()]);
+  await stage.tell('removed', async () => [
+    await queue.removeGlobalRateLimit(),
+    await queue.getGlobalRateLimit(),
+    await queue.removeGlobalRateLimit(),
+  ]);
 }
 
 async function concurrency(stage) {
   const queue = await stage.queue('concurrency');
   await stage.tell('no bound', async () => [await queue.getGlobalConcurrency(), await queue.isMaxed()]);
-  await stage.tell('one at a time', async () => [await queue.setGlobalConcurrency(1), await queue.getGlobalConcurrency(), await queue.isMaxed()]);
-  await queue.addBulk([1, 2, 3].map((n) => ({ name: 'job', data: { n }, opts: { priority: n === 2 ? 1 : 0 } })));
+  await stage.tell('one at a time', async () => [
+    await queue.setGlobalConcurrency(1),
+    await queue.getGlobalConcurrency(),
+    await queue.isMaxed(),
+  ]);
+  await queue.addBulk(
+    [1, 2, 3].map((n) => ({ name: 'job', data: { n }, opts: { priority: n === 2 ? 1 : 0 } })),
+  );
   const { open, opened } = gate();
-  const worker = await stage.worker('concurrency', async (job) => {
-    await opened;
-    return job.data.n;
-  }, { concurrency: 5 });
+  const worker = await stage.worker(
+    'concurrency',
+    async (job) => {
+      await opened;
+      return job.data.n;
+    },
+    { concurrency: 5 },
+  );
   const said = listen(worker);
   worker.run();
   await stage.until('one runs', async () => (await queue.getActiveCount()) === 1);
-  await stage.tell('at its bound', async () => [await queue.isMaxed(), await queue.getJobCounts(), await queue.getMeta()]);
+  await stage.tell('at its bound', async () => [
+    await queue.isMaxed(),
+    await queue.getJobCounts(),
+    await queue.getMeta(),
+  ]);
   const other = await stage.worker('concurrency', null);
   await stage.tell('nothing for others', async () => (await other.getNextJob('t', { block: false })) ?? null);
   await stage.dump('keys at the bound', 'concurrency');
@@ -108,5 +150,9 @@ async function concurrency(stage) {
   await stage.until('at rest', async () => (await queue.getActiveCount()) === 0);
   await worker.close();
   stage.note('one after the other', said);
-  await stage.tell('bound removed', async () => [await queue.removeGlobalConcurrency(), await queue.getGlobalConcurrency(), await queue.isMaxed()]);
+  await stage.tell('bound removed', async () => [
+    await queue.removeGlobalConcurrency(),
+    await queue.getGlobalConcurrency(),
+    await queue.isMaxed(),
+  ]);
 }

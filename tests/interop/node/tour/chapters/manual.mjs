@@ -21,17 +21,30 @@ async function finishing(stage) {
   await queue.add('again', { n: 3 }, { attempts: 2 });
   await queue.add('next', { n: 4 });
   const good = await worker.getNextJob('t1');
-  await stage.tell('taken', async () => [shown(good), good.token, await good.getState(), await good.isActive()]);
+  await stage.tell('taken', async () => [
+    shown(good),
+    good.token,
+    await good.getState(),
+    await good.isActive(),
+  ]);
   await stage.dump('keys with one active', 'finishing');
-  const next = await stage.tell('completed, next one fetched', () => good.moveToCompleted({ sum: 1 }, 't1', true));
+  const next = await stage.tell('completed, next one fetched', () =>
+    good.moveToCompleted({ sum: 1 }, 't1', true),
+  );
   await stage.tell('the next one is active', async () => (await queue.getJob('2')).getState());
   const bad = await queue.getJob(next[1]);
   await stage.tell('failed, nothing fetched', () => bad.moveToFailed(new Error('by hand'), 't1', false));
   await stage.tell('failed by hand', async () => shown(await queue.getJob('2')));
   const again = await worker.getNextJob('t2');
-  await stage.tell('failed, with attempts left', async () => [await again.moveToFailed(new Error('by hand'), 't2') ?? null, await again.getState()]);
+  await stage.tell('failed, with attempts left', async () => [
+    (await again.moveToFailed(new Error('by hand'), 't2')) ?? null,
+    await again.getState(),
+  ]);
   const last = await worker.getNextJob('t3');
-  await stage.tell('completed without fetching', async () => [last.id, await last.moveToCompleted('x'.repeat(300), 't3', false)]);
+  await stage.tell('completed without fetching', async () => [
+    last.id,
+    await last.moveToCompleted('x'.repeat(300), 't3', false),
+  ]);
   await stage.dump('keys of finishing', 'finishing');
 }
 
@@ -43,9 +56,18 @@ async function moving(stage) {
   await queue.add('wait', {}, { priority: 3 });
   await queue.add('front', {});
   const first = await worker.getNextJob('t');
-  await stage.tell('to delayed', async () => [first.id, await first.moveToDelayed(Date.now() + HOUR, 't') ?? null, await first.getState(), { delay: first.delay }]);
+  await stage.tell('to delayed', async () => [
+    first.id,
+    (await first.moveToDelayed(Date.now() + HOUR, 't')) ?? null,
+    await first.getState(),
+    { delay: first.delay },
+  ]);
   const second = await worker.getNextJob('t');
-  await stage.tell('back to wait', async () => [second.id, await second.moveToWait('t'), await second.getState()]);
+  await stage.tell('back to wait', async () => [
+    second.id,
+    await second.moveToWait('t'),
+    await second.getState(),
+  ]);
   const third = await worker.getNextJob('t');
   await stage.tell('no children to wait for', async () => [third.id, await third.moveToWaitingChildren('t')]);
   await third.moveToCompleted(1, 't', false);
@@ -67,7 +89,11 @@ async function moving(stage) {
     await queue.add(name, {}, { jobId: `job ${name}` });
     await stage.working(`a handler gives its job back: ${name}`, 'moving', handler);
   }
-  await stage.tell('names of the errors', () => [new DelayedError('d'), new WaitingError(), new RateLimitError()]);
+  await stage.tell('names of the errors', () => [
+    new DelayedError('d'),
+    new WaitingError(),
+    new RateLimitError(),
+  ]);
   await stage.dump('keys after giving back', 'moving');
 }
 
@@ -80,10 +106,15 @@ async function locks(stage) {
     const left = await stage.client.pttl(`${stage.prefix}:locks:1:lock`);
     return left > 600_000 ? 'hours' : left > 30_000 ? 'a minute' : left;
   };
-  await stage.tell('locked', async () => [await stage.client.get(`${stage.prefix}:locks:1:lock`), await ttl()]);
+  await stage.tell('locked', async () => [
+    await stage.client.get(`${stage.prefix}:locks:1:lock`),
+    await ttl(),
+  ]);
   await stage.tell('extended', async () => [await job.extendLock('mine', HOUR), await ttl()]);
   await stage.tell('extended by somebody else', () => job.extendLock('theirs', 1_000));
-  await stage.tell('two locks at once', () => worker.extendJobLocks(['1', 'nobody'], ['mine', 'mine'], 60_000));
+  await stage.tell('two locks at once', () =>
+    worker.extendJobLocks(['1', 'nobody'], ['mine', 'mine'], 60_000),
+  );
   await stage.tell('removed while locked', () => queue.remove('1'));
   await stage.tell('job removed while locked', () => job.remove());
   await stage.tell('still active', async () => [await job.getState(), await ttl()]);
@@ -126,7 +157,9 @@ async function fetching(stage) {
   await stage.tell('nothing there', async () => (await worker.getNextJob('t')) ?? null);
   await stage.tell('blocked until a job comes', async () => {
     const coming = worker.getNextJob('t');
-    await stage.until('it waits', async () => (await queue.getWorkers()).some(({ cmd }) => cmd === 'bzpopmin'));
+    await stage.until('it waits', async () =>
+      (await queue.getWorkers()).some(({ cmd }) => cmd === 'bzpopmin'),
+    );
     await queue.add('late', {});
     const job = await coming;
     return [job.id, await job.moveToCompleted(1, 't')];

@@ -13,7 +13,9 @@ export async function play(stage) {
 async function delays(stage) {
   const queue = await stage.queue('delays');
   const [first, second, waiting] = [
-    await queue.add('first', {}, { delay: HOUR }), await queue.add('second', {}, { delay: 2 * HOUR }), await queue.add('waiting', {}),
+    await queue.add('first', {}, { delay: HOUR }),
+    await queue.add('second', {}, { delay: 2 * HOUR }),
+    await queue.add('waiting', {}),
   ];
   const order = async () => ids(await queue.getDelayed());
   await stage.tell('delayed, in order', order);
@@ -37,17 +39,27 @@ async function delays(stage) {
 async function priorities(stage) {
   const queue = await stage.queue('priorities');
   const jobs = [];
-  for (const [name, priority] of [['a', 3], ['b', 1], ['c', 3], ['d', 0], ['e', 2]]) {
+  for (const [name, priority] of [
+    ['a', 3],
+    ['b', 1],
+    ['c', 3],
+    ['d', 0],
+    ['e', 2],
+  ]) {
     jobs.push(await queue.add(name, {}, { priority, jobId: name }));
   }
   const [a, b, c, d, e] = jobs;
-  const order = async () => ({ prioritised: ids(await queue.getPrioritized()), waiting: ids(await queue.getWaiting()) });
+  const order = async () => ({
+    prioritised: ids(await queue.getPrioritized()),
+    waiting: ids(await queue.getWaiting()),
+  });
   await stage.tell('in order', order);
   await stage.tell('counts per priority', () => queue.getCountsPerPriority([0, 1, 2, 3, 4]));
-  const change = (label, job, opts) => stage.tell(label, async () => {
-    await job.changePriority(opts);
-    return [await order(), job.priority, (await queue.getJob(job.id)).priority];
-  });
+  const change = (label, job, opts) =>
+    stage.tell(label, async () => {
+      await job.changePriority(opts);
+      return [await order(), job.priority, (await queue.getJob(job.id)).priority];
+    });
   await change('b to the end', b, { priority: 9 });
   await change('c to the front of its kind', c, { priority: 3, lifo: true });
   await change('d gets a priority', d, { priority: 1 });
@@ -65,12 +77,19 @@ async function priorities(stage) {
 
 async function promotions(stage) {
   const queue = await stage.queue('promotions');
-  await queue.addBulk(['1h', '2h', '3h', '4h', '5h'].map((name, at) => ({
-    name, data: {}, opts: { delay: (at + 1) * HOUR, jobId: name, priority: at === 1 ? 4 : 0 },
-  })));
+  await queue.addBulk(
+    ['1h', '2h', '3h', '4h', '5h'].map((name, at) => ({
+      name,
+      data: {},
+      opts: { delay: (at + 1) * HOUR, jobId: name, priority: at === 1 ? 4 : 0 },
+    })),
+  );
   const counts = () => queue.getJobCounts('waiting', 'prioritized', 'delayed');
-  await stage.tell('two at a time', async () => [await queue.promoteJobs({ count: 2 }) ?? null, await counts()]);
-  await stage.tell('no more', async () => [await queue.promoteJobs() ?? null, await counts()]);
+  await stage.tell('two at a time', async () => [
+    (await queue.promoteJobs({ count: 2 })) ?? null,
+    await counts(),
+  ]);
+  await stage.tell('no more', async () => [(await queue.promoteJobs()) ?? null, await counts()]);
   await stage.dump('keys of promotions', 'promotions');
   await stage.working('all promoted are worked off', 'promotions', async (job) => job.opts.delay);
 }

@@ -16,7 +16,8 @@ export async function play(stage) {
   }
   await stage.tell('the jobs', async () => {
     const jobs = [];
-    for (const id of ['1', '2', '3', '4']) jobs.push([shown(await queue.getJob(id)), await queue.getJobLogs(id)]);
+    for (const id of ['1', '2', '3', '4'])
+      jobs.push([shown(await queue.getJob(id)), await queue.getJobLogs(id)]);
     return jobs;
   });
   await stage.tell('a file that is not there', () => stage.worker('files', '/nowhere/processor.mjs'));

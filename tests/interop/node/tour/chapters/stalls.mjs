@@ -25,13 +25,18 @@ async function killed(stage) {
   const queue = await stage.queue('killed');
   await queue.add('survivor', { n: 1 });
   const child = spawn(process.execPath, [DOOMED, stage.package, 'killed', stage.prefix], {
-    env: { ...process.env, REDIS_URL: stage.url }, stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, REDIS_URL: stage.url },
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   await once(child.stdout, 'data');
   child.kill('SIGKILL');
   await once(child, 'exit');
   await stage.tell('still active', async () => (await queue.getJob('1')).getState());
-  const worker = await stage.worker('killed', async (job) => [job.attemptsStarted, job.attemptsMade, job.stalledCounter], SOON);
+  const worker = await stage.worker(
+    'killed',
+    async (job) => [job.attemptsStarted, job.attemptsMade, job.stalledCounter],
+    SOON,
+  );
   const said = listen(worker);
   worker.run();
   await stage.until('somebody else finished it', async () => (await queue.getCompletedCount()) === 1);
@@ -49,13 +54,19 @@ async function tooOften(stage) {
   const doomed = await stage.worker('too-often', null, SHORT);
   for (const round of [1, 2]) {
     const job = await doomed.getNextJob(`t${round}`);
-    await stage.until('the lock is over', async () => !(await stage.client.exists(`${stage.prefix}:too-often:${job.id}:lock`)));
+    await stage.until(
+      'the lock is over',
+      async () => !(await stage.client.exists(`${stage.prefix}:too-often:${job.id}:lock`)),
+    );
     const checker = await stage.worker('too-often', null, { ...SOON, maxStalledCount: 1 });
     const said = listen(checker);
     await checker.startStalledCheckTimer();
     await stage.until('it is noticed', async () => (await queue.getActiveCount()) === 0);
     await checker.close();
-    stage.note(`noticed, round ${round}`, said.filter(([kind]) => kind === 'stalled'));
+    stage.note(
+      `noticed, round ${round}`,
+      said.filter(([kind]) => kind === 'stalled'),
+    );
     await stage.tell(`after round ${round}`, async () => shown(await queue.getJob('1')));
   }
   await stage.working('the last worker', 'too-often', async () => 'never reached');
@@ -68,7 +79,11 @@ async function keptAlive(stage) {
   const queue = await stage.queue('kept-alive');
   await queue.add('long', {});
   const { open, opened } = gate();
-  const worker = await stage.worker('kept-alive', () => opened, { ...SOON, lockDuration: 2_000, lockRenewTime: 40 });
+  const worker = await stage.worker('kept-alive', () => opened, {
+    ...SOON,
+    lockDuration: 2_000,
+    lockRenewTime: 40,
+  });
   const renewed = gate();
   let times = 0;
   worker.on('locksRenewed', ({ jobIds }) => {
@@ -97,7 +112,9 @@ async function lockLost(stage) {
   open('too late');
   await stage.until('the worker complains', () => said.some(([kind]) => kind === 'error'));
   await worker.close(true);
-  const kinds = said.filter(([kind], at) => kind !== 'lockRenewalFailed' || said.findIndex(([first]) => first === kind) === at);
+  const kinds = said.filter(
+    ([kind], at) => kind !== 'lockRenewalFailed' || said.findIndex(([first]) => first === kind) === at,
+  );
   stage.note('somebody else has the lock', kinds);
   await stage.tell('and the job', async () => shown(await queue.getJob('1')));
 }
