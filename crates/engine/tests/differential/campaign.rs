@@ -107,7 +107,10 @@ fn compare(plan: &Plan, generator: &Generator, runner: &mut Runner) -> BTreeMap<
             break;
         }
         let sequence = generator.sequence(seed);
-        let _announcement = Announcement { seed, sequence: sequence.clone() };
+        let _announcement = Announcement {
+            seed,
+            sequence: sequence.clone(),
+        };
         if let Some(difference) = runner.run(&sequence) {
             // One report per command and pair of replies: the first of them is enough.
             let signature = format!(
@@ -136,7 +139,11 @@ impl Drop for Announcement {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let steps: Vec<String> = self.sequence.steps.iter().map(ToString::to_string).collect();
-            println!("in the sequence of OXHERD_DIFFERENTIAL_SEED={}:\n{}", self.seed, steps.join("\n"));
+            println!(
+                "in the sequence of OXHERD_DIFFERENTIAL_SEED={}:\n{}",
+                self.seed,
+                steps.join("\n")
+            );
         }
     }
 }
@@ -189,6 +196,7 @@ fn unknown_command(side: &mut dyn Side, name: &Arguments) -> Option<String> {
     side.begin(&[crate::step::Protocol::Resp2]);
     let has_subcommand = name.len() > 1 && has_subcommands(&name[0]);
     let reply = side.call(0, &name[..1 + usize::from(has_subcommand)]).to_string();
-    let is_unknown = reply.starts_with("-ERR unknown command") || reply.starts_with("-ERR unknown subcommand");
+    let is_unknown =
+        reply.starts_with("-ERR unknown command") || reply.starts_with("-ERR unknown subcommand");
     is_unknown.then_some(text)
 }

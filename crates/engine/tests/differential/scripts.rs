@@ -154,8 +154,35 @@ const RESULTS: &[&str] = &[
 
 /// What has a text of its own: a table's would be an address, and raising one without `err` ends a real server.
 const SCALARS: &[&str] = &[
-    "1", "0", "-1", "3.7", "1e15", "1e17", "2^53", "2^63", "0.1", "1/3", "1/0", "0/0", "true", "false", "nil", "''", "'a'", "'10'",
-    "'a\\0b'", "KEYS[1]", "ARGV[1]", "ARGV[9]", "100", "-32", "1.5e300", "math.pi", "'ERR text'", "'-ERR text'", "'two words'",
+    "1",
+    "0",
+    "-1",
+    "3.7",
+    "1e15",
+    "1e17",
+    "2^53",
+    "2^63",
+    "0.1",
+    "1/3",
+    "1/0",
+    "0/0",
+    "true",
+    "false",
+    "nil",
+    "''",
+    "'a'",
+    "'10'",
+    "'a\\0b'",
+    "KEYS[1]",
+    "ARGV[1]",
+    "ARGV[9]",
+    "100",
+    "-32",
+    "1.5e300",
+    "math.pi",
+    "'ERR text'",
+    "'-ERR text'",
+    "'two words'",
 ];
 
 const EXPRESSIONS: &[&str] = &[

@@ -84,7 +84,9 @@ const WITH_SUBCOMMANDS: [&str; 11] = [
 ];
 
 pub(crate) fn has_subcommands(name: &[u8]) -> bool {
-    WITH_SUBCOMMANDS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+    WITH_SUBCOMMANDS
+        .iter()
+        .any(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }
 
 pub(crate) fn name_of(arguments: &[Vec<u8>]) -> String {
