@@ -101,6 +101,10 @@ fn describe(command: &Command) -> Reply {
     let (first, last, step) = match command.keys {
         Keys::Range { first, last, step } => (first, last, step),
         Keys::None => (0, 0, 0),
+        Keys::Counted { also, .. } if also > 0 => {
+            flags.push(Reply::status("movablekeys"));
+            (1, 1, 1)
+        }
         Keys::Counted { .. } | Keys::Streams => {
             flags.push(Reply::status("movablekeys"));
             (0, 0, 0)
@@ -132,6 +136,12 @@ fn get_keys(args: Args<'_>) -> Answer {
     if !command.takes(args.len()) {
         return Err(Fault::of("ERR Invalid number of arguments specified for command"));
     }
+    if let Keys::Counted { at, .. } = command.keys {
+        let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
+        if count.is_none_or(|count| count > args.tail(at + 1).len()) {
+            return Err(Fault::of("ERR Invalid arguments specified for command"));
+        }
+    }
     let keys = keys_of(command, args);
     if keys.is_empty() {
         return Err(Fault::of("ERR The command has no key arguments"));
@@ -162,15 +172,11 @@ pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
         }
         Keys::Counted { at, also } => {
             let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
-            let mut keys: Vec<&[u8]> = args
-                .tail(at + 1)
-                .iter()
-                .take(count.unwrap_or(0))
-                .copied()
-                .collect();
+            let mut keys = Vec::new();
             if also > 0 {
                 keys.push(args.at(also));
             }
+            keys.extend(args.tail(at + 1).iter().take(count.unwrap_or(0)));
             keys
         }
         Keys::Streams => {

@@ -55,7 +55,8 @@ fn check_flush(args: Args<'_>) -> Result<(), Fault> {
 
 fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let number = |index: usize, refusal: &'static str| {
-        let _is_integer = args.int(index).map_err(|_| Fault::of(refusal))?;
+        let number = args.int(index).ok().and_then(|number| i32::try_from(number).ok());
+        number.ok_or(Fault::of(refusal))?;
         super::keys::database_number(ctx, args.at(index))
     };
     let first = number(1, "ERR invalid first DB index")?;
