@@ -71,6 +71,9 @@ impl Core {
                     queued.is_broken = true;
                 }
                 self.stats.failed(fault.code());
+                if let Some(command) = commands::find(args.at(0)) {
+                    self.stats.calls.entry(command.name).or_default().rejected += 1;
+                }
                 return (Reply::Error(fault), None);
             }
         };

@@ -42,7 +42,7 @@ const HELP: &[&str] = &[
     "NO-EVICT (ON|OFF)",
     "    Accepted; clients are not evicted here.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {

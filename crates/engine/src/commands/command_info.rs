@@ -24,32 +24,43 @@ const HELP: &[&str] = &[
     "GETKEYS <full-command>",
     "    Return the keys from a full command.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn command(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    match args.tail(1) {
-        [] => Ok(Reply::Array(super::all().map(describe).collect())),
-        [verb] if is(verb, "count") => Ok(Reply::count(super::all().count())),
-        [verb, rest @ ..] if is(verb, "list") => list(rest),
-        [verb] if is(verb, "info") => Ok(Reply::Array(super::all().map(describe).collect())),
-        [verb, names @ ..] if is(verb, "info") => {
-            let rows = names
+    if args.len() == 1 {
+        return Ok(Reply::Array(super::all().map(describe).collect()));
+    }
+    let known = [
+        ("count", 2),
+        ("list", -2),
+        ("info", -2),
+        ("docs", -2),
+        ("getkeys", -4),
+        ("help", 2),
+    ];
+    super::check_subcommand("command", args, &known)?;
+    let rest = args.tail(2);
+    match args.at(1) {
+        verb if is(verb, "count") => Ok(Reply::count(super::all().count())),
+        verb if is(verb, "list") => list(rest),
+        verb if is(verb, "info") && rest.is_empty() => Ok(Reply::Array(super::all().map(describe).collect())),
+        verb if is(verb, "info") => {
+            let rows = rest
                 .iter()
                 .map(|name| super::find(name).map_or(Reply::NilArray, describe));
             Ok(Reply::Array(rows.collect()))
         }
-        [verb, names @ ..] if is(verb, "docs") => {
-            let known: Vec<&Command> = if names.is_empty() {
+        verb if is(verb, "docs") => {
+            let known: Vec<&Command> = if rest.is_empty() {
                 super::all().collect()
             } else {
-                names.iter().filter_map(|name| super::find(name)).collect()
+                rest.iter().filter_map(|name| super::find(name)).collect()
             };
             Ok(Reply::Map(known.into_iter().map(document).collect()))
         }
-        [verb, words @ ..] if is(verb, "getkeys") && !words.is_empty() => get_keys(Args::new(words)),
-        [verb] if is(verb, "help") => Ok(super::help(HELP)),
-        [verb, ..] => Err(super::unknown_subcommand("COMMAND", verb)),
+        verb if is(verb, "getkeys") => get_keys(Args::new(rest)),
+        _ => Ok(super::help(HELP)),
     }
 }
 

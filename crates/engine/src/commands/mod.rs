@@ -164,12 +164,16 @@ impl Command {
 
     /// Whether it may be called with so many arguments, its name included.
     pub(crate) fn takes(&self, count: usize) -> bool {
-        let wanted = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 {
-            count >= wanted
-        } else {
-            count == wanted
-        }
+        takes(self.arity, count)
+    }
+}
+
+fn takes(arity: i8, count: usize) -> bool {
+    let wanted = usize::from(arity.unsigned_abs());
+    if arity < 0 {
+        count >= wanted
+    } else {
+        count == wanted
     }
 }
 
@@ -226,6 +230,22 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
 fn help(lines: &[&'static str]) -> crate::reply::Reply {
     use crate::reply::Reply;
     Reply::Array(lines.iter().map(|line| Reply::status(line)).collect())
+}
+
+/// Checks a subcommand and the number of arguments, the command's name included (negative: at least so many).
+///
+/// `command` in lower case.
+fn check_subcommand(command: &str, args: Args<'_>, known: &[(&str, i8)]) -> Result<(), crate::reply::Fault> {
+    let verb = args.at(1);
+    let row = known.iter().find(|(name, _)| crate::arguments::is(verb, name));
+    let Some((_, arity)) = row else {
+        return Err(unknown_subcommand(&command.to_uppercase(), verb));
+    };
+    if takes(*arity, args.len()) {
+        Ok(())
+    } else {
+        Err(subcommand_arity(command, verb))
+    }
 }
 
 /// The refusal of a subcommand that does not exist; `command` in upper case.

@@ -96,7 +96,7 @@ const HELP: &[&str] = &[
     "    Return the number of subscribers for the specified channels, excluding",
     "    pattern subscriptions(default: no channels).",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn pubsub(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {

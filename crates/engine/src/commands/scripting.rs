@@ -194,7 +194,7 @@ const HELP: &[&str] = &[
     "LOAD <script>",
     "    Load a script into the scripts cache without executing it.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn script(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
