@@ -259,3 +259,41 @@ fn subcommand_arity(command: &str, verb: &[u8]) -> crate::reply::Fault {
     let verb = String::from_utf8_lossy(verb).to_lowercase();
     crate::reply::Fault::arity(&format!("{command}|{verb}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The page, and what it says is not here.
+    fn page() -> (&'static str, &'static str) {
+        include_str!("../../COMMANDS.md")
+            .split_once("## Not here")
+            .expect("the page ends with what is not here")
+    }
+
+    /// Words in backticks, as long as nothing else stands between them.
+    fn names(text: &str) -> impl Iterator<Item = String> {
+        text.split('`').skip(1).step_by(2).map(str::to_lowercase)
+    }
+
+    #[test]
+    fn the_page_of_commands_names_every_command_once_and_no_other() {
+        let rows = page().0.lines().filter(|line| line.starts_with("| `"));
+        let written: Vec<String> = rows
+            .flat_map(|row| names(row.split('|').nth(1).unwrap_or_default()))
+            .collect();
+        let distinct: BTreeSet<String> = written.iter().cloned().collect();
+        assert_eq!(distinct.len(), written.len(), "a command stands twice");
+        let known: BTreeSet<String> = super::all().map(|command| command.name.to_owned()).collect();
+        assert_eq!(distinct, known);
+    }
+
+    #[test]
+    fn what_the_page_says_is_not_here_is_unknown() {
+        let absent: Vec<String> = names(page().1).collect();
+        assert!(!absent.is_empty());
+        for name in absent {
+            assert!(super::find(name.as_bytes()).is_none(), "{name} is here");
+        }
+    }
+}
