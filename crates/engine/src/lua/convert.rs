@@ -1,7 +1,7 @@
 //! Between replies and Lua values, by Redis's rules.
 //!
-//! To Lua: nil is false (nil in RESP3), statuses and errors are tables. From Lua: numbers lose their fraction, false is nil,
-//! a table is an array up to its first nil, or what its one telling field says it is.
+//! To Lua: nil is false (nil in RESP3), statuses and errors are tables. From Lua: numbers lose their fraction, false
+//! is nil, a table is an array up to its first nil, or what its one telling field says it is.
 
 use std::ffi::c_int;
 
@@ -37,9 +37,6 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
         Reply::Nil | Reply::NilArray => lua_pushboolean(state, 0),
         Reply::Simple(text) => push_field(state, b"ok", text.as_bytes()),
         Reply::Error(fault) => push_command_error(state, &fault),
-        Reply::Array(items) | Reply::Several(items) | Reply::Push(items) => {
-            push_array(state, items, protocol)
-        }
         Reply::Pairs(pairs) if is_new => {
             let pair = |(left, right)| Reply::Array(vec![left, right]);
             push_array(state, pairs.into_iter().map(pair), protocol);
@@ -53,7 +50,9 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
             );
         }
         Reply::Set(items) if is_new => push_set(state, items, protocol),
-        Reply::Set(items) => push_array(state, items, protocol),
+        Reply::Array(items) | Reply::Several(items) | Reply::Push(items) | Reply::Set(items) => {
+            push_array(state, items, protocol)
+        }
         Reply::Double(number) if is_new => push_double(state, number),
         Reply::Double(number) => push_bytes(state, general(number, 17).as_bytes()),
         Reply::Bool(is_true) if is_new => lua_pushboolean(state, c_int::from(is_true)),

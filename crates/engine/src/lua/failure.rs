@@ -1,6 +1,7 @@
 //! Errors that leave a script, worded as Redis words them.
 //!
-//! The handler runs where the error was raised, while the stack still tells the line; [`Failure::text`] adds SHA and line.
+//! The handler runs where the error was raised, while the stack still tells the line; [`Failure::text`] adds SHA and
+//! line.
 
 use std::ffi::CStr;
 use std::mem::zeroed;
