@@ -108,9 +108,7 @@ impl Core {
     /// Finds the command and checks whether this client may run it now.
     fn admit(&mut self, client: &Client, args: Args<'_>) -> Result<&'static Command, Fault> {
         let command = commands::find(args.at(0)).ok_or_else(|| unknown(args))?;
-        if !command.takes(args.len()) {
-            return Err(Fault::arity(command.name));
-        }
+        command.check(args)?;
         if !client.is_authenticated && !command.has(flag::NO_AUTH) {
             return Err(Fault::of("NOAUTH Authentication required."));
         }
@@ -122,7 +120,7 @@ impl Core {
         if is_limited && !is_allowed_while_subscribed(command.name) {
             return Err(Fault::err(format!(
                 "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                full_name(command, args)
+                command.full_name(args)
             )));
         }
         Ok(command)
@@ -263,19 +261,6 @@ fn answer(client: &mut Client, reply: Reply) -> Outcome {
             Outcome::Silent
         }
     }
-}
-
-/// A command's name, with that of its subcommand if it has some.
-fn full_name(command: &Command, args: Args<'_>) -> String {
-    const CONTAINERS: [&str; 13] = [
-        "acl", "client", "cluster", "command", "config", "latency", "memory", "object", "pubsub", "script",
-        "slowlog", "xgroup", "xinfo",
-    ];
-    if args.len() > 1 && CONTAINERS.contains(&command.name) {
-        let verb = String::from_utf8_lossy(args.at(1)).to_lowercase();
-        return format!("{}|{verb}", command.name);
-    }
-    command.name.to_owned()
 }
 
 fn is_allowed_while_subscribed(name: &str) -> bool {

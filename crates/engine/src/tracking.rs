@@ -193,6 +193,8 @@ fn broadcast(core: &mut Core, changed: &[Change]) {
                     keys.push(key);
                 }
             }
+            // In the order of Redis's tree.
+            keys.sort_unstable();
             if !keys.is_empty() {
                 messages.push((*seat, Reply::bulks(keys)));
             }

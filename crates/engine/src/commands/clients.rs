@@ -2,14 +2,16 @@
 //!
 //! Tracking is in `tracking.rs`.
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::client::{Client, Message, ReplyMode, Seat};
 use crate::context::Ctx;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::other("client", -2, client).with(flag::NO_SCRIPT)];
+pub(super) const COMMANDS: &[Command] = &[Command::other("client", -2, client)
+    .with(flag::NO_SCRIPT)
+    .subcommands(SUBCOMMANDS)];
 
 const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -45,7 +47,7 @@ const HELP: &[&str] = &[
     "    Prints this help.",
 ];
 
-const SUBCOMMANDS: &[(&str, i8)] = &[
+const SUBCOMMANDS: &[Subcommand] = &[
     ("id", 2),
     ("getname", 2),
     ("setname", 3),
@@ -64,7 +66,6 @@ const SUBCOMMANDS: &[(&str, i8)] = &[
 ];
 
 fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    super::check_subcommand("client", args, SUBCOMMANDS)?;
     match args.at(1) {
         verb if is(verb, "id") => Ok(Reply::Int(id_of(ctx.client.seat))),
         verb if is(verb, "getname") => {

@@ -1,13 +1,23 @@
 //! COMMAND: the table of commands, as clients and redis-cli ask for it.
 
-use super::{Command, Keys, flag};
+use super::{Command, Keys, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::context::Ctx;
 use crate::glob;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::other("command", -1, command)];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::other("command", -1, command).subcommands(COMMAND_SUBCOMMANDS)];
+
+const COMMAND_SUBCOMMANDS: &[Subcommand] = &[
+    ("count", 2),
+    ("list", -2),
+    ("info", -2),
+    ("docs", -2),
+    ("getkeys", -4),
+    ("help", 2),
+];
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -31,15 +41,6 @@ fn command(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if args.len() == 1 {
         return Ok(Reply::Array(super::all().map(describe).collect()));
     }
-    let known = [
-        ("count", 2),
-        ("list", -2),
-        ("info", -2),
-        ("docs", -2),
-        ("getkeys", -4),
-        ("help", 2),
-    ];
-    super::check_subcommand("command", args, &known)?;
     let rest = args.tail(2);
     match args.at(1) {
         verb if is(verb, "count") => Ok(Reply::count(super::all().count())),
@@ -133,7 +134,7 @@ fn get_keys(args: Args<'_>) -> Answer {
     if command.keys == Keys::None {
         return Err(Fault::of("ERR The command has no key arguments"));
     }
-    if !command.takes(args.len()) {
+    if command.check(args).is_err() {
         return Err(Fault::of("ERR Invalid number of arguments specified for command"));
     }
     if let Keys::Counted { at, .. } = command.keys {
@@ -143,7 +144,7 @@ fn get_keys(args: Args<'_>) -> Answer {
         }
     }
     let keys = keys_of(command, args);
-    if keys.is_empty() {
+    if keys.is_empty() && !matches!(command.keys, Keys::Counted { .. }) {
         return Err(Fault::of("ERR The command has no key arguments"));
     }
     Ok(Reply::bulks(keys))

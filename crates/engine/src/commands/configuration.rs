@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::context::Ctx;
 use crate::core::Core;
@@ -12,8 +12,17 @@ use crate::glob;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] =
-    &[Command::other("config", -2, config).with(flag::ADMIN | flag::NO_SCRIPT)];
+pub(super) const COMMANDS: &[Command] = &[Command::other("config", -2, config)
+    .subcommands(CONFIG_SUBCOMMANDS)
+    .with(flag::ADMIN | flag::NO_SCRIPT)];
+
+const CONFIG_SUBCOMMANDS: &[Subcommand] = &[
+    ("get", -3),
+    ("set", -4),
+    ("resetstat", 2),
+    ("rewrite", 2),
+    ("help", 2),
+];
 
 /// Settings that say how the engine is made, with Redis's names.
 const FIXED: &[(&str, &str)] = &[
@@ -70,14 +79,6 @@ const HELP: &[&str] = &[
 ];
 
 fn config(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let known = [
-        ("get", -3),
-        ("set", -4),
-        ("resetstat", 2),
-        ("rewrite", 2),
-        ("help", 2),
-    ];
-    super::check_subcommand("config", args, &known)?;
     match args.at(1) {
         verb if is(verb, "get") => Ok(get(ctx.core, args.tail(2))),
         verb if is(verb, "set") => set(ctx, args.tail(2)),

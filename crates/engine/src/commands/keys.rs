@@ -2,7 +2,7 @@
 //!
 //! SCAN is in `scan.rs`, SORT in `sort.rs`.
 
-use super::Command;
+use super::{Command, Subcommand};
 use crate::arguments::{self, Args, is};
 use crate::context::Ctx;
 use crate::glob;
@@ -30,7 +30,17 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::write("move", 3, move_to).fast().key(),
     Command::read("keys", 2, keys),
     Command::read("randomkey", 1, randomkey),
-    Command::read("object", -2, object).keys(2, 2, 1),
+    Command::read("object", -2, object)
+        .subcommands(OBJECT_SUBCOMMANDS)
+        .keys(2, 2, 1),
+];
+
+const OBJECT_SUBCOMMANDS: &[Subcommand] = &[
+    ("encoding", 3),
+    ("refcount", 3),
+    ("idletime", 3),
+    ("freq", 3),
+    ("help", 2),
 ];
 
 fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -306,14 +316,6 @@ const OBJECT_HELP: &[&str] = &[
 ];
 
 fn object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let known = [
-        ("encoding", 3),
-        ("refcount", 3),
-        ("idletime", 3),
-        ("freq", 3),
-        ("help", 2),
-    ];
-    super::check_subcommand("object", args, &known)?;
     let (verb, key) = (args.at(1), args.at(2));
     let show: fn(&Entry, u64) -> Answer = match verb {
         verb if is(verb, "encoding") => |entry, _| Ok(Reply::bulk(entry.value.encoding())),

@@ -2,7 +2,7 @@
 //!
 //! Messages reach a client as pushes, outside the replies to its commands.
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::context::Ctx;
 use crate::glob;
@@ -16,8 +16,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::other("psubscribe", -2, psubscribe).with(SUBSCRIBING),
     Command::other("punsubscribe", -1, punsubscribe).with(SUBSCRIBING),
     Command::other("publish", 3, publish).fast().with(flag::PUBSUB),
-    Command::other("pubsub", -2, pubsub).with(flag::PUBSUB),
+    Command::other("pubsub", -2, pubsub)
+        .subcommands(PUBSUB_SUBCOMMANDS)
+        .with(flag::PUBSUB),
 ];
+
+const PUBSUB_SUBCOMMANDS: &[Subcommand] = &[("channels", -2), ("numpat", 2), ("numsub", -2), ("help", 2)];
 
 fn subscribe(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     begin(ctx, args, false)
@@ -100,8 +104,6 @@ const HELP: &[&str] = &[
 ];
 
 fn pubsub(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let known = [("channels", -2), ("numpat", 2), ("numsub", -2), ("help", 2)];
-    super::check_subcommand("pubsub", args, &known)?;
     let (pubsub, rest) = (&ctx.core.pubsub, args.tail(2));
     match args.at(1) {
         verb if is(verb, "numpat") => Ok(Reply::count(pubsub.patterns.len())),

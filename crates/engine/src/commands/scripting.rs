@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::client::{Client, Protocol};
 use crate::context::{Ctx, Origin};
@@ -28,7 +28,17 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::read("evalsha_ro", -3, evalsha_ro)
         .with(RUNNING)
         .counted_keys(2, 0),
-    Command::other("script", -2, script).with(flag::NO_SCRIPT),
+    Command::other("script", -2, script)
+        .subcommands(SCRIPT_SUBCOMMANDS)
+        .with(flag::NO_SCRIPT),
+];
+
+const SCRIPT_SUBCOMMANDS: &[Subcommand] = &[
+    ("load", 3),
+    ("exists", -3),
+    ("flush", -2),
+    ("kill", 2),
+    ("help", 2),
 ];
 
 /// Bytes that the scripts of an engine may hold together.
@@ -134,11 +144,14 @@ impl ScriptHost<'_> {
     fn admit(&self, args: Args<'_>) -> Result<&'static Command, Fault> {
         let command =
             super::find(args.at(0)).ok_or(Fault::of("ERR Unknown Redis command called from script"))?;
-        if !command.takes(args.len()) {
-            return Err(Fault::of(
-                "ERR Wrong number of args calling Redis command from script",
-            ));
-        }
+        command.check(args).map_err(|fault| {
+            let is_unknown = fault.text().starts_with("ERR unknown subcommand");
+            Fault::of(if is_unknown {
+                "ERR Unknown Redis command called from script"
+            } else {
+                "ERR Wrong number of args calling Redis command from script"
+            })
+        })?;
         if command.has(flag::NO_SCRIPT) {
             return Err(Fault::of("ERR This Redis command is not allowed from script"));
         }
@@ -207,14 +220,6 @@ const HELP: &[&str] = &[
 ];
 
 fn script(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let known = [
-        ("load", 3),
-        ("exists", -3),
-        ("flush", -2),
-        ("kill", 2),
-        ("help", 2),
-    ];
-    super::check_subcommand("script", args, &known)?;
     match args.at(1) {
         verb if is(verb, "load") => Ok(Reply::bulk(ctx.core.scripts.load(args.at(2))?)),
         verb if is(verb, "exists") => {
