@@ -167,7 +167,10 @@ fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     ctx.client.db = 0;
     ctx.client.name = Vec::new();
     ctx.client.protocol = Protocol::Resp2;
-    ctx.client.reply_mode = ReplyMode::On;
+    // A reply that is to be skipped is skipped still.
+    if ctx.client.reply_mode != ReplyMode::Skip {
+        ctx.client.reply_mode = ReplyMode::On;
+    }
     ctx.client.no_evict = false;
     ctx.client.is_authenticated = ctx.core.config.password.is_empty();
     Ok(Reply::status("RESET"))
