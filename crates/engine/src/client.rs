@@ -78,6 +78,8 @@ pub(crate) struct Client {
     pub(crate) channels: HashSet<Box<[u8]>>,
     pub(crate) patterns: HashSet<Box<[u8]>>,
     pub(crate) tracking: Option<Box<crate::tracking::Mode>>,
+    /// The keys of the script that runs, for tracking.
+    pub(crate) script_keys: Vec<Box<[u8]>>,
     pub(crate) is_monitor: bool,
     pub(crate) no_evict: bool,
     pub(crate) should_close: bool,
@@ -142,6 +144,7 @@ impl Clients {
             channels: HashSet::new(),
             patterns: HashSet::new(),
             tracking: None,
+            script_keys: Vec::new(),
             is_monitor: false,
             no_evict: false,
             should_close: false,

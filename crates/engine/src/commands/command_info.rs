@@ -1,13 +1,23 @@
 //! COMMAND: the table of commands, as clients and redis-cli ask for it.
 
-use super::{Command, Keys, flag};
+use super::{Command, Keys, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::context::Ctx;
 use crate::glob;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::other("command", -1, command)];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::other("command", -1, command).subcommands(COMMAND_SUBCOMMANDS)];
+
+const COMMAND_SUBCOMMANDS: &[Subcommand] = &[
+    ("count", 2),
+    ("list", -2),
+    ("info", -2),
+    ("docs", -2),
+    ("getkeys", -4),
+    ("help", 2),
+];
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -31,15 +41,6 @@ fn command(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if args.len() == 1 {
         return Ok(Reply::Array(super::all().map(describe).collect()));
     }
-    let known = [
-        ("count", 2),
-        ("list", -2),
-        ("info", -2),
-        ("docs", -2),
-        ("getkeys", -4),
-        ("help", 2),
-    ];
-    super::check_subcommand("command", args, &known)?;
     let rest = args.tail(2);
     match args.at(1) {
         verb if is(verb, "count") => Ok(Reply::count(super::all().count())),
@@ -101,6 +102,10 @@ fn describe(command: &Command) -> Reply {
     let (first, last, step) = match command.keys {
         Keys::Range { first, last, step } => (first, last, step),
         Keys::None => (0, 0, 0),
+        Keys::Counted { also, .. } if also > 0 => {
+            flags.push(Reply::status("movablekeys"));
+            (1, 1, 1)
+        }
         Keys::Counted { .. } | Keys::Streams => {
             flags.push(Reply::status("movablekeys"));
             (0, 0, 0)
@@ -129,11 +134,17 @@ fn get_keys(args: Args<'_>) -> Answer {
     if command.keys == Keys::None {
         return Err(Fault::of("ERR The command has no key arguments"));
     }
-    if !command.takes(args.len()) {
+    if command.check(args).is_err() {
         return Err(Fault::of("ERR Invalid number of arguments specified for command"));
     }
+    if let Keys::Counted { at, .. } = command.keys {
+        let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
+        if count.is_none_or(|count| count > args.tail(at + 1).len()) {
+            return Err(Fault::of("ERR Invalid arguments specified for command"));
+        }
+    }
     let keys = keys_of(command, args);
-    if keys.is_empty() {
+    if keys.is_empty() && !matches!(command.keys, Keys::Counted { .. }) {
         return Err(Fault::of("ERR The command has no key arguments"));
     }
     Ok(Reply::bulks(keys))
@@ -162,15 +173,11 @@ pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
         }
         Keys::Counted { at, also } => {
             let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
-            let mut keys: Vec<&[u8]> = args
-                .tail(at + 1)
-                .iter()
-                .take(count.unwrap_or(0))
-                .copied()
-                .collect();
+            let mut keys = Vec::new();
             if also > 0 {
                 keys.push(args.at(also));
             }
+            keys.extend(args.tail(at + 1).iter().take(count.unwrap_or(0)));
             keys
         }
         Keys::Streams => {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::context::Ctx;
 use crate::core::Core;
@@ -12,17 +12,26 @@ use crate::glob;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] =
-    &[Command::other("config", -2, config).with(flag::ADMIN | flag::NO_SCRIPT)];
+pub(super) const COMMANDS: &[Command] = &[Command::other("config", -2, config)
+    .subcommands(CONFIG_SUBCOMMANDS)
+    .with(flag::ADMIN | flag::NO_SCRIPT)];
+
+const CONFIG_SUBCOMMANDS: &[Subcommand] = &[
+    ("get", -3),
+    ("set", -4),
+    ("resetstat", 2),
+    ("rewrite", 2),
+    ("help", 2),
+];
 
 /// Settings that say how the engine is made, with Redis's names.
 const FIXED: &[(&str, &str)] = &[
     ("activedefrag", "no"),
     ("appendfsync", "everysec"),
     ("appendonly", "no"),
-    ("hash-max-listpack-entries", "128"),
+    ("hash-max-listpack-entries", "512"),
     ("hash-max-listpack-value", "64"),
-    ("hash-max-ziplist-entries", "128"),
+    ("hash-max-ziplist-entries", "512"),
     ("hash-max-ziplist-value", "64"),
     ("hz", "10"),
     ("list-compress-depth", "0"),
@@ -70,14 +79,6 @@ const HELP: &[&str] = &[
 ];
 
 fn config(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let known = [
-        ("get", -3),
-        ("set", -4),
-        ("resetstat", 2),
-        ("rewrite", 2),
-        ("help", 2),
-    ];
-    super::check_subcommand("config", args, &known)?;
     match args.at(1) {
         verb if is(verb, "get") => Ok(get(ctx.core, args.tail(2))),
         verb if is(verb, "set") => set(ctx, args.tail(2)),

@@ -33,9 +33,9 @@ use std::sync::LazyLock;
 
 use hashbrown::HashMap;
 
-use crate::arguments::Args;
+use crate::arguments::{Args, is};
 use crate::context::Ctx;
-use crate::reply::Answer;
+use crate::reply::{Answer, Fault, Reply};
 
 /// Runs one command; the arity was checked.
 pub(crate) type Run = fn(&mut Ctx<'_>, Args<'_>) -> Answer;
@@ -49,8 +49,12 @@ pub(crate) struct Command {
     pub(crate) arity: i8,
     pub(crate) flags: u16,
     pub(crate) keys: Keys,
+    pub(crate) subcommands: &'static [Subcommand],
     pub(crate) run: Run,
 }
+
+/// A subcommand's name in lower case and its arity, the command's name included.
+pub(crate) type Subcommand = (&'static str, i8);
 
 /// Where a command's keys are among its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +104,7 @@ impl Command {
             arity,
             flags,
             keys: Keys::None,
+            subcommands: &[],
             run,
         }
     }
@@ -158,13 +163,46 @@ impl Command {
         self
     }
 
+    /// Its first argument is one of these words.
+    pub(crate) const fn subcommands(mut self, subcommands: &'static [Subcommand]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+
     pub(crate) const fn has(&self, flags: u16) -> bool {
         self.flags & flags != 0
     }
 
-    /// Whether it may be called with so many arguments, its name included.
-    pub(crate) fn takes(&self, count: usize) -> bool {
-        takes(self.arity, count)
+    /// Checks the number of arguments, and the subcommand if it has some.
+    pub(crate) fn check(&self, args: Args<'_>) -> Result<(), Fault> {
+        if !takes(self.arity, args.len()) {
+            return Err(Fault::arity(self.name));
+        }
+        if self.subcommands.is_empty() || args.len() == 1 {
+            return Ok(());
+        }
+        let verb = args.at(1);
+        let row = self.subcommands.iter().find(|(name, _)| is(verb, name));
+        let Some((_, arity)) = row else {
+            return Err(unknown_subcommand(&self.name.to_uppercase(), verb));
+        };
+        if takes(*arity, args.len()) {
+            Ok(())
+        } else {
+            Err(subcommand_arity(self.name, verb))
+        }
+    }
+
+    /// Its name, with that of the subcommand if it has some.
+    pub(crate) fn full_name(&self, args: Args<'_>) -> String {
+        if self.subcommands.is_empty() || args.len() == 1 {
+            return self.name.to_owned();
+        }
+        format!(
+            "{}|{}",
+            self.name,
+            String::from_utf8_lossy(args.at(1)).to_lowercase()
+        )
     }
 }
 
@@ -227,37 +265,22 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
 }
 
 /// The answer of a HELP subcommand: one status a line.
-fn help(lines: &[&'static str]) -> crate::reply::Reply {
-    use crate::reply::Reply;
+fn help(lines: &[&'static str]) -> Reply {
     Reply::Array(lines.iter().map(|line| Reply::status(line)).collect())
 }
 
-/// Checks a subcommand and the number of arguments, the command's name included (negative: at least so many).
-///
-/// `command` in lower case.
-fn check_subcommand(command: &str, args: Args<'_>, known: &[(&str, i8)]) -> Result<(), crate::reply::Fault> {
-    let verb = args.at(1);
-    let row = known.iter().find(|(name, _)| crate::arguments::is(verb, name));
-    let Some((_, arity)) = row else {
-        return Err(unknown_subcommand(&command.to_uppercase(), verb));
-    };
-    if takes(*arity, args.len()) {
-        Ok(())
-    } else {
-        Err(subcommand_arity(command, verb))
-    }
-}
-
 /// The refusal of a subcommand that does not exist; `command` in upper case.
-fn unknown_subcommand(command: &str, verb: &[u8]) -> crate::reply::Fault {
+fn unknown_subcommand(command: &str, verb: &[u8]) -> Fault {
+    // Redis prints it as a C string of at most so many bytes.
+    let verb = verb.split(|byte| *byte == 0).next().unwrap_or_default();
     let verb = String::from_utf8_lossy(verb.get(..128).unwrap_or(verb)).replace(['\r', '\n'], " ");
-    crate::reply::Fault::err(format!("unknown subcommand '{verb}'. Try {command} HELP."))
+    Fault::err(format!("unknown subcommand '{verb}'. Try {command} HELP."))
 }
 
 /// The refusal of a subcommand with too few or too many arguments; `command` in lower case.
-fn subcommand_arity(command: &str, verb: &[u8]) -> crate::reply::Fault {
+fn subcommand_arity(command: &str, verb: &[u8]) -> Fault {
     let verb = String::from_utf8_lossy(verb).to_lowercase();
-    crate::reply::Fault::arity(&format!("{command}|{verb}"))
+    Fault::arity(&format!("{command}|{verb}"))
 }
 
 #[cfg(test)]

@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
         let state = self.state;
         match place {
             0 => string_at(state, -1).map(|text| Reply::Error(Fault::new(one_line(&lossy(text))))),
-            1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(text).into())),
+            1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(up_to_nul(text)).into())),
             2 => (lua_type(state, -1) == LUA_TNUMBER).then(|| Reply::Double(lua_tonumber(state, -1))),
             3 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.map()),
             4 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.set()),
@@ -334,6 +334,11 @@ impl<'a> Reader<'a> {
         }
         Reply::Array(items)
     }
+}
+
+/// A status is a C string for Redis.
+fn up_to_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn without_line_ends(text: &[u8]) -> String {
