@@ -78,19 +78,23 @@ impl Options {
         self
     }
 
-    /// Bytes of data beyond which commands that need memory are refused; `None`, the default, is no limit.
+    /// Bytes of keys and values beyond which commands that may need memory are refused with `OOM`; `None`, the default,
+    /// and 0 are no limit. Nothing is ever evicted.
     pub fn max_memory(mut self, bytes: Option<usize>) -> Self {
         self.config.max_memory = bytes.unwrap_or(0);
         self
     }
 
-    /// What AUTH asks clients of the RESP endpoint for.
+    /// What AUTH asks clients of the RESP endpoint for; empty, the default, lets everybody in. Clients in this process
+    /// are never asked.
     pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
         self.config.password = password.into();
         self
     }
 
     /// How long a script may run before it counts as slow; 5 s by default.
+    ///
+    /// Then it is stopped if it has written nothing; if it has, others are told `BUSY` until it ends or is killed.
     pub fn busy_after(mut self, limit: Duration) -> Self {
         self.config.busy_after = limit;
         self

@@ -55,13 +55,13 @@ impl Engine {
 }
 
 impl Endpoint {
-    /// Adds an address to listen on.
+    /// Adds an address to listen on; an endpoint may have several, and one without any serves nobody.
     pub fn listen_on(mut self, address: impl Into<Address>) -> Self {
         self.addresses.push(address.into());
         self
     }
 
-    /// Limits on each client.
+    /// Limits on each client, instead of [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -71,6 +71,11 @@ impl Endpoint {
     ///
     /// A script that one of these clients runs keeps all of them waiting until it ends; only on a runtime of several
     /// threads ([`Endpoint::spawn`]) can another client stop it with SCRIPT KILL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PasswordRequired`] for an address that other machines can reach while the engine has no password,
+    /// [`ErrorKind::AddressInUse`] when another process listens there or a file that is no socket is in the way,
+    /// [`ErrorKind::Listen`] when it cannot listen or start a thread for another reason. It then listens nowhere.
     pub fn spawn_thread(self) -> Result<Server, Error> {
         let (server, task) = self.bind()?;
         let (starting, started) = std::sync::mpsc::channel();
@@ -88,6 +93,9 @@ impl Endpoint {
     /// Listens, and serves on the current tokio runtime, which has to have its I/O and its timer switched on.
     ///
     /// A long script keeps a thread of that runtime.
+    ///
+    /// # Errors
+    /// As [`Endpoint::spawn_thread`], and [`ErrorKind::Listen`] outside a tokio runtime.
     pub fn spawn(self) -> Result<Server, Error> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
             Error::with_source(ErrorKind::Listen, "cannot listen outside a tokio runtime", error)
