@@ -139,7 +139,10 @@ fn agree(
 
 /// Whether an expiry is compared with the one there is.
 fn is_comparing(arguments: &[Vec<u8>]) -> bool {
-    arguments.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"GT") || word.eq_ignore_ascii_case(b"LT"))
+    arguments
+        .iter()
+        .skip(3)
+        .any(|word| word.eq_ignore_ascii_case(b"GT") || word.eq_ignore_ascii_case(b"LT"))
 }
 
 /// Whether the reply before said that this key's hash is small, so that its order is that of insertion.
