@@ -30,7 +30,6 @@ step "formatting"
 cargo fmt --all --check
 step "lints"
 cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-cargo clippy -p oxherd --no-default-features --locked -- -D warnings
 step "licences and sources"
 cargo deny --log-level error check licenses bans sources
 step "documentation"

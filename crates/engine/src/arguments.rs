@@ -47,11 +47,6 @@ impl<'a> Args<'a> {
         int(self.at(index))
     }
 
-    /// The floating-point number at a position (infinite is allowed, NaN is not).
-    pub(crate) fn float(self, index: usize) -> Result<f64, Fault> {
-        float(self.at(index))
-    }
-
     /// Walks over the arguments from a position on.
     pub(crate) fn options(self, index: usize) -> Options<'a> {
         Options {

@@ -12,7 +12,7 @@ use crate::reply::Reply;
 
 /// How replies are shaped on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// The older protocol, which every connection begins with.
     Resp2,
     /// The newer one, chosen by `HELLO 3`.
@@ -78,6 +78,8 @@ pub(crate) struct Client {
     pub(crate) channels: HashSet<Box<[u8]>>,
     pub(crate) patterns: HashSet<Box<[u8]>>,
     pub(crate) tracking: Option<Box<crate::tracking::Mode>>,
+    /// The keys of the script that runs, for tracking.
+    pub(crate) script_keys: Vec<Box<[u8]>>,
     pub(crate) is_monitor: bool,
     pub(crate) no_evict: bool,
     pub(crate) should_close: bool,
@@ -142,6 +144,7 @@ impl Clients {
             channels: HashSet::new(),
             patterns: HashSet::new(),
             tracking: None,
+            script_keys: Vec::new(),
             is_monitor: false,
             no_evict: false,
             should_close: false,
@@ -192,10 +195,5 @@ impl Clients {
     /// All clients but the one whose command runs.
     pub(crate) fn others(&self) -> impl Iterator<Item = &Client> {
         self.seats.iter().flatten().map(|client| &**client)
-    }
-
-    /// All clients but the one whose command runs.
-    pub(crate) fn others_mut(&mut self) -> impl Iterator<Item = &mut Client> {
-        self.seats.iter_mut().flatten().map(|client| &mut **client)
     }
 }

@@ -13,8 +13,6 @@ pub(crate) struct Config {
     /// How long a script may run before others are told that the engine is busy.
     pub(crate) busy_after: Duration,
     pub(crate) max_clients: usize,
-    /// What CONFIG SET was told and nothing here acts on, as it will be read back.
-    pub(crate) other: std::collections::BTreeMap<String, String>,
 }
 
 impl Default for Config {
@@ -25,7 +23,6 @@ impl Default for Config {
             password: Vec::new(),
             busy_after: Duration::from_secs(5),
             max_clients: 10_000,
-            other: std::collections::BTreeMap::new(),
         }
     }
 }

@@ -206,9 +206,8 @@ impl Pushes {
 
 fn push_info(items: Vec<Reply>) -> Option<PushInfo> {
     let mut items = items.into_iter().map(|item| value(item, Protocol::Resp3));
-    let kind = match items.next()? {
-        Value::BulkString(kind) => kind,
-        _ => return None,
+    let Value::BulkString(kind) = items.next()? else {
+        return None;
     };
     let kind = match kind.as_slice() {
         b"message" => PushKind::Message,
@@ -253,9 +252,10 @@ fn value(reply: Reply, protocol: Protocol) -> Value {
         Reply::Int(number) => Value::Int(number),
         Reply::Bulk(bytes) => Value::BulkString(bytes),
         Reply::Nil | Reply::NilArray => Value::Nil,
-        Reply::Array(items) | Reply::Several(items) => Value::Array(each(items)),
         Reply::Set(items) if is_new => Value::Set(each(items)),
-        Reply::Set(items) => Value::Array(each(items)),
+        Reply::Array(items) | Reply::Set(items) | Reply::Several(items) | Reply::Push(items) => {
+            Value::Array(each(items))
+        }
         Reply::Map(pairs) if is_new => {
             let pairs = pairs
                 .into_iter()
@@ -277,7 +277,6 @@ fn value(reply: Reply, protocol: Protocol) -> Value {
         Reply::Bool(is_so) if is_new => Value::Boolean(is_so),
         Reply::Bool(is_so) => Value::Int(i64::from(is_so)),
         Reply::BigNumber(digits) | Reply::Verbatim(digits) => Value::BulkString(digits.into_bytes()),
-        Reply::Push(items) => Value::Array(each(items)),
     }
 }
 

@@ -105,11 +105,6 @@ impl Core {
         self.now_nanos / 1_000
     }
 
-    /// Nanoseconds since 1970.
-    pub(crate) fn now_nanos(&self) -> u64 {
-        self.now_nanos
-    }
-
     /// How many databases there are.
     pub(crate) fn database_count(&self) -> usize {
         self.databases.len()
@@ -187,7 +182,20 @@ impl Core {
         std::mem::take(&mut self.trash)
     }
 
-    /// Puts an entry that keeps its identity (RENAME, MOVE, SWAPDB) in the place of whatever the key held.
+    /// Puts an entry from another database in the place of whatever the key held.
+    ///
+    /// It gets a new identity: whoever applies effects twice must not take it for one that a flush of this database
+    /// has removed before it came.
+    pub(crate) fn attach_from_elsewhere(&mut self, db: usize, key: &[u8], mut entry: Entry, by: Seat) {
+        self.effects.gone(entry.id);
+        self.next_entry += 1;
+        entry.id = self.next_entry;
+        let database_id = self.database(db).id();
+        self.effects.made(entry.id, database_id, key);
+        self.attach(db, key, entry, by);
+    }
+
+    /// Puts an entry that keeps its identity (RENAME) in the place of whatever the key held.
     pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
         let database = self.database(db);
         let database_id = database.id();

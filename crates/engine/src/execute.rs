@@ -67,10 +67,14 @@ impl Core {
         let command = match self.admit(client, args) {
             Ok(command) => command,
             Err(fault) => {
+                let fault = self.rejected(client, args, fault);
                 if let Some(queued) = &mut client.transaction {
                     queued.is_broken = true;
                 }
                 self.stats.failed(fault.code());
+                if let Some(command) = commands::find(args.at(0)) {
+                    self.stats.calls.entry(command.name).or_default().rejected += 1;
+                }
                 return (Reply::Error(fault), None);
             }
         };
@@ -90,12 +94,21 @@ impl Core {
         done
     }
 
+    /// EXEC that may not run ends the transaction.
+    fn rejected(&mut self, client: &mut Client, args: Args<'_>, fault: Fault) -> Fault {
+        if commands::find(args.at(0)).is_none_or(|command| command.name != "exec") {
+            return fault;
+        }
+        client.transaction = None;
+        self.unwatch(client);
+        let reason = fault.text().strip_prefix("ERR ").unwrap_or(fault.text());
+        Fault::new(format!("EXECABORT Transaction discarded because of: {reason}"))
+    }
+
     /// Finds the command and checks whether this client may run it now.
     fn admit(&mut self, client: &Client, args: Args<'_>) -> Result<&'static Command, Fault> {
         let command = commands::find(args.at(0)).ok_or_else(|| unknown(args))?;
-        if !command.takes(args.len()) {
-            return Err(Fault::arity(command.name));
-        }
+        command.check(args)?;
         if !client.is_authenticated && !command.has(flag::NO_AUTH) {
             return Err(Fault::of("NOAUTH Authentication required."));
         }
@@ -107,7 +120,7 @@ impl Core {
         if is_limited && !is_allowed_while_subscribed(command.name) {
             return Err(Fault::err(format!(
                 "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                command.name
+                command.full_name(args)
             )));
         }
         Ok(command)
@@ -151,8 +164,14 @@ impl Core {
         if let Err(fault) = &answer {
             calls.failed += 1;
             self.stats.failed(fault.code());
-        } else if self.tracking.is_on() && command.has(flag::READ_ONLY) {
-            self.tracking.read(client, command, args);
+        }
+        // What a client could not read it may have looked for: it is told of that too.
+        if self.tracking.is_on() && command.has(flag::READ_ONLY) {
+            match origin {
+                // Redis takes the keys the script was called with, whichever of them it reads.
+                Origin::Script => self.tracking.read(client, client.script_keys.iter()),
+                _ => self.tracking.read(client, commands::keys_of(command, args)),
+            }
         }
         (answer.into(), wait)
     }

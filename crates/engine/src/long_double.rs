@@ -71,13 +71,17 @@ impl LongDouble {
         }
         let power = BigInt::from(10).pow(u32::try_from(exponent.unsigned_abs()).ok()?);
         let number = if exponent >= 0 {
-            Self::rounded(mantissa * power, 0, false)
+            Self::rounded(&(mantissa * power), 0, false)
         } else {
             // Enough bits that the quotient has some to spare; what is left over only breaks ties.
             let shift = (power.bits() + MANTISSA_BITS + 2).saturating_sub(mantissa.bits());
             let scaled = mantissa << shift;
             let (quotient, rest) = (&scaled / &power, &scaled % &power);
-            Self::rounded(quotient, -i64::try_from(shift).ok()?, rest.sign() != Sign::NoSign)
+            Self::rounded(
+                &quotient,
+                -i64::try_from(shift).ok()?,
+                rest.sign() != Sign::NoSign,
+            )
         };
         (number != Self::Infinite).then_some(number)
     }
@@ -100,7 +104,7 @@ impl LongDouble {
         let exponent = *left_exponent.min(right_exponent);
         let shifted = |mantissa: &BigInt, from: i64| mantissa << (from - exponent).unsigned_abs();
         let sum = shifted(left, *left_exponent) + shifted(right, *right_exponent);
-        let sum = Self::rounded(sum, exponent, false);
+        let sum = Self::rounded(&sum, exponent, false);
         (sum != Self::Infinite).then_some(sum)
     }
 
@@ -112,7 +116,7 @@ impl LongDouble {
     }
 
     /// The nearest number; `has_more` says that the true value is a little further from zero.
-    fn rounded(value: BigInt, exponent: i64, has_more: bool) -> Self {
+    fn rounded(value: &BigInt, exponent: i64, has_more: bool) -> Self {
         let bits = value.bits();
         let wanted = bits.saturating_sub(MANTISSA_BITS);
         let least = u64::try_from(UNDERFLOW.saturating_sub(exponent)).unwrap_or(0);

@@ -110,7 +110,8 @@ pub(crate) fn general(value: f64, precision: usize) -> String {
 
 /// Whole numbers are the usual case (scores are times and counts), and far cheaper to print.
 fn small_whole(value: f64, precision: usize) -> Option<String> {
-    let limit = if precision >= 17 { 9e15 } else { 9e13 };
+    let digits = i32::try_from(precision.min(15)).unwrap_or(15);
+    let limit = 10f64.powi(digits);
     #[allow(clippy::cast_possible_truncation, reason = "the range was checked")]
     let is_whole = value.abs() < limit && value.fract() == 0.0 && !(value == 0.0 && value.is_sign_negative());
     #[allow(clippy::cast_possible_truncation, reason = "the range was checked")]
@@ -155,6 +156,7 @@ mod tests {
             (1_764_000_000_000.0, 14, "1764000000000"),
             (0.0001, 14, "0.0001"),
             (0.000_01, 14, "1e-05"),
+            (1234.0, 3, "1.23e+03"),
             (-2.5, 17, "-2.5"),
             (1e100, 17, "1e+100"),
             (f64::INFINITY, 17, "inf"),

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A short status such as `OK`.
     Simple(Cow<'static, str>),
     /// A refusal.
@@ -45,7 +45,7 @@ pub enum Reply {
 
 /// Why a command was refused: the whole text, beginning with its code (`ERR syntax error`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault(Cow<'static, str>);
+pub(crate) struct Fault(Cow<'static, str>);
 
 /// What every command returns.
 pub(crate) type Answer = Result<Reply, Fault>;
@@ -85,7 +85,7 @@ impl Reply {
     }
 
     /// Whether this is a refusal.
-    pub fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         matches!(self, Self::Error(_))
     }
 }
@@ -130,12 +130,12 @@ impl Fault {
     }
 
     /// The whole text.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.0
     }
 
     /// The code: the first word.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.0.split(' ').next().unwrap_or_default()
     }
 }

@@ -58,6 +58,7 @@ impl Session {
         core.stats.connections += 1;
         let now = core.now();
         let seat = core.clients.connect(arrival, now);
+        core.settle();
         drop(core);
         Self {
             shared: Arc::clone(shared),

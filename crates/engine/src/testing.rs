@@ -52,12 +52,6 @@ impl Session {
         self.engine.tick();
     }
 
-    /// Chooses the newer protocol.
-    pub(crate) fn resp3(self) -> Self {
-        self.ask("HELLO 3");
-        self
-    }
-
     /// Runs a command as it would be typed: words between spaces, quotes around what holds one.
     pub(crate) fn ask(&self, line: &str) -> Reply {
         let words = words(line);

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 
 use crate::arguments::{Args, is};
 use crate::client::{Client, Message, Protocol, Seat};
-use crate::commands::{Command, keys_of};
 use crate::context::Ctx;
 use crate::core::Core;
 use crate::number;
@@ -43,9 +42,17 @@ pub(crate) struct Tracking {
     readers: HashMap<Box<[u8]>, Vec<Seat>>,
     /// Broadcasting clients by prefix; the empty prefix is every key.
     broadcasts: Vec<(Box<[u8]>, Vec<Seat>)>,
-    /// Keys changed in this unit, and by whom.
-    changed: Vec<(Box<[u8]>, Option<Seat>)>,
+    /// Keys changed in this unit, by whom, and who had read them before.
+    changed: Vec<Change>,
     was_flushed: bool,
+}
+
+/// A key that has changed.
+#[derive(Clone, Debug)]
+struct Change {
+    key: Box<[u8]>,
+    by: Option<Seat>,
+    readers: Vec<Seat>,
 }
 
 impl Tracking {
@@ -64,8 +71,15 @@ impl Tracking {
 
     /// A key has changed, by the command of this client (none: it expired).
     pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>) {
-        if self.is_on() && self.changed.last().is_none_or(|(last, _)| **last != *key) {
-            self.changed.push((key.into(), by));
+        if !self.is_on() {
+            return;
+        }
+        // Whoever reads the key later in this unit reads what it has become.
+        let readers = self.readers.remove(key).unwrap_or_default();
+        let is_known = self.changed.last().is_some_and(|last| *last.key == *key);
+        if !is_known || !readers.is_empty() {
+            let key = key.into();
+            self.changed.push(Change { key, by, readers });
         }
     }
 
@@ -75,15 +89,15 @@ impl Tracking {
     }
 
     /// A client has read keys.
-    pub(crate) fn read(&mut self, client: &Client, command: &Command, args: Args<'_>) {
+    pub(crate) fn read(&mut self, client: &Client, keys: impl IntoIterator<Item = impl AsRef<[u8]>>) {
         let Some(mode) = client.tracking.as_deref().filter(|mode| !mode.is_broadcast) else {
             return;
         };
         if (mode.opt_in && mode.caching != Some(true)) || (mode.opt_out && mode.caching == Some(false)) {
             return;
         }
-        for key in keys_of(command, args) {
-            let readers = self.readers.entry(key.into()).or_default();
+        for key in keys {
+            let readers = self.readers.entry(key.as_ref().into()).or_default();
             if !readers.contains(&client.seat) {
                 readers.push(client.seat);
             }
@@ -91,7 +105,7 @@ impl Tracking {
         if self.readers.len() > MOST_KEYS
             && let Some(key) = self.readers.keys().next().cloned()
         {
-            self.changed.push((key, None));
+            self.changed(&key, None);
         }
     }
 
@@ -146,8 +160,8 @@ pub(crate) fn flush(core: &mut Core) {
         return;
     }
     let changed = std::mem::take(&mut core.tracking.changed);
-    for (key, by) in &changed {
-        for seat in core.tracking.readers.remove(key).unwrap_or_default() {
+    for change in &changed {
+        for seat in change.readers.iter().copied() {
             let mode = core
                 .clients
                 .get(seat)
@@ -155,15 +169,15 @@ pub(crate) fn flush(core: &mut Core) {
             let Some(mode) = mode.filter(|mode| !mode.is_broadcast) else {
                 continue;
             };
-            if !(mode.no_loop && *by == Some(seat)) {
-                tell(core, seat, Reply::bulks([key]));
+            if !(mode.no_loop && change.by == Some(seat)) {
+                tell(core, seat, Reply::bulks([&change.key]));
             }
         }
     }
     broadcast(core, &changed);
 }
 
-fn broadcast(core: &mut Core, changed: &[(Box<[u8]>, Option<Seat>)]) {
+fn broadcast(core: &mut Core, changed: &[Change]) {
     let mut messages = Vec::new();
     for (prefix, seats) in &core.tracking.broadcasts {
         for seat in seats {
@@ -173,12 +187,14 @@ fn broadcast(core: &mut Core, changed: &[(Box<[u8]>, Option<Seat>)]) {
                 .and_then(|client| client.tracking.as_deref());
             let no_loop = mode.is_some_and(|mode| mode.no_loop);
             let mut keys: Vec<&[u8]> = Vec::new();
-            for (key, by) in changed {
+            for Change { key, by, .. } in changed {
                 let is_own = no_loop && *by == Some(*seat);
                 if key.starts_with(prefix) && !is_own && !keys.contains(&&**key) {
                     keys.push(key);
                 }
             }
+            // In the order of Redis's tree.
+            keys.sort_unstable();
             if !keys.is_empty() {
                 messages.push((*seat, Reply::bulks(keys)));
             }
@@ -255,17 +271,19 @@ pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     check_mode(ctx.client.tracking.as_deref(), &mode)?;
     let mut mode = mode;
     if mode.is_broadcast {
-        if let Some(old) = ctx.client.tracking.as_deref() {
-            mode.prefixes.splice(0..0, old.prefixes.iter().cloned());
-        }
-        check_overlap(&mode.prefixes)?;
-        mode.prefixes.dedup();
+        let old = ctx.client.tracking.as_deref();
+        let old = old.map(|old| old.prefixes.as_slice()).unwrap_or_default();
+        check_overlap(old, &mode.prefixes)?;
+        mode.prefixes.splice(0..0, old.iter().cloned());
         if mode.prefixes.is_empty() {
             mode.prefixes.push(Box::default());
         }
     }
-    ctx.core.tracking.forget(ctx.client);
-    ctx.core.tracking.begin(ctx.client.seat, &mode);
+    // What it has read until now it is still told of.
+    if ctx.client.tracking.is_none() || mode.is_broadcast {
+        ctx.core.tracking.forget(ctx.client);
+        ctx.core.tracking.begin(ctx.client.seat, &mode);
+    }
     ctx.client.tracking = Some(Box::new(mode));
     Ok(Reply::OK)
 }
@@ -280,7 +298,7 @@ fn read_mode(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Mode, Fault> {
                     "ERR A client can only redirect to a single other client",
                 ));
             }
-            let id = number::parse_int(id).ok_or(Fault::of("ERR Invalid client ID"))?;
+            let id = number::parse_int(id).ok_or(Fault::NOT_AN_INTEGER)?;
             mode.redirect = Some(known_client(ctx, id)?);
         } else if options.take("BCAST") {
             mode.is_broadcast = true;
@@ -334,16 +352,20 @@ fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
 }
 
 /// Refuses prefixes of which one begins another: a key would be told twice.
-fn check_overlap(prefixes: &[Box<[u8]>]) -> Result<(), Fault> {
-    for (index, first) in prefixes.iter().enumerate() {
-        for second in prefixes.iter().skip(index + 1) {
-            if first != second && (first.starts_with(second) || second.starts_with(first)) {
-                let (first, second) = (String::from_utf8_lossy(second), String::from_utf8_lossy(first));
-                return Err(Fault::err(format!(
-                    "Prefix '{first}' overlaps with an existing prefix '{second}'. Prefixes for a single client must not overlap."
-                )));
-            }
-        }
+fn check_overlap(old: &[Box<[u8]>], new: &[Box<[u8]>]) -> Result<(), Fault> {
+    let overlaps = |first: &[u8], second: &[u8]| first.starts_with(second) || second.starts_with(first);
+    for (index, prefix) in new.iter().enumerate() {
+        let existing = old.iter().find(|other| overlaps(prefix, other));
+        let provided = new.iter().skip(index + 1).find(|other| overlaps(prefix, other));
+        let (other, which) = match (existing, provided) {
+            (Some(other), _) => (other, "an existing prefix"),
+            (None, Some(other)) => (other, "another provided prefix"),
+            (None, None) => continue,
+        };
+        let (prefix, other) = (String::from_utf8_lossy(prefix), String::from_utf8_lossy(other));
+        return Err(Fault::err(format!(
+            "Prefix '{prefix}' overlaps with {which} '{other}'. Prefixes for a single client must not overlap."
+        )));
     }
     Ok(())
 }

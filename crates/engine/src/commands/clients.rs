@@ -2,14 +2,16 @@
 //!
 //! Tracking is in `tracking.rs`.
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::client::{Client, Message, ReplyMode, Seat};
 use crate::context::Ctx;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::other("client", -2, client).with(flag::NO_SCRIPT)];
+pub(super) const COMMANDS: &[Command] = &[Command::other("client", -2, client)
+    .with(flag::NO_SCRIPT)
+    .subcommands(SUBCOMMANDS)];
 
 const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -42,25 +44,31 @@ const HELP: &[&str] = &[
     "NO-EVICT (ON|OFF)",
     "    Accepted; clients are not evicted here.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
+];
+
+const SUBCOMMANDS: &[Subcommand] = &[
+    ("id", 2),
+    ("getname", 2),
+    ("setname", 3),
+    ("setinfo", 4),
+    ("info", 2),
+    ("list", -2),
+    ("kill", -3),
+    ("unblock", -3),
+    ("reply", 3),
+    ("no-evict", 3),
+    ("tracking", -3),
+    ("caching", 3),
+    ("getredir", 2),
+    ("trackinginfo", 2),
+    ("help", 2),
 ];
 
 fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let verb = args.at(1);
-    let takes = |count: usize| {
-        if args.len() == count {
-            Ok(())
-        } else {
-            Err(super::subcommand_arity("client", verb))
-        }
-    };
-    match verb {
-        verb if is(verb, "id") => {
-            takes(2)?;
-            Ok(Reply::Int(id_of(ctx.client.seat)))
-        }
+    match args.at(1) {
+        verb if is(verb, "id") => Ok(Reply::Int(id_of(ctx.client.seat))),
         verb if is(verb, "getname") => {
-            takes(2)?;
             let name = &ctx.client.name;
             Ok(if name.is_empty() {
                 Reply::Nil
@@ -69,41 +77,28 @@ fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             })
         }
         verb if is(verb, "setname") => {
-            takes(3)?;
             check_name(args.at(2))?;
             ctx.client.name = args.at(2).to_vec();
             Ok(Reply::OK)
         }
         verb if is(verb, "setinfo") => set_info(ctx, args),
         verb if is(verb, "info") => {
-            takes(2)?;
             let line = describe(ctx, ctx.client);
             Ok(Reply::Verbatim(format!("{line}\n")))
         }
         verb if is(verb, "list") => list(ctx, args),
         verb if is(verb, "kill") => kill(ctx, args),
         verb if is(verb, "unblock") => unblock(ctx, args),
-        verb if is(verb, "reply") => {
-            takes(3)?;
-            reply(ctx, args.at(2))
-        }
+        verb if is(verb, "reply") => reply(ctx, args.at(2)),
         verb if is(verb, "no-evict") => {
-            takes(3)?;
             ctx.client.no_evict = on_or_off(args.at(2))?;
             Ok(Reply::OK)
         }
         verb if is(verb, "tracking") => crate::tracking::client_tracking(ctx, args),
         verb if is(verb, "caching") => crate::tracking::client_caching(ctx, args),
-        verb if is(verb, "getredir") => {
-            takes(2)?;
-            Ok(crate::tracking::redirection(ctx.client))
-        }
-        verb if is(verb, "trackinginfo") => {
-            takes(2)?;
-            Ok(crate::tracking::info(ctx))
-        }
-        verb if is(verb, "help") && args.len() == 2 => Ok(super::help(HELP)),
-        verb => Err(super::unknown_subcommand("CLIENT", verb)),
+        verb if is(verb, "getredir") => Ok(crate::tracking::redirection(ctx.client)),
+        verb if is(verb, "trackinginfo") => Ok(crate::tracking::info(ctx)),
+        _ => Ok(super::help(HELP)),
     }
 }
 
@@ -133,9 +128,6 @@ fn on_or_off(word: &[u8]) -> Result<bool, Fault> {
 
 /// CLIENT SETINFO, which newer clients send when they connect (Redis 7.2).
 fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    if args.len() != 4 {
-        return Err(super::subcommand_arity("client", args.at(1)));
-    }
     let (attribute, value) = (args.at(2), args.at(3));
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
         let attribute = String::from_utf8_lossy(attribute).to_lowercase();
@@ -305,10 +297,10 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if is_old_style {
         victims.peer = Some(args.at(2));
         victims.spares_self = false;
-    } else if args.len() > 3 && args.len().is_multiple_of(2) {
-        for pair in args.tail(2).chunks_exact(2) {
+    } else {
+        for pair in args.tail(2).chunks(2) {
             let [option, value] = pair else {
-                continue;
+                return Err(Fault::SYNTAX);
             };
             match option {
                 option if is(option, "id") => {
@@ -337,8 +329,6 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
                 _ => return Err(Fault::SYNTAX),
             }
         }
-    } else {
-        return Err(Fault::SYNTAX);
     }
     let others = ctx.core.clients.others().filter(|client| victims.include(client));
     let seats: Vec<Seat> = others.map(|client| client.seat).collect();

@@ -49,10 +49,7 @@ fn echo(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn select(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    ctx.client.db = super::keys::database_number(ctx, args.at(1)).map_err(|fault| match args.int(1) {
-        Ok(_) => fault,
-        Err(_) => Fault::of("ERR invalid DB index"),
-    })?;
+    ctx.client.db = super::keys::database_number(ctx, args.at(1))?;
     Ok(Reply::OK)
 }
 
@@ -106,12 +103,12 @@ fn hello(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         });
         options.next()?;
     }
-    let (mut credentials, mut name) = (None, None);
+    let mut name = None;
     while let Some(word) = options.peek() {
         let rest = options.rest();
         match rest {
             [_, user, password, ..] if is(word, "AUTH") => {
-                credentials = Some((*user, *password));
+                log_in(ctx, user, password)?;
                 options = Args::new(rest).options(3);
             }
             [_, wanted, ..] if is(word, "SETNAME") => {
@@ -124,9 +121,6 @@ fn hello(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
                 return Err(Fault::err(format!("Syntax error in HELLO option '{word}'")));
             }
         }
-    }
-    if let Some((user, password)) = credentials {
-        log_in(ctx, user, password)?;
     }
     if !ctx.client.is_authenticated {
         return Err(Fault::of(

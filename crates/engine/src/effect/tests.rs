@@ -141,3 +141,20 @@ fn a_transaction_is_one_batch_and_reading_is_none() {
     assert_eq!(*pair.batches.lock().unwrap(), 1);
     pair.check("the transaction");
 }
+
+#[test]
+fn what_moves_into_a_database_just_flushed_is_told_as_a_whole() {
+    let pair = Pair::new();
+    for line in [
+        "XADD a * name 1",
+        "MULTI",
+        "SWAPDB 0 1",
+        "FLUSHDB",
+        "SELECT 1",
+        "MOVE a 0",
+        "EXEC",
+    ] {
+        pair.session.ask(line);
+    }
+    pair.check("the transaction");
+}

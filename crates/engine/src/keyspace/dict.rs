@@ -87,10 +87,6 @@ impl<V> Dict<V> {
         self.len
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Heap bytes of tables and directory, without what keys and values own themselves.
     pub(crate) fn table_memory(&self) -> usize {
         self.table_bytes
@@ -217,14 +213,6 @@ impl<V> Dict<V> {
             .iter()
             .flat_map(|segment| segment.table.iter())
             .map(|(key, value)| (&**key, value))
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&[u8], &mut V)> {
-        let tables = self
-            .segments
-            .iter_mut()
-            .flat_map(|segment| segment.table.iter_mut());
-        tables.map(|(key, value)| (&**key, value))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The functions of Lua's base library that differ in scripts.
 //!
-//! `pcall` hands back the text of an error reply, as Redis does for the sake of old scripts; nothing that catches errors catches
-//! a stop; nothing sees a read-only table as empty or changes it; no source is taken for bytecode; the collector cannot be
-//! switched off. These are C functions that own nothing, because they call back into Lua.
+//! `pcall` hands back the text of an error reply, as Redis does for the sake of old scripts; nothing that catches
+//! errors catches a stop; nothing sees a read-only table as empty or changes it; no source is taken for bytecode;
+//! the collector cannot be switched off. These are C functions that own nothing, because they call back into Lua.
 
 use std::ffi::c_int;
 
@@ -159,7 +159,8 @@ pub(super) unsafe extern "C-unwind" fn load(state: *mut lua_State) -> c_int {
     results
 }
 
-/// The script's reader, its first piece looked at for bytecode. The second upvalue says that the first piece has passed.
+/// The script's reader, its first piece looked at for bytecode. The second upvalue says that the first piece has
+/// passed.
 unsafe extern "C-unwind" fn read_piece(state: *mut lua_State) -> c_int {
     lua_settop(state, 0);
     lua_pushvalue(state, lua_upvalueindex(1));

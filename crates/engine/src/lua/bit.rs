@@ -1,6 +1,7 @@
 //! The library `bit`: operations on 32-bit integers, results signed.
 //!
-//! Numbers are taken modulo 2³², halves rounded to even, as the original does by adding 2⁵² + 2⁵¹ and reading the low bits.
+//! Numbers are taken modulo 2³², halves rounded to even, as the original does by adding 2⁵² + 2⁵¹ and reading the
+//! low bits.
 
 use mlua_sys::{lua_State, lua_gettop, lua_pushnumber};
 

@@ -1,8 +1,8 @@
 //! Where C calls Rust: every function a script can call enters here.
 //!
-//! [`native!`] makes a C function of a Rust one. The Rust function may own values, because it never raises: it leaves a message
-//! on the Lua stack and returns [`Thrown`]; once all it owned is dropped, the outer frame raises. Functions that own nothing and
-//! call stock functions of Lua are written as C functions directly and say so.
+//! [`native!`] makes a C function of a Rust one. The Rust function may own values, because it never raises: it
+//! leaves a message on the Lua stack and returns [`Thrown`]; once all it owned is dropped, the outer frame raises.
+//! Functions that own nothing and call stock functions of Lua are written as C functions directly and say so.
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};

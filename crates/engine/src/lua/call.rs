@@ -1,7 +1,7 @@
 //! `redis.call` and `redis.pcall`.
 //!
-//! Arguments are slices of Lua's own strings; a number is written as C's `%.17g` writes it. An error reply is raised by `call`
-//! and returned by `pcall`, in both as the table `{err = …}`.
+//! Arguments are slices of Lua's own strings; a number is written as C's `%.17g` writes it. An error reply is raised
+//! by `call` and returned by `pcall`, in both as the table `{err = …}`.
 
 use std::ffi::c_int;
 
@@ -98,12 +98,14 @@ impl Digits {
 
     fn from(text: &str) -> Self {
         let mut bytes = [0; 24];
-        let mut length = 0;
-        for (place, byte) in bytes.iter_mut().zip(text.bytes()) {
-            *place = byte;
-            length += 1;
+        let length = text.len().min(bytes.len());
+        if let (Some(place), Some(digits)) = (bytes.get_mut(..length), text.as_bytes().get(..length)) {
+            place.copy_from_slice(digits);
         }
-        Self { bytes, length }
+        Self {
+            bytes,
+            length: length as u8,
+        }
     }
 
     fn as_bytes(&self) -> &[u8] {

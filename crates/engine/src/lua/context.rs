@@ -1,7 +1,7 @@
 //! What the functions that Lua calls share: the lent host, the limits, memory, the state of `math.random`.
 //!
-//! One context belongs to one Lua state and is reached through the allocator's argument, the cheapest road Lua 5.1 has.
-//! Everything in it is a cell, so that nested calls need no exclusive borrow.
+//! One context belongs to one Lua state and is reached through the allocator's argument, the cheapest road Lua 5.1
+//! has. Everything in it is a cell, so that nested calls need no exclusive borrow.
 
 use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};

@@ -1,7 +1,7 @@
 //! Between replies and Lua values, by Redis's rules.
 //!
-//! To Lua: nil is false (nil in RESP3), statuses and errors are tables. From Lua: numbers lose their fraction, false is nil,
-//! a table is an array up to its first nil, or what its one telling field says it is.
+//! To Lua: nil is false (nil in RESP3), statuses and errors are tables. From Lua: numbers lose their fraction, false
+//! is nil, a table is an array up to its first nil, or what its one telling field says it is.
 
 use std::ffi::c_int;
 
@@ -37,9 +37,6 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
         Reply::Nil | Reply::NilArray => lua_pushboolean(state, 0),
         Reply::Simple(text) => push_field(state, b"ok", text.as_bytes()),
         Reply::Error(fault) => push_command_error(state, &fault),
-        Reply::Array(items) | Reply::Several(items) | Reply::Push(items) => {
-            push_array(state, items, protocol)
-        }
         Reply::Pairs(pairs) if is_new => {
             let pair = |(left, right)| Reply::Array(vec![left, right]);
             push_array(state, pairs.into_iter().map(pair), protocol);
@@ -53,7 +50,9 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
             );
         }
         Reply::Set(items) if is_new => push_set(state, items, protocol),
-        Reply::Set(items) => push_array(state, items, protocol),
+        Reply::Array(items) | Reply::Several(items) | Reply::Push(items) | Reply::Set(items) => {
+            push_array(state, items, protocol);
+        }
         Reply::Double(number) if is_new => push_double(state, number),
         Reply::Double(number) => push_bytes(state, general(number, 17).as_bytes()),
         Reply::Bool(is_true) if is_new => lua_pushboolean(state, c_int::from(is_true)),
@@ -271,7 +270,7 @@ impl<'a> Reader<'a> {
         let state = self.state;
         match place {
             0 => string_at(state, -1).map(|text| Reply::Error(Fault::new(one_line(&lossy(text))))),
-            1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(text).into())),
+            1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(up_to_nul(text)).into())),
             2 => (lua_type(state, -1) == LUA_TNUMBER).then(|| Reply::Double(lua_tonumber(state, -1))),
             3 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.map()),
             4 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.set()),
@@ -335,6 +334,11 @@ impl<'a> Reader<'a> {
         }
         Reply::Array(items)
     }
+}
+
+/// A status is a C string for Redis.
+fn up_to_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn without_line_ends(text: &[u8]) -> String {

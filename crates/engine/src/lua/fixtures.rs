@@ -1,8 +1,8 @@
 //! Golden tests: what a real server of version 7.0.15 replied to a thousand scripts.
 //!
-//! A file holds scripts behind `> ` (`3> ` from a RESP3 client), more lines of the same script behind `| `, and behind `= ` the
-//! reply as it went over the wire, or its SHA-1 if it is long. All ran as `EVAL script 2 key text a 17` on a keyspace whose few
-//! keys the host below pretends to have.
+//! A file holds scripts behind `> ` (`3> ` from a RESP3 client), more lines of the same script behind `| `, and
+//! behind `= ` the reply as it went over the wire, or its SHA-1 if it is long. All ran as `EVAL script 2 key text a
+//! 17` on a keyspace whose few keys the host below pretends to have.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::HashMap;

@@ -1,8 +1,9 @@
 //! Stops scripts that run too long.
 //!
-//! Lua calls the hook every so many instructions. A script that has run longer than its limit without writing is stopped, and
-//! one whose kill flag is set. From then on the hook fires at every instruction, and everything that catches errors (`pcall`,
-//! `xpcall`, `coroutine.resume`, `load`) passes the stop on, so no script survives by catching it.
+//! Lua calls the hook every so many instructions. A script that has run longer than its limit without writing is
+//! stopped, and one whose kill flag is set. From then on the hook fires at every instruction, and everything that
+//! catches errors (`pcall`, `xpcall`, `coroutine.resume`, `load`) passes the stop on, so no script survives by
+//! catching it.
 
 use std::ffi::c_int;
 use std::sync::atomic::Ordering;

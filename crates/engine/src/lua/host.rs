@@ -1,6 +1,7 @@
 //! What a script's surroundings do for it.
 //!
-//! The engine lends a host to each run. Its methods are called while the run holds the engine's lock, never after it ended.
+//! The engine lends a host to each run. Its methods are called while the run holds the engine's lock, never after it
+//! ended.
 //! Next: `call.rs`, which calls it.
 
 use crate::reply::Reply;

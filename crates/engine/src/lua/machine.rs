@@ -1,7 +1,7 @@
 //! The interpreter: compiles scripts once, runs them with keys and arguments.
 //!
-//! It guarantees that nothing of one run is left for the next, apart from the state of `math.random` and the settings of `cjson`,
-//! which live on in Redis too. A run that fails leaves the interpreter usable.
+//! It guarantees that nothing of one run is left for the next, apart from the state of `math.random` and the
+//! settings of `cjson`, which live on in Redis too. A run that fails leaves the interpreter usable.
 //! Next: `call.rs` (what a script calls), `convert.rs` (what it returns), `failure.rs` (how it fails).
 
 use std::ffi::c_int;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use mlua_sys::{
     LUA_ERRMEM, LUA_GCCOLLECT, LUA_REGISTRYINDEX, lua_State, lua_checkstack, lua_close, lua_cpcall,
     lua_createtable, lua_gc, lua_gettop, lua_newstate, lua_pcall, lua_pushnil, lua_rawgeti_, lua_rawset,
-    lua_rawseti_, lua_settop, lua_touserdata, luaL_ref, luaL_unref,
+    lua_rawseti_, lua_settop, lua_touserdata, luaL_ref,
 };
 
 use super::base::{compile, compiler_message};
@@ -37,8 +37,8 @@ pub(crate) struct Machine {
     identity: u64,
 }
 
-// SAFETY: the state and its context are owned by the machine alone and have no ties to a thread. The engine uses the machine
-// under its one lock.
+// SAFETY: the state and its context are owned by the machine alone and have no ties to a thread. The engine uses the
+// machine under its one lock.
 unsafe impl Send for Machine {}
 
 /// A compiled script.
@@ -70,6 +70,7 @@ static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
 
 impl Function {
     /// The script's name: 40 hexadecimal digits.
+    #[cfg(test)]
     pub(crate) fn sha(&self) -> &str {
         &self.sha
     }
@@ -136,22 +137,15 @@ impl Machine {
         })
     }
 
-    /// Forgets a script.
+    /// Forgets a script. Outside tests scripts are forgotten all at once, with their machine.
+    #[cfg(test)]
+    #[allow(clippy::needless_pass_by_value, reason = "the caller gives it up")]
     pub(crate) fn unload(&mut self, function: Function) {
-        let Function {
-            reference, identity, ..
-        } = function;
-        if identity == self.identity {
+        if function.identity == self.identity {
             let _reserved = self.context().memory.reserve();
             // SAFETY: the reference is one of this state's, and it is given up here.
-            unsafe { luaL_unref(self.state, LUA_REGISTRYINDEX, reference) };
+            unsafe { mlua_sys::luaL_unref(self.state, LUA_REGISTRYINDEX, function.reference) };
         }
-    }
-
-    /// Starts afresh; all functions are forgotten.
-    pub(crate) fn reset(&mut self) -> Result<(), OutOfMemory> {
-        *self = Self::new()?;
-        Ok(())
     }
 
     /// Bytes that Lua holds.
@@ -270,7 +264,8 @@ impl Lent {
         clock.busy_after.set(limits.busy_after);
         clock.kill.set(limits.kill);
         let state = machine.state;
-        if context.memory.is_exhausted(0) {
+        // Lua does not collect before it gives up, so a run must not begin among garbage.
+        if context.memory.used() > limits.memory / 2 {
             let _reserved = context.memory.reserve();
             // SAFETY: the state is live and not running.
             unsafe { lua_gc(state, LUA_GCCOLLECT, 0) };

@@ -1,7 +1,8 @@
 //! Lua's allocator: counts bytes, and refuses beyond a limit.
 //!
-//! A refusal becomes Lua's error "not enough memory", a `longjmp`. So nothing is refused while memory is reserved, that is
-//! while Rust frames with something to drop are on the stack; what they took counts against the script right afterwards.
+//! A refusal becomes Lua's error "not enough memory", a `longjmp`. So nothing is refused while memory is reserved,
+//! that is while Rust frames with something to drop are on the stack; what they took counts against the script right
+//! afterwards.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::cell::Cell;

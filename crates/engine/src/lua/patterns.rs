@@ -1,8 +1,8 @@
 //! The functions of the string library that could take the process down.
 //!
-//! Lua 5.1 matches patterns by recursion, one C frame for each repeated item or capture, and has no bound: a long enough pattern
-//! overflows the C stack. Here such patterns are refused. `string.rep` asks for all its memory at once, so that a bomb is refused
-//! before it ticks.
+//! Lua 5.1 matches patterns by recursion, one C frame for each repeated item or capture, and has no bound: a long
+//! enough pattern overflows the C stack. Here such patterns are refused. `string.rep` asks for all its memory at
+//! once, so that a bomb is refused before it ticks.
 
 use std::ffi::c_int;
 

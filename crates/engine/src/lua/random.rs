@@ -1,4 +1,5 @@
-//! `math.random` and `math.randomseed`: the generator of drand48, so equal seeds give the numbers of Redis on every platform.
+//! `math.random` and `math.randomseed`: the generator of drand48, so equal seeds give the numbers of Redis on every
+//! platform.
 //!
 //! As in 7.0 its state lives on from script to script.
 

@@ -1,8 +1,8 @@
 //! Tables that scripts can read but not change.
 //!
-//! Redis patches its Lua for this; here a script gets an empty stand-in whose metatable leads to the hidden table and refuses
-//! assignments. What looks at tables past their metatables (`next`, `rawget`, `rawset`, …) recognises a stand-in by a key that
-//! no script can name, and sees through it.
+//! Redis patches its Lua for this; here a script gets an empty stand-in whose metatable leads to the hidden table
+//! and refuses assignments. What looks at tables past their metatables (`next`, `rawget`, `rawset`, …) recognises a
+//! stand-in by a key that no script can name, and sees through it.
 
 use std::ffi::{c_int, c_void};
 

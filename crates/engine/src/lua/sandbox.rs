@@ -1,7 +1,7 @@
 //! What a script can see: the globals of a script in Redis 7.0.15, all of them read-only.
 //!
-//! The real table of globals is hidden behind an empty stand-in, and so is each library. Files, processes, modules, environments
-//! and the debugger do not exist. Reading a global that is not there is an error.
+//! The real table of globals is hidden behind an empty stand-in, and so is each library. Files, processes, modules,
+//! environments and the debugger do not exist. Reading a global that is not there is an error.
 
 use std::ffi::{CStr, c_int};
 
@@ -38,8 +38,8 @@ const REPLACED: [(&str, lua_CFunction); 4] = [
     ("xpcall", base::xpcall),
 ];
 
-/// Fills a new state; leaves a reference to the table of visible globals and one to the message handler. Owns nothing, raises
-/// only if memory runs out.
+/// Fills a new state; leaves a reference to the table of visible globals and one to the message handler. Owns
+/// nothing, raises only if memory runs out.
 pub(super) unsafe fn build(state: *mut lua_State) -> (c_int, c_int) {
     for (name, open) in [
         (c"", luaopen_base as lua_CFunction),

@@ -1,7 +1,7 @@
 //! Small words for Lua's stack.
 //!
-//! Nothing here raises while memory is reserved (see `border.rs`). Slices point into Lua's strings and stay valid as long as
-//! the value is on the stack.
+//! Nothing here raises while memory is reserved (see `border.rs`). Slices point into Lua's strings and stay valid as
+//! long as the value is on the stack.
 
 use std::ffi::{CStr, c_int};
 use std::ptr::{null_mut, slice_from_raw_parts};
@@ -84,9 +84,10 @@ pub(super) unsafe fn c_text(start: *const std::ffi::c_char) -> String {
     CStr::from_ptr(start).to_string_lossy().into_owned()
 }
 
-/// C's conversion to `long` on x86-64 and, for what fits, everywhere: the fraction goes, what does not fit is the minimum.
+/// C's conversion to `long` on x86-64 and, for what fits, everywhere: the fraction goes, what does not fit is the
+/// minimum.
 pub(super) fn truncated(number: f64) -> i64 {
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
         number as i64
     } else {
         i64::MIN

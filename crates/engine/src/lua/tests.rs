@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
 use super::fixtures::FakeHost;
 use super::{Host, Limits, Machine};
 use crate::reply::{Fault, Reply};
@@ -89,10 +91,10 @@ fn a_function_is_compiled_once_and_runs_many_times() {
 }
 
 #[test]
-fn functions_of_before_a_reset_are_unknown() {
+fn functions_of_another_machine_are_unknown() {
     let mut run = Run::new();
     let function = run.machine.load(b"return 1").unwrap();
-    run.machine.reset().unwrap();
+    run.machine = Machine::new().unwrap();
     let limits = Limits {
         busy_after: Duration::MAX,
         kill: &run.kill,
@@ -200,7 +202,7 @@ fn memory_is_bounded_and_the_machine_survives() {
     ] {
         let reply = run.script(source);
         let text = format!("{reply:?}");
-        assert!(text.contains("not enough memory"), "{source}: {:.300}", text);
+        assert!(text.contains("not enough memory"), "{source}: {text:.300}");
         run.assert_usable();
     }
     assert!(run.machine.used_memory() < MEMORY);
@@ -340,4 +342,56 @@ fn more_keys_than_a_table_starts_with_arrive() {
         run.machine.run(&function, &names, &names, &mut run.host, &limits),
         Reply::Int(20_000)
     );
+}
+
+proptest! {
+    #[test]
+    fn no_input_breaks_a_decoder(input in prop::collection::vec(any::<u8>(), 0..64), offset in -3i32..70) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"\
+            local input, offset = ARGV[1], tonumber(ARGV[2])
+            pcall(cjson.decode, input)
+            pcall(cmsgpack.unpack, input)
+            pcall(cmsgpack.unpack_one, input, offset)
+            pcall(cmsgpack.unpack_limit, input, offset, 2)
+            pcall(struct.unpack, 'bHi4>L<fdc0s', input, offset)
+            pcall(struct.unpack, input, input)
+            pcall(struct.pack, input, 1, 2, 3, 'x')
+            pcall(struct.size, input)
+            pcall(string.find, input, input)
+            pcall(loadstring, input)
+            return 'alive'").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let offset = offset.to_string();
+        let reply = run.machine.run(&function, &[], &[&input, offset.as_bytes()], &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::bulk("alive"));
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_alike(text in prop::collection::vec(any::<u8>(), 0..80), number in any::<f64>(), count in 0usize..40) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"\
+            local number = struct.unpack('<d', ARGV[2])
+            local value = {ARGV[1], {deep = {number}}, true}
+            for i = 1, tonumber(ARGV[3]) do value[#value + 1] = i * 1000003 end
+            local copy = cmsgpack.unpack(cmsgpack.pack(value))
+            local same = copy[2].deep[1] == number or number ~= number
+            return {copy[1] == ARGV[1] and same and #copy == #value and copy[#copy] == value[#value]}").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let (bits, count) = (number.to_le_bytes(), count.to_string());
+        let reply = run.machine.run(&function, &[], &[&text, &bits, count.as_bytes()], &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::Array(vec![Reply::Int(1)]));
+    }
+
+    #[test]
+    fn json_texts_survive_a_round_trip(text in prop::collection::vec(1u8..=255, 0..80)) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"return {cjson.decode(cjson.encode({[ARGV[1]] = ARGV[1]}))[ARGV[1]] == ARGV[1]}").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let reply = run.machine.run(&function, &[], &[&text], &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::Array(vec![Reply::Int(1)]));
+    }
 }

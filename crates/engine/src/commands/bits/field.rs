@@ -214,10 +214,17 @@ impl Field {
 
     /// What is to be stored for an argument of SET: an unsigned field takes its 64 bits as they are.
     fn argument(self, number: i64) -> i128 {
-        if self.is_signed {
-            i128::from(number)
+        if !self.is_signed {
+            return i128::from(number as u64);
+        }
+        let (number, most) = (i128::from(number), (1_i128 << (self.bits - 1)) - 1);
+        // Redis computes the distance to the largest number in 64 bits. Where that overflows, a number far too small
+        // counts as too large; adding 2^64 says so and keeps the bits.
+        let is_taken_for_large = self.bits < 64 && most - number > i128::from(i64::MAX);
+        if is_taken_for_large {
+            number + (1 << 64)
         } else {
-            i128::from(number as u64)
+            number
         }
     }
 

@@ -134,7 +134,6 @@ fn rank(argument: &[u8]) -> Result<i64, Fault> {
             "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to \
              start from the end of the list",
         )),
-        i64::MIN => Err(Fault::of("ERR value is out of range")),
         rank => Ok(rank),
     }
 }
@@ -154,7 +153,12 @@ pub(super) fn lpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let Some(list) = ctx.write::<List>(key)? else {
         return Ok(absent);
     };
-    let positions = list.positions(value, search.rank, search.count.unwrap_or(1), search.max_len);
+    let (mut rank, mut count) = (search.rank, search.count.unwrap_or(1));
+    if rank == i64::MIN {
+        // Its negation overflows in Redis 7.0, which then begins at the last occurrence and never stops counting.
+        (rank, count) = (-1, 0);
+    }
+    let positions = list.positions(value, rank, count, search.max_len);
     let mut positions = positions.into_iter().map(Reply::count);
     match search.count {
         Some(_) => Ok(Reply::Array(positions.collect())),

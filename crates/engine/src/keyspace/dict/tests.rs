@@ -112,8 +112,6 @@ proptest! {
         }
         let seen: HashMap<Box<[u8]>, usize> = dict.iter().map(|(key, value)| (key.into(), *value)).collect();
         prop_assert_eq!(&seen, &model);
-        dict.iter_mut().for_each(|(_, value)| *value = 1);
-        prop_assert!(dict.iter().all(|(_, value)| *value == 1));
     }
 
     #[test]
@@ -221,7 +219,7 @@ fn a_random_pick_stays_quick_after_most_is_gone() {
     let mut dict = filled(30_000);
     let mut random = fastrand::Rng::with_seed(5);
     let mut left: HashSet<Box<[u8]>> = (0..30_000).map(key).collect();
-    while !dict.is_empty() {
+    while dict.len() > 0 {
         let picked: Box<[u8]> = dict.random(&mut random).unwrap().0.into();
         assert!(left.remove(&picked));
         dict.remove(&picked).unwrap();

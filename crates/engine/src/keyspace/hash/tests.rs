@@ -185,8 +185,8 @@ fn a_hash_of_eight_fields_costs_little_more_than_its_text() {
         .map(|number| (format!("field{number}"), "v".repeat(25)))
         .collect();
     let text: usize = pairs.iter().map(|(field, value)| field.len() + value.len()).sum();
-    let hash = Hash::from_pairs(
-        true,
+    let mut hash = Hash::new(true);
+    hash.set_all(
         pairs
             .iter()
             .map(|(field, value)| (field.as_bytes(), value.as_bytes())),

@@ -37,6 +37,7 @@ impl Changes {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_parted(&self) -> bool {
         self.is_parted
     }
@@ -69,6 +70,7 @@ impl Changes {
     }
 
     /// The list comes from chunks that are written already.
+    #[cfg(test)]
     pub(super) fn restored(&mut self) {
         self.is_parted = true;
         self.is_whole = false;

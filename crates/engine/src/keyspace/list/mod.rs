@@ -20,13 +20,13 @@ mod search;
 mod sequence;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use changes::Changes;
 pub(crate) use chunk::ChunkId;
 use index::ValueIndex;
 pub(crate) use iter::Range;
 use names::Names;
-pub(crate) use parts::Part;
 use sequence::Sequence;
 
 /// A list of byte strings.
@@ -81,11 +81,13 @@ impl List {
     }
 
     /// The first item.
+    #[cfg(test)]
     pub(crate) fn front(&self) -> Option<&[u8]> {
         self.sequence.get(self.sequence.front()?)?.first()
     }
 
     /// The last item.
+    #[cfg(test)]
     pub(crate) fn back(&self) -> Option<&[u8]> {
         self.sequence.get(self.sequence.back()?)?.last()
     }

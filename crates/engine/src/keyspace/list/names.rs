@@ -28,6 +28,7 @@ impl Names {
     }
 
     /// Names that go on from existing ones.
+    #[cfg(test)]
     pub(super) fn spanning(lowest: ChunkId, highest: ChunkId) -> Self {
         Self {
             lowest: lowest.0,
@@ -72,6 +73,7 @@ impl Names {
     }
 
     /// Tells every chunk of an ascending run where the next one begins; `false` when two have one name.
+    #[cfg(test)]
     pub(super) fn give_room(chunks: &mut [Chunk]) -> bool {
         let mut behind: Option<i64> = None;
         for chunk in chunks.iter_mut().rev() {

@@ -6,8 +6,10 @@
 //! Next: `changes.rs` (which parts to write), `names.rs` (their order).
 
 use super::List;
-use super::chunk::{Chunk, ChunkId, Items};
+use super::chunk::{Chunk, ChunkId};
+#[cfg(test)]
 use super::names::Names;
+use super::walk::Items;
 use crate::keyspace::dirt::Dirt;
 
 /// One chunk as a journal sees it.
@@ -23,6 +25,7 @@ impl<'a> Part<'a> {
     }
 
     /// Its items as [`List::restore`] takes them.
+    #[cfg(test)]
     pub(crate) fn packed(self) -> &'a [u8] {
         self.chunk.packed()
     }
@@ -58,6 +61,7 @@ impl List {
     }
 
     /// Whether the list is written by chunk; if not, item by item.
+    #[cfg(test)]
     pub(crate) fn is_parted(&self) -> bool {
         self.changes.is_parted()
     }
@@ -74,6 +78,7 @@ impl List {
     }
 
     /// The parted list of these chunks, given in any order; `None` when they are not what a list has written.
+    #[cfg(test)]
     pub(crate) fn restore<'a>(
         track: bool,
         parts: impl IntoIterator<Item = (ChunkId, &'a [u8])>,

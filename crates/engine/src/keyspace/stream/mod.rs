@@ -52,14 +52,6 @@ impl Stream {
         self.log.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.log.is_empty()
-    }
-
-    pub(crate) fn encoding(&self) -> &'static str {
-        "stream"
-    }
-
     /// The entries, to be read.
     pub(crate) fn log(&self) -> &Log {
         &self.log

@@ -1,7 +1,7 @@
 //! JSON to Lua values.
 //!
-//! Errors name what was expected, what was found and the character, in the library's words. Like the library it takes a NUL for
-//! the end of the text, and numbers such as `0x1F`, `inf` and `nan` unless they are switched off.
+//! Errors name what was expected, what was found and the character, in the library's words. Like the library it
+//! takes a NUL for the end of the text, and numbers such as `0x1F`, `inf` and `nan` unless they are switched off.
 
 use std::borrow::Cow;
 use std::ffi::c_int;

@@ -1,7 +1,7 @@
 //! The library `cjson`: JSON as the library inside Redis 7.0 writes and reads it.
 //!
-//! Numbers have 14 digits, `/` is written `\/`, an empty table is `{}`, bytes above 127 pass as they are. Each table of functions
-//! has its settings in a userdata that they share; `new` makes another table with settings of its own.
+//! Numbers have 14 digits, `/` is written `\/`, an empty table is `{}`, bytes above 127 pass as they are. Each table
+//! of functions has its settings in a userdata that they share; `new` makes another table with settings of its own.
 //! Next: `encode.rs`, `decode.rs`, `settings.rs`.
 
 mod decode;

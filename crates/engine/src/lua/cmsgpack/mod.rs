@@ -1,7 +1,7 @@
 //! The library `cmsgpack`: MessagePack as the library inside Redis 7.0 writes and reads it.
 //!
-//! Numbers without a fraction are integers, a table whose keys are 1 to n is an array (an empty one too), and what is nested
-//! deeper than 16 levels is packed as nil. Next: `pack.rs`, `unpack.rs`.
+//! Numbers without a fraction are integers, a table whose keys are 1 to n is an array (an empty one too), and what
+//! is nested deeper than 16 levels is packed as nil. Next: `pack.rs`, `unpack.rs`.
 
 mod pack;
 mod unpack;

@@ -47,7 +47,8 @@ unsafe fn optional(state: *mut lua_State, argument: c_int) -> Result<c_int, Thro
     Ok(truncated(expect_number(state, argument)?) as c_int)
 }
 
-/// Leaves up to `limit` values, behind the offset of what follows them (-1 at the end); all values if both numbers are 0.
+/// Leaves up to `limit` values, behind the offset of what follows them (-1 at the end); all values if both numbers
+/// are 0.
 unsafe fn read(state: *mut lua_State, context: &Context, limit: c_int, offset: c_int) -> Outcome {
     let input = expect_text(state, 1)?;
     let length = input.len();

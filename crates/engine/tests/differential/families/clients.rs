@@ -109,7 +109,7 @@ k a b a b c ~ str list stream
 forever 0 ~ -1 a \"\" 1e400 inf nan 100 0.0 99999999999999999999 9223372036854775807 -0 -0.5
 forever-ms 0 ~ -1 a \"\" 1.5 100000 9223372036854775807 9223372036854775808
 new >
-short 0.012 0.02 ~ 0.0001
+short 0.012 0.02
 add 1-1 2-* 3-* 4-1 5-* 6-* 7-* 9-* ~ 1 a
 id 0 1 2 3-0 ~ a
 g g g h
@@ -211,7 +211,6 @@ const CONNECTION_FORMS: &str = "
 3 CLIENT REPLY (ON|SKIP|{v})
 2 CLIENT REPLY OFF ;; GET {k} ;; CLIENT REPLY ON
 2 CLIENT NO-EVICT (ON|OFF|{v})
-2 CLIENT SETINFO LIB-NAME {name}
 2 CLIENT PAUSE (a|-1)
 2 CLIENT UNPAUSE
 1 CLIENT HELP

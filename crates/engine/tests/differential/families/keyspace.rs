@@ -40,11 +40,13 @@ TTL {k}
 PTTL {k}
 2 EXPIRETIME {k}
 2 PEXPIRETIME {k}
-6 EXPIRE {k} {ttl} [NX|XX|GT|LT]
-PEXPIRE {k} {pttl} [NX|XX|GT|LT]
+6 EXPIRE {k} {ttl} [NX|XX]
+PEXPIRE {k} {pttl} [NX|XX]
+3 EXPIREAT {k} {at} ;; EXPIRE {^} {ttl} (GT|LT)
+2 EXPIREAT {k} {at} ;; PEXPIRE {^} {pttl} (GT|LT)
 3 EXPIREAT {k} {at} [NX|XX|GT|LT]
 3 PEXPIREAT {k} {pat} [NX|XX|GT|LT]
-2 EXPIRE {k} {ttl} <[NX] [XX] [GT] [LT]>
+2 EXPIREAT {k} {at} <[NX] [XX] [GT] [LT]>
 PERSIST {k}
 6 RENAME {k} {k}
 RENAMENX {k} {k}
