@@ -1,5 +1,6 @@
 //! Redis semantics in process.
 mod arguments;
+mod aside;
 mod blocked;
 mod client;
 mod clock;
@@ -19,6 +20,7 @@ mod long_double;
 mod lua;
 mod monitor;
 mod number;
+mod outside;
 mod pubsub;
 mod reply;
 mod resp;
