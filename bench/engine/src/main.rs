@@ -24,7 +24,9 @@ enum Operation {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let operations = std::env::args().nth(1).map_or(Ok(2_000_000), |text| text.parse())?;
+    let operations = std::env::args()
+        .nth(1)
+        .map_or(Ok(2_000_000), |text| text.parse())?;
     let engine = Engine::in_memory();
     let keys: Arc<[String]> = (0..KEYS).map(|number| format!("key:{number:012}")).collect();
     let mut connection = engine.connect();

@@ -15,8 +15,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::effect::Recorder;
 use crate::keyspace::{Database, Entry, NEVER, Value};
+use crate::outside::Outside;
 use crate::pubsub::PubSub;
-use crate::scripts::{Running, Scripts};
+use crate::scripts::Scripts;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 
@@ -37,8 +38,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     pub(crate) scripts: Scripts,
-    /// What others may know of a running script.
-    pub(crate) running: Arc<Running>,
+    /// What others may know without the lock.
+    pub(crate) outside: Arc<Outside>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) clock: Clock,
     /// Nanoseconds since 1970, as the unit sees them.
@@ -71,7 +72,7 @@ impl Core {
             config,
             stats: Stats::default(),
             scripts: Scripts::default(),
-            running: Arc::default(),
+            outside: Arc::default(),
             rng: seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
             clock,
             now_nanos: 0,
@@ -83,9 +84,16 @@ impl Core {
             monitors: 0,
             self_is_dirty: false,
         };
+        core.outside.adopt(&core.config);
         core.now_nanos = core.clock.wall_nanos();
         core.stats.begin(core.now());
         core
+    }
+
+    /// Changes the settings.
+    pub(crate) fn configure(&mut self, config: Config) {
+        self.outside.adopt(&config);
+        self.config = config;
     }
 
     /// Begins a unit: from here on time stands still, and what has expired is gone.

@@ -169,7 +169,7 @@ fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
             }
         }
     }
-    ctx.core.config = config;
+    ctx.core.configure(config);
     Ok(Reply::OK)
 }
 

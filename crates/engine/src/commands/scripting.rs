@@ -97,7 +97,8 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
             "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
         ));
     }
-    let running = Arc::clone(&ctx.core.running);
+    let outside = Arc::clone(&ctx.core.outside);
+    let running = &outside.running;
     let limits = Limits {
         busy_after: ctx.core.config.busy_after,
         kill: running.killed(),
@@ -117,7 +118,7 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
         ignores_memory: !is_full || flags.allow_oom,
         has_written: false,
     };
-    running.begin(limits.busy_after);
+    running.begin();
     let reply = scripts.run(sha, keys, rest, &mut host, &limits);
     running.end();
     ctx.client.protocol = protocol;
