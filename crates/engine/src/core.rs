@@ -55,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) unit_changes: u64,
     /// Clients that see every command.
     pub(crate) monitors: usize,
+    /// A script runs.
+    pub(crate) is_in_script: bool,
     /// The client whose command runs watches a key that has changed.
     self_is_dirty: bool,
 }
@@ -82,6 +84,7 @@ impl Core {
             trash: Vec::new(),
             unit_changes: 0,
             monitors: 0,
+            is_in_script: false,
             self_is_dirty: false,
         };
         core.outside.adopt(&core.config);
@@ -403,6 +406,8 @@ impl Core {
         if !self.blocked.is_empty() {
             self.blocked.changed(db, key);
         }
+        // As in Redis, NOLOOP does not cover what a client's script has changed.
+        let by = by.filter(|_| !self.is_in_script);
         self.tracking.changed(key, by);
     }
 

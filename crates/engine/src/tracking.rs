@@ -71,7 +71,7 @@ impl Tracking {
 
     /// A key has changed, by the command of this client (none: it expired).
     pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>) {
-        if !self.is_on() {
+        if !self.is_on() && self.readers.is_empty() {
             return;
         }
         // Whoever reads the key later in this unit reads what it has become.
@@ -121,10 +121,7 @@ impl Tracking {
             }
             self.broadcasts.retain(|(_, seats)| !seats.is_empty());
         }
-        // Its seat in the readers of keys is passed over when they change.
-        if self.clients == 0 {
-            self.readers.clear();
-        }
+        // Its seat in the readers of keys is passed over when they change, unless it tracks again by then.
     }
 
     fn begin(&mut self, seat: Seat, mode: &Mode) {

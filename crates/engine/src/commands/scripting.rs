@@ -107,6 +107,7 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
     // The scripts are out of the core while one runs, since the core is what it works on.
     let mut scripts: Scripts = std::mem::take(&mut ctx.core.scripts);
     let (protocol, db) = (ctx.client.protocol, ctx.client.db);
+    ctx.core.is_in_script = true;
     ctx.client.protocol = Protocol::Resp2;
     if ctx.client.tracking.is_some() {
         ctx.client.script_keys = keys.iter().map(|key| (*key).into()).collect();
@@ -121,6 +122,7 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
     running.begin();
     let reply = scripts.run(sha, keys, rest, &mut host, &limits);
     running.end();
+    ctx.core.is_in_script = false;
     ctx.client.protocol = protocol;
     ctx.client.db = db;
     ctx.client.script_keys = Vec::new();
