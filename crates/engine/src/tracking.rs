@@ -71,7 +71,7 @@ impl Tracking {
 
     /// A key has changed, by the command of this client (none: it expired).
     pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>) {
-        if !self.is_on() {
+        if !self.is_on() && self.readers.is_empty() {
             return;
         }
         // Whoever reads the key later in this unit reads what it has become.
@@ -121,10 +121,7 @@ impl Tracking {
             }
             self.broadcasts.retain(|(_, seats)| !seats.is_empty());
         }
-        // Its seat in the readers of keys is passed over when they change.
-        if self.clients == 0 {
-            self.readers.clear();
-        }
+        // Its seat in the readers of keys is passed over when they change, unless it tracks again by then.
     }
 
     fn begin(&mut self, seat: Seat, mode: &Mode) {
@@ -272,12 +269,15 @@ pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut mode = mode;
     if mode.is_broadcast {
         let old = ctx.client.tracking.as_deref();
-        let old = old.map(|old| old.prefixes.as_slice()).unwrap_or_default();
-        check_overlap(old, &mode.prefixes)?;
-        mode.prefixes.splice(0..0, old.iter().cloned());
-        if mode.prefixes.is_empty() {
-            mode.prefixes.push(Box::default());
+        let mut prefixes = old.map(|old| old.prefixes.clone()).unwrap_or_default();
+        check_overlap(&prefixes, &mode.prefixes)?;
+        prefixes.append(&mut mode.prefixes);
+        let everything = Box::default();
+        if !options_name_prefixes(args) && !prefixes.contains(&everything) {
+            prefixes.push(everything);
         }
+        prefixes.sort_unstable();
+        mode.prefixes = prefixes;
     }
     // What it has read until now it is still told of.
     if ctx.client.tracking.is_none() || mode.is_broadcast {
@@ -317,6 +317,10 @@ fn read_mode(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Mode, Fault> {
     Ok(mode)
 }
 
+fn options_name_prefixes(args: Args<'_>) -> bool {
+    args.tail(3).iter().any(|word| is(word, "PREFIX"))
+}
+
 fn known_client(ctx: &Ctx<'_>, id: i64) -> Result<u64, Fault> {
     let wanted = u64::try_from(id).unwrap_or(0);
     let is_known =
@@ -340,7 +344,7 @@ fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
         return Err(Fault::of("ERR OPTIN and OPTOUT are not compatible with BCAST"));
     }
     if mode.opt_in && mode.opt_out {
-        return Err(Fault::of("ERR You can't use both OPTIN and OPTOUT"));
+        return Err(Fault::of("ERR You can't specify both OPTIN mode and OPTOUT mode"));
     }
     let is_switched = |old: &Mode| (mode.opt_in && old.opt_out) || (mode.opt_out && old.opt_in);
     if old.is_some_and(is_switched) {

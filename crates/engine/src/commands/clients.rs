@@ -352,7 +352,10 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn unblock(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if args.len() != 3 && args.len() != 4 {
-        return Err(super::subcommand_arity("client", args.at(1)));
+        return Err(Fault::err(format!(
+            "unknown subcommand or wrong number of arguments for '{}'. Try CLIENT HELP.",
+            String::from_utf8_lossy(args.at(1))
+        )));
     }
     let with_error = match args.at(3) {
         _ if args.len() == 3 => false,

@@ -101,6 +101,7 @@ impl Condition {
                 option if is(option, "GT") => condition.if_later = true,
                 option if is(option, "LT") => condition.if_earlier = true,
                 other => {
+                    let other = other.split(|byte| *byte == 0).next().unwrap_or_default();
                     let other = String::from_utf8_lossy(other);
                     return Err(Fault::err(format!("Unsupported option {other}")));
                 }

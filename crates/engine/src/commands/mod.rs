@@ -8,7 +8,7 @@ mod bits;
 mod clients;
 mod command_info;
 mod configuration;
-mod connection;
+pub(crate) mod connection;
 mod cursor;
 mod hashes;
 mod hyperloglog;

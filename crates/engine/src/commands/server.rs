@@ -83,13 +83,14 @@ fn check_flush(args: Args<'_>) -> Result<(), Fault> {
 }
 
 fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let number = |index: usize, refusal: &'static str| {
+    let number = |index: usize, refusal: Fault| {
         let number = args.int(index).ok().and_then(|number| i32::try_from(number).ok());
-        number.ok_or(Fault::of(refusal))?;
-        super::keys::database_number(ctx, args.at(index))
+        number.ok_or(refusal)
     };
-    let first = number(1, "ERR invalid first DB index")?;
-    let second = number(2, "ERR invalid second DB index")?;
+    number(1, Fault::of("ERR invalid first DB index"))?;
+    number(2, Fault::of("ERR invalid second DB index"))?;
+    let first = super::keys::database_number(ctx, args.at(1))?;
+    let second = super::keys::database_number(ctx, args.at(2))?;
     if first != second {
         ctx.core.swap_databases(first, second);
     }

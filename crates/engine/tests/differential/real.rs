@@ -32,6 +32,8 @@ impl RealServer {
             RedisServer::builder()
                 .unix_socket()
                 .config("enable-debug-command", "yes")
+                // Where a hash loses its order is a setting, and this is the engine's.
+                .config("hash-max-listpack-entries", "128")
                 .start(),
         );
         let url = server.unix_url();
