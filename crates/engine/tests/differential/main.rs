@@ -27,6 +27,7 @@ mod notation;
 mod pools;
 mod random;
 mod real;
+mod regressions;
 mod runner;
 mod scripts;
 mod shrink;
@@ -86,4 +87,10 @@ families_agree! {
     tracking_agrees: families::clients::TRACKING;
     connections_agree: families::clients::CONNECTION;
     everything_agrees: families::EVERYTHING;
+}
+
+#[test]
+fn kept_cases_are_answered_as_written() {
+    let (mut oracle, mut subject) = sides();
+    regressions::check(&mut *oracle, &mut *subject);
 }
