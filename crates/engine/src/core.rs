@@ -406,9 +406,7 @@ impl Core {
         if !self.blocked.is_empty() {
             self.blocked.changed(db, key);
         }
-        // As in Redis, NOLOOP does not cover what a client's script has changed.
-        let by = by.filter(|_| !self.is_in_script);
-        self.tracking.changed(key, by);
+        self.tracking.changed(key, by, self.is_in_script);
     }
 
     /// Whether the client whose command just ran has changed a key it watches.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Command, Subcommand, flag};
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
 use crate::core::Core;
 use crate::glob;
@@ -130,7 +130,7 @@ fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
         let [name, value] = pair else {
             continue;
         };
-        let name = String::from_utf8_lossy(name).to_lowercase();
+        let name = shown(name).to_lowercase();
         let fixed = FIXED.iter().find(|(known, _)| **known == name);
         let refused = |reason: &str| {
             Fault::err(format!(

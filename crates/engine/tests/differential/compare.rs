@@ -77,7 +77,8 @@ pub(crate) fn streams_agree(left: &[Frame], right: &[Frame]) -> bool {
     if left == right {
         return true;
     }
-    if left.iter().any(is_misplaced) {
+    let messages = left.iter().filter(|frame| is_message(frame)).count();
+    if left.iter().any(is_misplaced) || (messages > 0 && messages < left.len()) {
         return leaves(left) == leaves(right);
     }
     left.len() == right.len() && without_open_order(left) == without_open_order(right)
@@ -87,7 +88,6 @@ pub(crate) fn streams_agree(left: &[Frame], right: &[Frame]) -> bool {
 /// itself takes the place of a reply, and that everything was flushed comes before the reply, its null in the shape
 /// of the client that tracks instead of the one that is told.
 fn is_misplaced(frame: &Frame) -> bool {
-    let is_message = |frame: &Frame| matches!(kind(frame), Some(b"message" | b"pmessage"));
     let holds_message = frame.items().is_some_and(|items| items.iter().any(is_message));
     let is_flush = kind(frame) == Some(b"invalidate")
         && frame.items().is_some_and(|items| items.len() == 2)
@@ -96,6 +96,10 @@ fn is_misplaced(frame: &Frame) -> bool {
             .and_then(|items| items.get(1))
             .is_some_and(|keys| keys.items().is_none());
     holds_message || is_flush
+}
+
+fn is_message(frame: &Frame) -> bool {
+    matches!(kind(frame), Some(b"message" | b"pmessage" | b"invalidate"))
 }
 
 /// Everything said, in no order, one kind of null for all.
