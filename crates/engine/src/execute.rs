@@ -252,7 +252,15 @@ impl Core {
 
 /// What the client is to be answered, by its CLIENT REPLY mode.
 fn answer(client: &mut Client, reply: Reply) -> Outcome {
+    // Subscriptions are confirmed in any mode.
+    let is_confirmation = matches!(reply, Reply::Several(_) | Reply::Push(_));
     match client.reply_mode {
+        mode if is_confirmation => {
+            if mode != ReplyMode::Off {
+                client.reply_mode = ReplyMode::On;
+            }
+            Outcome::Reply(reply)
+        }
         ReplyMode::On => Outcome::Reply(reply),
         ReplyMode::Off => Outcome::Silent,
         ReplyMode::SkipNext => {

@@ -101,6 +101,8 @@ pub(super) const SORT_FORMS: &str = "
 1 SORT_RO {k} STORE {k}
 ";
 
+// Numbers out of range are left out: one that any command meets leaves its mark in the server's errno, which SORT does
+// not reset and takes for its own.
 /// What SORT sorts, and the keys it looks up.
 const SORTABLE_FORMS: &str = "
 10 RPUSH {k} {number}*1-5
@@ -122,4 +124,6 @@ pub(super) const SORT_POOLS: &str = "
 by      weight_* weights_*->f nosort weight_* ~ *->f missing_* weight_ * weights_*-> \"\" a*b* hash->f
 get     # weight_* weights_*->f weights_*->g * ~ weights_*-> missing_* \"\" weight_ ## hash->f
 number  1 2 3 4 5 10 -1 100 7 8 9 0 32767 32768 2147483648
+float   0 1 -1 1.5 2.25 0.1 -0.5 3.0e2 10 100.001 ~ inf -inf nan 1e308 1e-5 1e17 -0 0x1p3 \" 1\" \"1 \" \"\" abc 1. .5 1e
+score   0 1 2 3 -1 1.5 0.1 2.5 10 100 ~ inf -inf nan 1e308 1e-5 1e17 \"\" abc -0 0x10 (1
 ";
