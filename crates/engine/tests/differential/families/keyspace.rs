@@ -7,7 +7,7 @@ const ANY_KEY: &str = "k a b str list set words hash zset stream missing";
 
 pub(crate) const KEYS: Family = Family {
     name: "keys",
-    forms: &[KEY_FORMS, VALUE_FORMS, "4 DBSIZE"],
+    forms: &[KEY_FORMS, VALUE_FORMS, "4 !iterate SCAN COUNT 1000 ;; DBSIZE"],
     pools: &[OTHER_KEYS, ANY_KEY],
     ..PLAIN
 };
@@ -106,7 +106,7 @@ const DATABASE_FORMS: &str = "
 8 SWAPDB {db} {db}
 1 FLUSHDB [ASYNC|SYNC]
 1 FLUSHALL [ASYNC|SYNC]
-4 DBSIZE
+4 !iterate SCAN COUNT 1000 ;; DBSIZE
 4 KEYS {glob}
 ";
 
