@@ -98,7 +98,6 @@ impl Client {
 pub(crate) struct Clients {
     seats: Vec<Option<Box<Client>>>,
     free: Vec<usize>,
-    next_id: u64,
     count: usize,
 }
 
@@ -116,13 +115,9 @@ impl Clients {
         self.count
     }
 
-    pub(crate) fn connect(&mut self, arrival: Arrival, now: u64) -> Seat {
-        self.next_id += 1;
+    pub(crate) fn connect(&mut self, id: u64, arrival: Arrival, now: u64) -> Seat {
         let index = self.free.pop().unwrap_or(self.seats.len());
-        let seat = Seat {
-            index,
-            id: self.next_id,
-        };
+        let seat = Seat { index, id };
         let client = Box::new(Client {
             seat,
             db: 0,

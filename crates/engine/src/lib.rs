@@ -16,12 +16,14 @@ pub use clock::{Clock, ManualClock};
 
 // A unit of work: from a client's words to its reply.
 mod arguments;
+mod aside;
 mod blocked;
 mod client;
 mod context;
 mod core;
 mod execute;
 mod monitor;
+mod outside;
 mod pubsub;
 mod reply;
 mod session;

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::client::{Client, Message, Protocol, Seat};
 use crate::context::Ctx;
 use crate::core::Core;
@@ -52,6 +52,7 @@ pub(crate) struct Tracking {
 struct Change {
     key: Box<[u8]>,
     by: Option<Seat>,
+    is_by_script: bool,
     readers: Vec<Seat>,
 }
 
@@ -70,8 +71,8 @@ impl Tracking {
     }
 
     /// A key has changed, by the command of this client (none: it expired).
-    pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>) {
-        if !self.is_on() {
+    pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>, is_by_script: bool) {
+        if !self.is_on() && self.readers.is_empty() {
             return;
         }
         // Whoever reads the key later in this unit reads what it has become.
@@ -79,12 +80,18 @@ impl Tracking {
         let is_known = self.changed.last().is_some_and(|last| *last.key == *key);
         if !is_known || !readers.is_empty() {
             let key = key.into();
-            self.changed.push(Change { key, by, readers });
+            self.changed.push(Change {
+                key,
+                by,
+                is_by_script,
+                readers,
+            });
         }
     }
 
     /// Whole databases were emptied.
     pub(crate) fn flushed(&mut self) {
+        self.readers.clear();
         self.was_flushed = self.is_on();
     }
 
@@ -105,7 +112,7 @@ impl Tracking {
         if self.readers.len() > MOST_KEYS
             && let Some(key) = self.readers.keys().next().cloned()
         {
-            self.changed(&key, None);
+            self.changed(&key, None, false);
         }
     }
 
@@ -121,10 +128,7 @@ impl Tracking {
             }
             self.broadcasts.retain(|(_, seats)| !seats.is_empty());
         }
-        // Its seat in the readers of keys is passed over when they change.
-        if self.clients == 0 {
-            self.readers.clear();
-        }
+        // Its seat in the readers of keys is passed over when they change, unless it tracks again by then.
     }
 
     fn begin(&mut self, seat: Seat, mode: &Mode) {
@@ -187,8 +191,10 @@ fn broadcast(core: &mut Core, changed: &[Change]) {
                 .and_then(|client| client.tracking.as_deref());
             let no_loop = mode.is_some_and(|mode| mode.no_loop);
             let mut keys: Vec<&[u8]> = Vec::new();
-            for Change { key, by, .. } in changed {
-                let is_own = no_loop && *by == Some(*seat);
+            for change in changed {
+                // As in Redis, NOLOOP does not cover here what a client's script has changed.
+                let is_own = no_loop && change.by == Some(*seat) && !change.is_by_script;
+                let key = &change.key;
                 if key.starts_with(prefix) && !is_own && !keys.contains(&&**key) {
                     keys.push(key);
                 }
@@ -272,12 +278,15 @@ pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut mode = mode;
     if mode.is_broadcast {
         let old = ctx.client.tracking.as_deref();
-        let old = old.map(|old| old.prefixes.as_slice()).unwrap_or_default();
-        check_overlap(old, &mode.prefixes)?;
-        mode.prefixes.splice(0..0, old.iter().cloned());
-        if mode.prefixes.is_empty() {
-            mode.prefixes.push(Box::default());
+        let mut prefixes = old.map(|old| old.prefixes.clone()).unwrap_or_default();
+        check_overlap(&prefixes, &mode.prefixes)?;
+        prefixes.append(&mut mode.prefixes);
+        let everything = Box::default();
+        if !options_name_prefixes(args) && !prefixes.contains(&everything) {
+            prefixes.push(everything);
         }
+        prefixes.sort_unstable();
+        mode.prefixes = prefixes;
     }
     // What it has read until now it is still told of.
     if ctx.client.tracking.is_none() || mode.is_broadcast {
@@ -317,6 +326,10 @@ fn read_mode(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Mode, Fault> {
     Ok(mode)
 }
 
+fn options_name_prefixes(args: Args<'_>) -> bool {
+    args.tail(3).iter().any(|word| is(word, "PREFIX"))
+}
+
 fn known_client(ctx: &Ctx<'_>, id: i64) -> Result<u64, Fault> {
     let wanted = u64::try_from(id).unwrap_or(0);
     let is_known =
@@ -340,7 +353,7 @@ fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
         return Err(Fault::of("ERR OPTIN and OPTOUT are not compatible with BCAST"));
     }
     if mode.opt_in && mode.opt_out {
-        return Err(Fault::of("ERR You can't use both OPTIN and OPTOUT"));
+        return Err(Fault::of("ERR You can't specify both OPTIN mode and OPTOUT mode"));
     }
     let is_switched = |old: &Mode| (mode.opt_in && old.opt_out) || (mode.opt_out && old.opt_in);
     if old.is_some_and(is_switched) {
@@ -362,7 +375,7 @@ fn check_overlap(old: &[Box<[u8]>], new: &[Box<[u8]>]) -> Result<(), Fault> {
             (None, Some(other)) => (other, "another provided prefix"),
             (None, None) => continue,
         };
-        let (prefix, other) = (String::from_utf8_lossy(prefix), String::from_utf8_lossy(other));
+        let (prefix, other) = (shown(prefix), shown(other));
         return Err(Fault::err(format!(
             "Prefix '{prefix}' overlaps with {which} '{other}'. Prefixes for a single client must not overlap."
         )));

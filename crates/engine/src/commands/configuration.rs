@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Command, Subcommand, flag};
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
 use crate::core::Core;
 use crate::glob;
@@ -29,9 +29,9 @@ const FIXED: &[(&str, &str)] = &[
     ("activedefrag", "no"),
     ("appendfsync", "everysec"),
     ("appendonly", "no"),
-    ("hash-max-listpack-entries", "512"),
+    ("hash-max-listpack-entries", "128"),
     ("hash-max-listpack-value", "64"),
-    ("hash-max-ziplist-entries", "512"),
+    ("hash-max-ziplist-entries", "128"),
     ("hash-max-ziplist-value", "64"),
     ("hz", "10"),
     ("list-compress-depth", "0"),
@@ -121,7 +121,7 @@ fn get(core: &Core, patterns: &[&[u8]]) -> Reply {
 
 fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
     if !pairs.len().is_multiple_of(2) {
-        return Err(super::subcommand_arity("config", b"set"));
+        return Err(Fault::SYNTAX);
     }
     // All or none: the settings are tried on a copy.
     let mut config = ctx.core.config.clone();
@@ -130,7 +130,7 @@ fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
         let [name, value] = pair else {
             continue;
         };
-        let name = String::from_utf8_lossy(name).to_lowercase();
+        let name = shown(name).to_lowercase();
         let fixed = FIXED.iter().find(|(known, _)| **known == name);
         let refused = |reason: &str| {
             Fault::err(format!(
@@ -169,7 +169,7 @@ fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
             }
         }
     }
-    ctx.core.config = config;
+    ctx.core.configure(config);
     Ok(Reply::OK)
 }
 

@@ -97,7 +97,8 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
             "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
         ));
     }
-    let running = Arc::clone(&ctx.core.running);
+    let outside = Arc::clone(&ctx.core.outside);
+    let running = &outside.running;
     let limits = Limits {
         busy_after: ctx.core.config.busy_after,
         kill: running.killed(),
@@ -106,6 +107,7 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
     // The scripts are out of the core while one runs, since the core is what it works on.
     let mut scripts: Scripts = std::mem::take(&mut ctx.core.scripts);
     let (protocol, db) = (ctx.client.protocol, ctx.client.db);
+    ctx.core.is_in_script = true;
     ctx.client.protocol = Protocol::Resp2;
     if ctx.client.tracking.is_some() {
         ctx.client.script_keys = keys.iter().map(|key| (*key).into()).collect();
@@ -117,9 +119,10 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
         ignores_memory: !is_full || flags.allow_oom,
         has_written: false,
     };
-    running.begin(limits.busy_after);
+    running.begin();
     let reply = scripts.run(sha, keys, rest, &mut host, &limits);
     running.end();
+    ctx.core.is_in_script = false;
     ctx.client.protocol = protocol;
     ctx.client.db = db;
     ctx.client.script_keys = Vec::new();

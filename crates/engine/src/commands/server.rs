@@ -83,13 +83,14 @@ fn check_flush(args: Args<'_>) -> Result<(), Fault> {
 }
 
 fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let number = |index: usize, refusal: &'static str| {
+    let number = |index: usize, refusal: Fault| {
         let number = args.int(index).ok().and_then(|number| i32::try_from(number).ok());
-        number.ok_or(Fault::of(refusal))?;
-        super::keys::database_number(ctx, args.at(index))
+        number.ok_or(refusal)
     };
-    let first = number(1, "ERR invalid first DB index")?;
-    let second = number(2, "ERR invalid second DB index")?;
+    number(1, Fault::of("ERR invalid first DB index"))?;
+    number(2, Fault::of("ERR invalid second DB index"))?;
+    let first = super::keys::database_number(ctx, args.at(1))?;
+    let second = super::keys::database_number(ctx, args.at(2))?;
     if first != second {
         ctx.core.swap_databases(first, second);
     }
@@ -123,14 +124,12 @@ const MEMORY_HELP: &[&str] = &[
 fn memory(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.at(1) {
         verb if is(verb, "usage") => {
-            match args.tail(3) {
-                [] => {}
-                [word, count] if is(word, "samples") => {
-                    if crate::arguments::int(count)? < 0 {
-                        return Err(Fault::SYNTAX);
-                    }
+            let mut options = args.options(3);
+            while !options.is_empty() {
+                let count = options.take_with_value("SAMPLES").ok_or(Fault::SYNTAX)?;
+                if crate::arguments::int(count)? < 0 {
+                    return Err(Fault::SYNTAX);
                 }
-                _ => return Err(Fault::SYNTAX),
             }
             let key = args.at(2);
             let entry = ctx.peek(key);

@@ -17,9 +17,6 @@ use super::packed::{Either, PACKED_BYTES, PACKED_ENTRIES, Packed, allocated};
 /// `hash-max-listpack-value`: beyond it `OBJECT ENCODING` says `hashtable`, whatever the form is here.
 const LISTPACK_VALUE: usize = 64;
 
-/// `hash-max-listpack-entries`, likewise.
-const LISTPACK_ENTRIES: usize = 512;
-
 /// Fields and their values.
 #[derive(Clone)]
 pub(crate) struct Hash(Form);
@@ -36,8 +33,6 @@ struct Large {
     /// Heap bytes of all fields and values.
     bytes: usize,
     changes: Option<Changes>,
-    /// Whether `OBJECT ENCODING` still says `listpack`.
-    is_listpack: bool,
 }
 
 const _: () = assert!(size_of::<Hash>() <= 24);
@@ -177,7 +172,6 @@ impl Hash {
     pub(crate) fn encoding(&self) -> &'static str {
         match &self.0 {
             Form::Small(packed) if packed.mark == 0 => "listpack",
-            Form::Large(large) if large.is_listpack => "listpack",
             _ => "hashtable",
         }
     }
@@ -189,7 +183,6 @@ impl Hash {
                 values: Dict::new(),
                 bytes: 0,
                 changes,
-                is_listpack: packed.mark == 0,
             });
             for (field, value) in small::iter(packed) {
                 large.set(field, value);
@@ -230,9 +223,6 @@ impl Large {
         if let Some(changes) = &mut self.changes {
             changes.note(field);
         }
-        self.is_listpack &= field.len() <= LISTPACK_VALUE
-            && value.len() <= LISTPACK_VALUE
-            && self.values.len() <= LISTPACK_ENTRIES;
         is_new
     }
 

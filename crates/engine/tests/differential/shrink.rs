@@ -9,7 +9,7 @@ use crate::mutation::is_hazardous;
 use crate::runner::{Difference, Runner};
 use crate::step::{Kind, Protocol, Sequence, Step};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(6);
 
 pub(crate) fn shrink(
     runner: &mut Runner,

@@ -14,6 +14,7 @@
 mod addresses;
 mod blocking;
 mod breaches;
+mod busy;
 mod clients;
 mod limits;
 mod pipelines;

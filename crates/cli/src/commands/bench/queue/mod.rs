@@ -66,8 +66,12 @@ impl BenchQueue {
         let config = connect::settings(global, output)?;
         let store = connect::any_store(&config).await?;
         let interrupted = interruption()?;
+        let server = match store.engine() {
+            Some(engine) => Server::in_process(engine),
+            None => Server::connect(&address::of(&config, global)?).await?,
+        };
         let mut run = Run {
-            server: Server::connect(&address::of(&config, global)?).await?,
+            server,
             store,
             jobs: self.jobs,
             concurrency: self.concurrency,

@@ -1,12 +1,13 @@
 //! What a bench needs of the server beside the queue: its own CPU time, and every trace of the bench gone.
 //!
-//! A connection of its own, so that neither is counted as the queue's work nor waits behind it.
+//! A connection of its own, so that neither is counted as the queue's work nor waits behind it. The engine in this
+//! process is asked as any server: it answers the same commands.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use redis::Client;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Client, Cmd, Pipeline, RedisFuture, Value};
 
 use crate::exit::{Code, Failure};
 
@@ -23,12 +24,24 @@ const LONGEST_REMOVAL: Duration = Duration::from_secs(60);
 /// The commands by which queues and workers work; the commands inside scripts are part of their time.
 const WORKING: [&str; 3] = ["cmdstat_evalsha", "cmdstat_eval", "cmdstat_bzpopmin"];
 
-/// A plain connection to the store's server.
+/// A plain connection to whatever holds the store's data.
 pub(super) struct Server {
-    connection: MultiplexedConnection,
+    connection: Connection,
+}
+
+enum Connection {
+    Remote(MultiplexedConnection),
+    InProcess(oxherd::engine::Connection),
 }
 
 impl Server {
+    /// The engine of a store in this process.
+    pub(super) fn in_process(engine: &oxherd::engine::Engine) -> Self {
+        Self {
+            connection: Connection::InProcess(engine.connect()),
+        }
+    }
+
     /// Connects to the server that the library has opened already.
     pub(super) async fn connect(client: &Client) -> Result<Self, Failure> {
         let failed = |error: redis::RedisError| {
@@ -39,7 +52,7 @@ impl Server {
             .set_response_timeout(Some(DEADLINE));
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         Ok(Self {
-            connection: connection.map_err(failed)?,
+            connection: Connection::Remote(connection.map_err(failed)?),
         })
     }
 
@@ -114,6 +127,34 @@ impl Server {
                 .await?;
         }
         Ok(found)
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Remote(connection) => connection.req_packed_command(cmd),
+            Self::InProcess(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Remote(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::InProcess(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Remote(connection) => connection.get_db(),
+            Self::InProcess(connection) => connection.get_db(),
+        }
     }
 }
 
