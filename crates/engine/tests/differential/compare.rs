@@ -99,7 +99,10 @@ fn is_misplaced(frame: &Frame) -> bool {
 }
 
 fn is_message(frame: &Frame) -> bool {
-    matches!(kind(frame), Some(b"message" | b"pmessage" | b"invalidate"))
+    matches!(
+        kind(frame),
+        Some(b"message" | b"pmessage" | b"invalidate" | b"unsubscribe" | b"punsubscribe")
+    )
 }
 
 /// Everything said, in no order, one kind of null for all.

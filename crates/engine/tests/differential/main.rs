@@ -10,6 +10,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    // In `compare.rs` each exception stands by itself.
+    clippy::match_same_arms,
     missing_docs,
     reason = "tests"
 )]
@@ -27,6 +29,7 @@ mod notation;
 mod pools;
 mod random;
 mod real;
+mod regressions;
 mod runner;
 mod scripts;
 mod shrink;
@@ -48,6 +51,22 @@ fn sides() -> (Box<dyn Side>, Box<dyn Side>) {
         Ok("redis") => (oracle, Box::new(real::RealServer::start(&runtime))),
         _ => (oracle, Box::new(embedded::Embedded::start(runtime))),
     }
+}
+
+/// Fails with the names of the sequences on which the sides part.
+fn compare_sequences(cases: &[(String, step::Sequence)]) {
+    let (oracle, subject) = sides();
+    let mut runner = runner::Runner {
+        oracle,
+        subject,
+        statistics: statistics::Statistics::default(),
+    };
+    let parted = cases.iter().filter_map(|(name, sequence)| {
+        let difference = runner.run(sequence)?;
+        Some(format!("{name}: {difference:?}"))
+    });
+    let parted: Vec<String> = parted.collect();
+    assert!(parted.is_empty(), "{}", parted.join("\n"));
 }
 
 fn compare_on(family: &'static Family) {

@@ -54,7 +54,7 @@ pub(crate) fn arguments(line: &str) -> Vec<Vec<u8>> {
 }
 
 fn word(text: &[u8]) -> (Vec<u8>, &[u8]) {
-    let end = text.iter().position(|byte| byte.is_ascii_whitespace());
+    let end = text.iter().position(u8::is_ascii_whitespace);
     let (word, rest) = text.split_at(end.unwrap_or(text.len()));
     (word.to_vec(), rest)
 }
