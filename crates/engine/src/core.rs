@@ -174,8 +174,13 @@ impl Core {
         let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
         self.effects.made(id, database_id, key);
+        let is_new = old.is_none();
         self.discard(old);
         self.announce(db, key, Some(by));
+        if !is_new {
+            // As in Redis, a key that is overwritten wakes nobody who waits for what it holds now.
+            self.blocked.unchanged(db, key);
+        }
     }
 
     /// Drops a value; a large one later, on the housekeeper's time.
@@ -406,9 +411,7 @@ impl Core {
         if !self.blocked.is_empty() {
             self.blocked.changed(db, key);
         }
-        // As in Redis, NOLOOP does not cover what a client's script has changed.
-        let by = by.filter(|_| !self.is_in_script);
-        self.tracking.changed(key, by);
+        self.tracking.changed(key, by, self.is_in_script);
     }
 
     /// Whether the client whose command just ran has changed a key it watches.

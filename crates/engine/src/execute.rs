@@ -6,7 +6,7 @@
 
 use tokio::sync::oneshot;
 
-use crate::arguments::Args;
+use crate::arguments::{Args, shown};
 use crate::blocked::{Wait, WaiterId};
 use crate::client::{Client, Message, Protocol, ReplyMode, Seat};
 use crate::commands::{self, Command, flag};
@@ -72,6 +72,9 @@ impl Core {
                     queued.is_broken = true;
                 }
                 self.stats.failed(fault.code());
+                if client.transaction.is_none() {
+                    crate::tracking::end_caching(client);
+                }
                 if let Some(command) = commands::find(args.at(0)) {
                     self.stats.calls.entry(command.name).or_default().rejected += 1;
                 }
@@ -249,7 +252,15 @@ impl Core {
 
 /// What the client is to be answered, by its CLIENT REPLY mode.
 fn answer(client: &mut Client, reply: Reply) -> Outcome {
+    // Subscriptions are confirmed in any mode.
+    let is_confirmation = matches!(reply, Reply::Several(_) | Reply::Push(_));
     match client.reply_mode {
+        mode if is_confirmation => {
+            if mode != ReplyMode::Off {
+                client.reply_mode = ReplyMode::On;
+            }
+            Outcome::Reply(reply)
+        }
         ReplyMode::On => Outcome::Reply(reply),
         ReplyMode::Off => Outcome::Silent,
         ReplyMode::SkipNext => {
@@ -281,24 +292,17 @@ fn is_allowed_while_subscribed(name: &str) -> bool {
 /// The refusal of an unknown command, with as much of its arguments as Redis shows.
 pub(crate) fn unknown(args: Args<'_>) -> Fault {
     const SHOWN: usize = 128;
-    let shorten = |bytes: &[u8], limit: usize| {
-        String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes)).into_owned()
-    };
-    let mut shown = String::new();
+    let shorten = |bytes: &[u8], limit: usize| shown(bytes.get(..limit).unwrap_or(bytes));
+    let mut beginning = String::new();
     for argument in args.tail(1) {
-        if shown.len() >= SHOWN {
+        if beginning.len() >= SHOWN {
             break;
         }
-        let room = SHOWN - shown.len();
-        shown.push_str(&format!("'{}' ", shorten(argument, room)));
+        let room = SHOWN - beginning.len();
+        beginning.push_str(&format!("'{}' ", shorten(argument, room)));
     }
     let name = shorten(args.at(0), SHOWN);
-    Fault::new(single_line(&format!(
-        "ERR unknown command '{name}', with args beginning with: {shown}"
-    )))
-}
-
-/// An error is one line on the wire.
-fn single_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
+    Fault::err(format!(
+        "unknown command '{name}', with args beginning with: {beginning}"
+    ))
 }

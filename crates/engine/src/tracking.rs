@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::client::{Client, Message, Protocol, Seat};
 use crate::context::Ctx;
 use crate::core::Core;
@@ -52,6 +52,7 @@ pub(crate) struct Tracking {
 struct Change {
     key: Box<[u8]>,
     by: Option<Seat>,
+    is_by_script: bool,
     readers: Vec<Seat>,
 }
 
@@ -70,7 +71,7 @@ impl Tracking {
     }
 
     /// A key has changed, by the command of this client (none: it expired).
-    pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>) {
+    pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>, is_by_script: bool) {
         if !self.is_on() && self.readers.is_empty() {
             return;
         }
@@ -79,12 +80,18 @@ impl Tracking {
         let is_known = self.changed.last().is_some_and(|last| *last.key == *key);
         if !is_known || !readers.is_empty() {
             let key = key.into();
-            self.changed.push(Change { key, by, readers });
+            self.changed.push(Change {
+                key,
+                by,
+                is_by_script,
+                readers,
+            });
         }
     }
 
     /// Whole databases were emptied.
     pub(crate) fn flushed(&mut self) {
+        self.readers.clear();
         self.was_flushed = self.is_on();
     }
 
@@ -105,7 +112,7 @@ impl Tracking {
         if self.readers.len() > MOST_KEYS
             && let Some(key) = self.readers.keys().next().cloned()
         {
-            self.changed(&key, None);
+            self.changed(&key, None, false);
         }
     }
 
@@ -184,8 +191,10 @@ fn broadcast(core: &mut Core, changed: &[Change]) {
                 .and_then(|client| client.tracking.as_deref());
             let no_loop = mode.is_some_and(|mode| mode.no_loop);
             let mut keys: Vec<&[u8]> = Vec::new();
-            for Change { key, by, .. } in changed {
-                let is_own = no_loop && *by == Some(*seat);
+            for change in changed {
+                // As in Redis, NOLOOP does not cover here what a client's script has changed.
+                let is_own = no_loop && change.by == Some(*seat) && !change.is_by_script;
+                let key = &change.key;
                 if key.starts_with(prefix) && !is_own && !keys.contains(&&**key) {
                     keys.push(key);
                 }
@@ -366,7 +375,7 @@ fn check_overlap(old: &[Box<[u8]>], new: &[Box<[u8]>]) -> Result<(), Fault> {
             (None, Some(other)) => (other, "another provided prefix"),
             (None, None) => continue,
         };
-        let (prefix, other) = (String::from_utf8_lossy(prefix), String::from_utf8_lossy(other));
+        let (prefix, other) = (shown(prefix), shown(other));
         return Err(Fault::err(format!(
             "Prefix '{prefix}' overlaps with {which} '{other}'. Prefixes for a single client must not overlap."
         )));

@@ -3,7 +3,7 @@
 //! Tracking is in `tracking.rs`.
 
 use super::{Command, Subcommand, flag};
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::client::{Client, Message, ReplyMode, Seat};
 use crate::context::Ctx;
 use crate::number;
@@ -130,7 +130,7 @@ fn on_or_off(word: &[u8]) -> Result<bool, Fault> {
 fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let (attribute, value) = (args.at(2), args.at(3));
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-        let attribute = String::from_utf8_lossy(attribute).to_lowercase();
+        let attribute = shown(attribute).to_lowercase();
         return Err(Fault::err(format!(
             "{attribute} cannot contain spaces, newlines or special characters."
         )));
@@ -140,7 +140,7 @@ fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     } else if is(attribute, "lib-ver") {
         ctx.client.library_version = value.to_vec();
     } else {
-        let attribute = String::from_utf8_lossy(attribute);
+        let attribute = shown(attribute);
         return Err(Fault::err(format!("Unrecognized option '{attribute}'")));
     }
     Ok(Reply::OK)
@@ -232,7 +232,7 @@ fn type_named(word: &[u8]) -> Result<&'static str, Fault> {
     known
         .into_iter()
         .find(|name| is(word, name))
-        .ok_or_else(|| Fault::err(format!("Unknown client type '{}'", String::from_utf8_lossy(word))))
+        .ok_or_else(|| Fault::err(format!("Unknown client type '{}'", shown(word))))
 }
 
 fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -244,11 +244,9 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             wanted = Box::new(move |client| type_of(client) == name);
         }
         [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
-            let ids = ids.iter().map(|id| {
-                number::parse_int(id)
-                    .filter(|id| *id > 0)
-                    .ok_or(Fault::of("ERR Invalid client ID"))
-            });
+            let ids = ids
+                .iter()
+                .map(|id| number::parse_int(id).ok_or(Fault::of("ERR Invalid client ID")));
             let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
             wanted = Box::new(move |client| ids.contains(&id_of(client.seat)));
         }
@@ -312,7 +310,7 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
                 option if is(option, "type") => victims.kind = Some(type_named(value)?),
                 option if is(option, "user") => {
                     if *value != b"default" {
-                        let user = String::from_utf8_lossy(value);
+                        let user = shown(value);
                         return Err(Fault::err(format!("No such user '{user}'")));
                     }
                     victims.user = Some(value);
@@ -354,7 +352,7 @@ fn unblock(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if args.len() != 3 && args.len() != 4 {
         return Err(Fault::err(format!(
             "unknown subcommand or wrong number of arguments for '{}'. Try CLIENT HELP.",
-            String::from_utf8_lossy(args.at(1))
+            shown(args.at(1))
         )));
     }
     let with_error = match args.at(3) {

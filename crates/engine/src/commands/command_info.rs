@@ -99,7 +99,13 @@ fn describe(command: &Command) -> Reply {
         .filter(|(flag, _)| command.has(*flag))
         .map(|(_, name)| Reply::status(name))
         .collect();
+    // What has subcommands is a name only; COMMAND itself can be called without one.
+    let is_container = !command.subcommands.is_empty() && command.arity == -2;
+    if is_container {
+        flags.clear();
+    }
     let (first, last, step) = match command.keys {
+        _ if is_container => (0, 0, 0),
         Keys::Range { first, last, step } => (first, last, step),
         Keys::None => (0, 0, 0),
         Keys::Counted { also, .. } if also > 0 => {
@@ -139,9 +145,14 @@ fn get_keys(args: Args<'_>) -> Answer {
     }
     if let Keys::Counted { at, .. } = command.keys {
         let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
-        if count.is_none_or(|count| count > args.tail(at + 1).len()) {
+        // Scripts may do without keys.
+        let may_lack_keys = command.name.starts_with("eval");
+        if !may_lack_keys && count.is_none_or(|count| count > args.tail(at + 1).len()) {
             return Err(Fault::of("ERR Invalid arguments specified for command"));
         }
+    }
+    if command.keys == Keys::Streams && !args.all().iter().any(|word| is(word, "streams")) {
+        return Err(Fault::of("ERR Invalid arguments specified for command"));
     }
     let keys = keys_of(command, args);
     if keys.is_empty() && !matches!(command.keys, Keys::Counted { .. }) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Command, Subcommand, flag};
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
 use crate::core::Core;
 use crate::glob;
@@ -130,7 +130,8 @@ fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
         let [name, value] = pair else {
             continue;
         };
-        let name = String::from_utf8_lossy(name).to_lowercase();
+        let spelt = shown(name);
+        let name = spelt.to_lowercase();
         let fixed = FIXED.iter().find(|(known, _)| **known == name);
         let refused = |reason: &str| {
             Fault::err(format!(
@@ -164,7 +165,7 @@ fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
             }
             _ => {
                 return Err(Fault::err(format!(
-                    "Unknown option or number of arguments for CONFIG SET - '{name}'"
+                    "Unknown option or number of arguments for CONFIG SET - '{spelt}'"
                 )));
             }
         }

@@ -3,7 +3,7 @@
 //! CLIENT is in `clients.rs`.
 
 use super::{Command, flag};
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::client::{Protocol, ReplyMode};
 use crate::context::Ctx;
 use crate::number;
@@ -99,7 +99,7 @@ pub(crate) struct Hello<'a> {
     pub(crate) protocol: Option<Protocol>,
     pub(crate) credentials: Option<(&'a [u8], &'a [u8])>,
     pub(crate) name: Option<&'a [u8]>,
-    /// What is wrong behind the credentials, which count before it.
+    /// What is wrong behind credentials and name, which count before it.
     pub(crate) fault: Option<Fault>,
 }
 
@@ -126,16 +126,16 @@ impl<'a> Hello<'a> {
                     options = Args::new(rest).options(3);
                 }
                 [_, wanted, ..] if is(word, "SETNAME") => {
-                    super::clients::check_name(wanted)?;
+                    if let Err(fault) = super::clients::check_name(wanted) {
+                        hello.fault = Some(fault);
+                        return Ok(hello);
+                    }
                     hello.name = Some(wanted);
                     options = Args::new(rest).options(2);
                 }
                 _ => {
-                    let word = String::from_utf8_lossy(word);
+                    let word = shown(word);
                     let fault = Fault::err(format!("Syntax error in HELLO option '{word}'"));
-                    if hello.credentials.is_none() {
-                        return Err(fault);
-                    }
                     hello.fault = Some(fault);
                     return Ok(hello);
                 }
@@ -156,14 +156,14 @@ fn hello(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         check(&ctx.core.config.password, user, password)?;
         ctx.client.is_authenticated = true;
     }
+    if let Some(name) = hello.name {
+        ctx.client.name = name.to_vec();
+    }
     if let Some(fault) = hello.fault {
         return Err(fault);
     }
     if !ctx.client.is_authenticated {
         return Err(HELLO_UNAUTHENTICATED);
-    }
-    if let Some(name) = hello.name {
-        ctx.client.name = name.to_vec();
     }
     if let Some(protocol) = hello.protocol {
         ctx.client.protocol = protocol;

@@ -3,7 +3,7 @@
 //! SCAN is in `scan.rs`, SORT in `sort.rs`.
 
 use super::{Command, Subcommand};
-use crate::arguments::{self, Args, is};
+use crate::arguments::{self, Args, is, shown};
 use crate::context::Ctx;
 use crate::glob;
 use crate::keyspace::{Entry, NEVER};
@@ -101,8 +101,7 @@ impl Condition {
                 option if is(option, "GT") => condition.if_later = true,
                 option if is(option, "LT") => condition.if_earlier = true,
                 other => {
-                    let other = other.split(|byte| *byte == 0).next().unwrap_or_default();
-                    let other = String::from_utf8_lossy(other);
+                    let other = shown(other);
                     return Err(Fault::err(format!("Unsupported option {other}")));
                 }
             }

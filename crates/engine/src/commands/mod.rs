@@ -33,7 +33,7 @@ use std::sync::LazyLock;
 
 use hashbrown::HashMap;
 
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
 use crate::reply::{Answer, Fault, Reply};
 
@@ -198,11 +198,7 @@ impl Command {
         if self.subcommands.is_empty() || args.len() == 1 {
             return self.name.to_owned();
         }
-        format!(
-            "{}|{}",
-            self.name,
-            String::from_utf8_lossy(args.at(1)).to_lowercase()
-        )
+        format!("{}|{}", self.name, shown(args.at(1)).to_lowercase())
     }
 }
 
@@ -271,15 +267,13 @@ fn help(lines: &[&'static str]) -> Reply {
 
 /// The refusal of a subcommand that does not exist; `command` in upper case.
 fn unknown_subcommand(command: &str, verb: &[u8]) -> Fault {
-    // Redis prints it as a C string of at most so many bytes.
-    let verb = verb.split(|byte| *byte == 0).next().unwrap_or_default();
-    let verb = String::from_utf8_lossy(verb.get(..128).unwrap_or(verb)).replace(['\r', '\n'], " ");
+    let verb = shown(verb.get(..128).unwrap_or(verb));
     Fault::err(format!("unknown subcommand '{verb}'. Try {command} HELP."))
 }
 
 /// The refusal of a subcommand with too few or too many arguments; `command` in lower case.
 fn subcommand_arity(command: &str, verb: &[u8]) -> Fault {
-    let verb = String::from_utf8_lossy(verb).to_lowercase();
+    let verb = shown(verb).to_lowercase();
     Fault::arity(&format!("{command}|{verb}"))
 }
 

@@ -3,7 +3,7 @@
 //! Messages reach a client as pushes, outside the replies to its commands.
 
 use super::{Command, Subcommand, flag};
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
 use crate::glob;
 use crate::reply::{Answer, Fault, Reply};
@@ -122,7 +122,7 @@ fn pubsub(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             }
             _ => Err(Fault::err(format!(
                 "unknown subcommand or wrong number of arguments for '{}'. Try PUBSUB HELP.",
-                String::from_utf8_lossy(verb)
+                shown(verb)
             ))),
         },
         _ => Ok(super::help(HELP)),

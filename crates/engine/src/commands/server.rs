@@ -124,14 +124,12 @@ const MEMORY_HELP: &[&str] = &[
 fn memory(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.at(1) {
         verb if is(verb, "usage") => {
-            match args.tail(3) {
-                [] => {}
-                [word, count] if is(word, "samples") => {
-                    if crate::arguments::int(count)? < 0 {
-                        return Err(Fault::SYNTAX);
-                    }
+            let mut options = args.options(3);
+            while !options.is_empty() {
+                let count = options.take_with_value("SAMPLES").ok_or(Fault::SYNTAX)?;
+                if crate::arguments::int(count)? < 0 {
+                    return Err(Fault::SYNTAX);
                 }
-                _ => return Err(Fault::SYNTAX),
             }
             let key = args.at(2);
             let entry = ctx.peek(key);

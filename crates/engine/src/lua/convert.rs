@@ -269,8 +269,8 @@ impl<'a> Reader<'a> {
     unsafe fn named(&mut self, place: c_int) -> Option<Reply> {
         let state = self.state;
         match place {
-            0 => string_at(state, -1).map(|text| Reply::Error(Fault::new(one_line(&lossy(text))))),
-            1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(up_to_nul(text)).into())),
+            0 => string_at(state, -1).map(|text| Reply::Error(Fault::new(one_line(&lossy(up_to_nul(text)))))),
+            1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(text).into())),
             2 => (lua_type(state, -1) == LUA_TNUMBER).then(|| Reply::Double(lua_tonumber(state, -1))),
             3 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.map()),
             4 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.set()),
@@ -342,5 +342,5 @@ fn up_to_nul(text: &[u8]) -> &[u8] {
 }
 
 fn without_line_ends(text: &[u8]) -> String {
-    lossy(text).replace(['\r', '\n'], " ")
+    lossy(up_to_nul(text)).replace(['\r', '\n'], " ")
 }

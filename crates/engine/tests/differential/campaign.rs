@@ -6,6 +6,7 @@
 //! Next: `runner.rs`, `shrink.rs`, `families/`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::families::{ALL, Family, Generator};
@@ -119,9 +120,8 @@ fn compare(plan: &Plan, generator: &Generator, runner: &mut Runner) -> BTreeMap<
                 outline(&difference.oracle),
                 outline(&difference.subject)
             );
-            if !differences.contains_key(&signature) {
-                let found = shrink(runner, sequence, difference);
-                differences.insert(signature, (seed, found));
+            if let Entry::Vacant(place) = differences.entry(signature) {
+                place.insert((seed, shrink(runner, sequence, difference)));
             }
         }
         seed += 1;

@@ -10,6 +10,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    // In `compare.rs` each exception stands by itself.
+    clippy::match_same_arms,
     missing_docs,
     reason = "tests"
 )]

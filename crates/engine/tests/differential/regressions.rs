@@ -47,17 +47,18 @@ pub(crate) fn check(oracle: &mut dyn Side, subject: &mut dyn Side) {
             continue;
         }
         for case in &cases {
-            for side in [&mut *oracle, &mut *subject] {
-                let text = run(side, case);
-                if text != case.text {
-                    let (name, expected) = (side.name(), &case.text);
-                    write!(failures, "\n{}: {name} says\n{text}instead of\n{expected}", path.display())
-                        .expect("writing to a string cannot fail");
-                }
-            }
+            hold(oracle, case, &mut failures);
+            hold(subject, case, &mut failures);
         }
     }
     assert!(failures.is_empty(), "{failures}");
+}
+
+fn hold(side: &mut dyn Side, case: &Case, failures: &mut String) {
+    let (text, expected) = (run(side, case), &case.text);
+    if text != *expected {
+        write!(failures, "\n{} says\n{text}instead of\n{expected}", side.name()).expect("a string takes all");
+    }
 }
 
 fn files() -> Vec<PathBuf> {
@@ -75,14 +76,22 @@ fn read(path: &Path) -> Vec<Case> {
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         if let Some(name) = line.strip_prefix("== ") {
             let (name, protocols) = (name.to_owned(), vec![Protocol::Resp2]);
-            cases.push(Case { name, protocols, steps: Vec::new(), text: format!("{line}\n") });
+            cases.push(Case {
+                name,
+                protocols,
+                steps: Vec::new(),
+                text: format!("{line}\n"),
+            });
             continue;
         }
         let case = cases.last_mut().expect("a case begins with ==");
-        writeln!(case.text, "{line}").expect("writing to a string cannot fail");
+        writeln!(case.text, "{line}").expect("a string takes all");
         if let Some(list) = line.strip_prefix("protocols ") {
             case.protocols = list.split(' ').map(protocol).collect();
-        } else if line.split_once("> ").is_some_and(|(client, _)| client.parse::<usize>().is_ok()) {
+        } else if line
+            .split_once("> ")
+            .is_some_and(|(client, _)| client.parse::<usize>().is_ok())
+        {
             case.steps.push(Step::read(line));
         }
     }
@@ -133,7 +142,10 @@ fn send(side: &mut dyn Side, step: &Step, soon: u64) {
         SOON_DURATION => MARGIN_MS.to_string().into_bytes(),
         other => match other.strip_prefix(crate::step::CLIENT_ID) {
             Some(client) => {
-                let client = std::str::from_utf8(client).expect("a digit").parse().expect("a number");
+                let client = std::str::from_utf8(client)
+                    .expect("a digit")
+                    .parse()
+                    .expect("a number");
                 side.client_id(client).to_string().into_bytes()
             }
             None => other.to_vec(),
@@ -157,7 +169,10 @@ fn show(side: &mut dyn Side, step: &Step, clients: usize, text: &mut String) {
     let start = Instant::now();
     for client in 0..clients {
         let mut frames = side.arrived(client);
-        while step.kind == Kind::Await && client == step.client && frames.is_empty() && start.elapsed() < SILENCE
+        while step.kind == Kind::Await
+            && client == step.client
+            && frames.is_empty()
+            && start.elapsed() < SILENCE
         {
             std::thread::sleep(Duration::from_millis(1));
             side.set_time(machine_time_ms());

@@ -398,7 +398,10 @@ pub(crate) fn random(random: &mut Rng, pools: &Pools) -> Vec<u8> {
         script.push_str(&filled(RESULTS, random));
     }
     if random.u32(..40) == 0 {
-        script.truncate(script.floor_char_boundary(random.usize(..=script.len())));
+        let end = (0..=random.usize(..=script.len()))
+            .rev()
+            .find(|end| script.is_char_boundary(*end));
+        script.truncate(end.unwrap_or(0));
     }
     script.into_bytes()
 }
