@@ -8,7 +8,7 @@ use crate::context::Ctx;
 use crate::glob;
 use crate::reply::{Answer, Fault, Reply};
 
-const SUBSCRIBING: u16 = flag::PUBSUB | flag::NO_SCRIPT | flag::NO_MULTI;
+const SUBSCRIBING: u16 = flag::PUBSUB | flag::NO_SCRIPT;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::other("subscribe", -2, subscribe).with(SUBSCRIBING),
