@@ -51,7 +51,7 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
         }
         Reply::Set(items) if is_new => push_set(state, items, protocol),
         Reply::Array(items) | Reply::Several(items) | Reply::Push(items) | Reply::Set(items) => {
-            push_array(state, items, protocol)
+            push_array(state, items, protocol);
         }
         Reply::Double(number) if is_new => push_double(state, number),
         Reply::Double(number) => push_bytes(state, general(number, 17).as_bytes()),

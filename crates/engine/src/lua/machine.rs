@@ -12,7 +12,7 @@ use std::time::Duration;
 use mlua_sys::{
     LUA_ERRMEM, LUA_GCCOLLECT, LUA_REGISTRYINDEX, lua_State, lua_checkstack, lua_close, lua_cpcall,
     lua_createtable, lua_gc, lua_gettop, lua_newstate, lua_pcall, lua_pushnil, lua_rawgeti_, lua_rawset,
-    lua_rawseti_, lua_settop, lua_touserdata, luaL_ref, luaL_unref,
+    lua_rawseti_, lua_settop, lua_touserdata, luaL_ref,
 };
 
 use super::base::{compile, compiler_message};
@@ -70,6 +70,7 @@ static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
 
 impl Function {
     /// The script's name: 40 hexadecimal digits.
+    #[cfg(test)]
     pub(crate) fn sha(&self) -> &str {
         &self.sha
     }
@@ -136,20 +137,15 @@ impl Machine {
         })
     }
 
-    /// Forgets a script.
+    /// Forgets a script. Outside tests scripts are forgotten all at once, with their machine.
+    #[cfg(test)]
     #[allow(clippy::needless_pass_by_value, reason = "the caller gives it up")]
     pub(crate) fn unload(&mut self, function: Function) {
         if function.identity == self.identity {
             let _reserved = self.context().memory.reserve();
             // SAFETY: the reference is one of this state's, and it is given up here.
-            unsafe { luaL_unref(self.state, LUA_REGISTRYINDEX, function.reference) };
+            unsafe { mlua_sys::luaL_unref(self.state, LUA_REGISTRYINDEX, function.reference) };
         }
-    }
-
-    /// Starts afresh; all functions are forgotten.
-    pub(crate) fn reset(&mut self) -> Result<(), OutOfMemory> {
-        *self = Self::new()?;
-        Ok(())
     }
 
     /// Bytes that Lua holds.

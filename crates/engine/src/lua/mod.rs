@@ -51,4 +51,3 @@ mod tests;
 
 pub(crate) use host::Host;
 pub(crate) use machine::{Function, Limits, Machine};
-pub(crate) use script::Flags;

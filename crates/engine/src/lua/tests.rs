@@ -91,10 +91,10 @@ fn a_function_is_compiled_once_and_runs_many_times() {
 }
 
 #[test]
-fn functions_of_before_a_reset_are_unknown() {
+fn functions_of_another_machine_are_unknown() {
     let mut run = Run::new();
     let function = run.machine.load(b"return 1").unwrap();
-    run.machine.reset().unwrap();
+    run.machine = Machine::new().unwrap();
     let limits = Limits {
         busy_after: Duration::MAX,
         kill: &run.kill,
