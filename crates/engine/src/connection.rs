@@ -252,6 +252,8 @@ fn value(reply: Reply, protocol: Protocol) -> Value {
         Reply::Int(number) => Value::Int(number),
         Reply::Bulk(bytes) => Value::BulkString(bytes),
         Reply::Nil | Reply::NilArray => Value::Nil,
+        // Silenced by CLIENT REPLY.
+        Reply::Several(items) if items.is_empty() => Value::Nil,
         Reply::Set(items) if is_new => Value::Set(each(items)),
         Reply::Array(items) | Reply::Set(items) | Reply::Several(items) | Reply::Push(items) => {
             Value::Array(each(items))

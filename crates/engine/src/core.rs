@@ -116,6 +116,11 @@ impl Core {
         self.now_nanos / 1_000
     }
 
+    /// Nanoseconds since 1970.
+    pub(crate) fn now_nanos(&self) -> u64 {
+        self.now_nanos
+    }
+
     /// How many databases there are.
     pub(crate) fn database_count(&self) -> usize {
         self.databases.len()

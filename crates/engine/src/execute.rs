@@ -20,9 +20,12 @@ pub(crate) enum Outcome {
     Reply(Reply),
     /// Nothing is to be answered (CLIENT REPLY OFF).
     Silent,
-    /// It waits for a key; the answer comes later.
-    Waiting(WaiterId, oneshot::Receiver<Reply>),
+    /// It waits for a key; the answer comes later, unless CLIENT REPLY has silenced it.
+    Waiting(WaiterId, oneshot::Receiver<Reply>, IsSilent),
 }
+
+/// Whether CLIENT REPLY was used to silence a command.
+pub(crate) type IsSilent = bool;
 
 impl Core {
     /// Runs one command of a client as a unit of work.
@@ -39,7 +42,7 @@ impl Core {
             Some(wait) => {
                 let (db, now) = (client.db, self.monotonic());
                 let (id, receiver) = self.blocked.add(seat, db, wait, now);
-                Outcome::Waiting(id, receiver)
+                Outcome::Waiting(id, receiver, is_silenced(&mut client))
             }
             None => answer(&mut client, reply),
         };
@@ -126,6 +129,10 @@ impl Core {
                 command.full_name(args)
             )));
         }
+        // Redis takes a client that monitors for a replica.
+        if client.is_monitor && interacts_with_keys(command) {
+            return Err(Fault::of("ERR Replica can't interact with the keyspace"));
+        }
         Ok(command)
     }
 
@@ -151,7 +158,11 @@ impl Core {
         if self.monitors > 0 && !command.has(flag::ADMIN | flag::NO_MONITOR) {
             crate::monitor::feed(self, client, origin, args);
         }
-        let started = self.clock.wall_nanos();
+        // The unit's own time is near enough for its first command, and reading a clock is not free.
+        let started = match origin {
+            Origin::Client => self.now_nanos(),
+            _ => self.clock.wall_nanos(),
+        };
         let mut ctx = Ctx {
             core: self,
             client,
@@ -252,26 +263,23 @@ impl Core {
 
 /// What the client is to be answered, by its CLIENT REPLY mode.
 fn answer(client: &mut Client, reply: Reply) -> Outcome {
-    // Subscriptions are confirmed in any mode.
-    let is_confirmation = matches!(reply, Reply::Several(_) | Reply::Push(_));
-    match client.reply_mode {
-        mode if is_confirmation => {
-            if mode != ReplyMode::Off {
-                client.reply_mode = ReplyMode::On;
-            }
-            Outcome::Reply(reply)
-        }
-        ReplyMode::On => Outcome::Reply(reply),
-        ReplyMode::Off => Outcome::Silent,
-        ReplyMode::SkipNext => {
-            client.reply_mode = ReplyMode::Skip;
-            Outcome::Silent
-        }
-        ReplyMode::Skip => {
-            client.reply_mode = ReplyMode::On;
-            Outcome::Silent
-        }
+    match (is_silenced(client), &reply) {
+        // Pushes are no answers, not even those that confirm a subscription.
+        (true, Reply::Push(_) | Reply::Several(_)) | (false, _) => Outcome::Reply(reply),
+        (true, _) => Outcome::Silent,
     }
+}
+
+/// Whether the command that was just run is not to be answered.
+fn is_silenced(client: &mut Client) -> IsSilent {
+    let next = match client.reply_mode {
+        ReplyMode::On => return false,
+        ReplyMode::Off => ReplyMode::Off,
+        ReplyMode::SkipNext => ReplyMode::Skip,
+        ReplyMode::Skip => ReplyMode::On,
+    };
+    client.reply_mode = next;
+    true
 }
 
 fn is_allowed_while_subscribed(name: &str) -> bool {
@@ -289,7 +297,13 @@ fn is_allowed_while_subscribed(name: &str) -> bool {
     )
 }
 
+fn interacts_with_keys(command: &Command) -> bool {
+    command.has(flag::WRITE | flag::READ_ONLY) || matches!(command.name, "eval" | "evalsha" | "publish")
+}
+
 /// The refusal of an unknown command, with as much of its arguments as Redis shows.
+///
+/// Where Redis sends bytes that are no UTF-8, U+FFFD stands: a `Fault` is text.
 pub(crate) fn unknown(args: Args<'_>) -> Fault {
     const SHOWN: usize = 128;
     let shorten = |bytes: &[u8], limit: usize| shown(bytes.get(..limit).unwrap_or(bytes));

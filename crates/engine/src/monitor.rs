@@ -27,9 +27,11 @@ pub(crate) fn feed(core: &mut Core, client: &Client, origin: Origin<'_>, args: A
         let is_hidden = hidden.contains(&index);
         quote(if is_hidden { b"(redacted)" } else { argument }, &mut line);
     }
-    let seats: Vec<_> = core
-        .clients
-        .others()
+    // The client whose command this is sits in no seat now, and sees its own commands too.
+    // RESET ends that before anything is shown.
+    let itself = Some(client).filter(|_| !args.is(0, "reset"));
+    let all = core.clients.others().chain(itself);
+    let seats: Vec<_> = all
         .filter(|other| other.is_monitor)
         .map(|other| other.seat)
         .collect();

@@ -53,6 +53,8 @@ pub(crate) struct Waiting {
     id: WaiterId,
     receiver: oneshot::Receiver<Reply>,
     is_answered: bool,
+    /// CLIENT REPLY said that nobody wants to hear the answer; the wait is one all the same.
+    is_silent: bool,
 }
 
 /// The engine's lock, held for several commands of one client.
@@ -180,7 +182,7 @@ impl Batch<'_> {
         match self.core.run(self.seat, arguments) {
             Outcome::Reply(reply) => Served::Reply(reply),
             Outcome::Silent => Served::Silent,
-            Outcome::Waiting(id, receiver) => {
+            Outcome::Waiting(id, receiver, is_silent) => {
                 self.session
                     .shared
                     .housekeeper
@@ -190,6 +192,7 @@ impl Batch<'_> {
                     id,
                     receiver,
                     is_answered: false,
+                    is_silent,
                 })
             }
         }
@@ -227,6 +230,9 @@ impl Future for Waiting {
         let polled = Pin::new(&mut self.receiver).poll(context);
         polled.map(|answer| {
             self.is_answered = true;
+            if self.is_silent {
+                return Reply::Several(Vec::new());
+            }
             answer.unwrap_or_else(|_gone| Reply::Error(Fault::of("ERR the connection is closed")))
         })
     }

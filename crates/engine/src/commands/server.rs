@@ -4,7 +4,7 @@
 
 use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
-use crate::context::Ctx;
+use crate::context::{Ctx, Origin};
 use crate::reply::{Answer, Fault, Reply};
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -19,7 +19,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::other("role", 1, role).fast().with(flag::NO_SCRIPT),
     Command::other("wait", 3, wait).with(flag::NO_SCRIPT),
     Command::other("lastsave", 1, lastsave).fast(),
-    Command::other("monitor", 1, monitor).with(flag::ADMIN | flag::NO_SCRIPT | flag::NO_MULTI),
+    Command::other("monitor", 1, monitor).with(flag::ADMIN | flag::NO_SCRIPT),
     Command::other("slowlog", -2, slowlog)
         .subcommands(SLOWLOG_SUBCOMMANDS)
         .with(flag::ADMIN),
@@ -201,10 +201,15 @@ fn monitor(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
             "ERR MONITOR isn't allowed for clients that take no pushes",
         ));
     }
-    if !ctx.client.is_monitor {
-        ctx.client.is_monitor = true;
-        ctx.core.monitors += 1;
+    if matches!(ctx.origin, Origin::Transaction) {
+        return Err(Fault::of("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
+    if ctx.client.is_monitor {
+        // Not answered a second time.
+        return Ok(Reply::Several(Vec::new()));
+    }
+    ctx.client.is_monitor = true;
+    ctx.core.monitors += 1;
     Ok(Reply::OK)
 }
 

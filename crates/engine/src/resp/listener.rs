@@ -38,6 +38,7 @@ pub(super) struct Shared {
     pub(super) stop: watch::Receiver<bool>,
     pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) registry: Arc<Registry>,
+    #[expect(dead_code, reason = "dropping it ends the stand-by")]
     pub(super) stand_by: StandBy,
     /// Held by every task; all are gone when the receiver says so.
     pub(super) presence: mpsc::Sender<Infallible>,

@@ -21,3 +21,4 @@ mod pipelines;
 mod pushes;
 mod scene;
 mod shutdown;
+mod silence;
