@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::frame::Frame;
 use crate::random;
-use crate::step::{Arguments, name_of};
+use crate::step::{Arguments, has_subcommands, name_of};
 
 /// How far two readings of a remaining time may lie apart.
 const TOLERANCE_MS: i64 = 2_000;
@@ -101,7 +101,15 @@ fn is_misplaced(frame: &Frame) -> bool {
 fn is_message(frame: &Frame) -> bool {
     matches!(
         kind(frame),
-        Some(b"message" | b"pmessage" | b"invalidate" | b"unsubscribe" | b"punsubscribe")
+        Some(
+            b"message"
+                | b"pmessage"
+                | b"invalidate"
+                | b"subscribe"
+                | b"psubscribe"
+                | b"unsubscribe"
+                | b"punsubscribe"
+        )
     )
 }
 
@@ -164,9 +172,9 @@ fn agree(
         // The figures that a client routes by; categories, hints and key specifications are not offered.
         // Subcommands have no rows of their own.
         "COMMAND INFO" if arguments.iter().any(|name| name.contains(&b'|')) => true,
+        "COMMAND DOCS" => true,
         "COMMAND INFO" => routing(left) == routing(right),
-        // The server counts keys that have expired until somebody looks at them.
-        "COMMAND COUNT" | "DBSIZE" => are_alike(left, right),
+        "COMMAND COUNT" => are_alike(left, right),
         // Only what is offered is explained.
         "CLIENT HELP" | "CONFIG HELP" | "COMMAND HELP" | "PUBSUB HELP" | "SCRIPT HELP" => true,
         // How a string lies in memory is no promise, and neither is who shares it.
@@ -216,7 +224,9 @@ fn routing(frame: &Frame) -> Vec<Vec<Frame>> {
     commands
         .map(|command| {
             let mut fields = command.items().unwrap_or_default().to_vec();
-            fields.truncate(6);
+            let has_rows = matches!(fields.first(), Some(Frame::Bulk(name)) if has_subcommands(name));
+            // A command with subcommands leaves flags and keys to them.
+            fields.truncate(if has_rows { 2 } else { 6 });
             if let Some(Frame::Array(flags) | Frame::Set(flags)) = fields.get_mut(2) {
                 // Of what a command does to replicas, slow logs and loading servers there is nothing to say here.
                 let unsaid = [

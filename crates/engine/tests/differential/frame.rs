@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::notation::quoted;
+use crate::notation::{escaped, quoted};
 
 /// One reply or push message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,16 +155,16 @@ fn number(text: &[u8]) -> i64 {
 impl fmt::Display for Frame {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Simple(text) => write!(formatter, "+{}", text.escape_ascii()),
-            Self::Error(text) => write!(formatter, "-{}", text.escape_ascii()),
+            Self::Simple(text) => write!(formatter, "+{}", escaped(text)),
+            Self::Error(text) => write!(formatter, "-{}", escaped(text)),
             Self::Integer(number) => write!(formatter, ":{number}"),
             Self::Bulk(text) => formatter.write_str(&quoted(text)),
             Self::NilBulk => formatter.write_str("$nil"),
             Self::NilArray => formatter.write_str("*nil"),
             Self::Null => formatter.write_str("_"),
-            Self::Double(text) => write!(formatter, ",{}", text.escape_ascii()),
+            Self::Double(text) => write!(formatter, ",{}", escaped(text)),
             Self::Boolean(value) => write!(formatter, "#{}", if *value { 't' } else { 'f' }),
-            Self::BigNumber(text) => write!(formatter, "({}", text.escape_ascii()),
+            Self::BigNumber(text) => write!(formatter, "({}", escaped(text)),
             Self::Verbatim(text) => write!(formatter, "={}", quoted(text)),
             Self::BlobError(text) => write!(formatter, "!{}", quoted(text)),
             Self::Array(items) => list(formatter, '*', items),

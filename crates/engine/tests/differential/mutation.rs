@@ -49,6 +49,7 @@ pub(crate) fn is_hazardous(arguments: &[Vec<u8>]) -> bool {
     let numbers = || arguments.iter().skip(1).filter_map(|text| number(text));
     match name.as_slice() {
         // An unknown subcommand is repeated in the error, and ids differ.
+        b"WAIT" => arguments.get(1).is_none_or(|replicas| replicas != b"0"),
         // A small number is somebody's id, on one side perhaps that of the test's own connection.
         b"CLIENT" => {
             arguments.get(1).is_some_and(|verb| verb.starts_with(b"@"))
