@@ -145,11 +145,6 @@ impl Blocked {
         }
     }
 
-    /// Takes back that a key has changed.
-    pub(crate) fn unchanged(&mut self, db: usize, key: &[u8]) {
-        self.ready.retain(|(at, name)| *at != db || **name != *key);
-    }
-
     /// Notes that every key of a database may have changed.
     pub(crate) fn changed_all(&mut self, db: usize) {
         let keys: Vec<_> = self

@@ -179,13 +179,8 @@ impl Core {
         let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
         self.effects.made(id, database_id, key);
-        let is_new = old.is_none();
         self.discard(old);
         self.announce(db, key, Some(by));
-        if !is_new {
-            // As in Redis, a key that is overwritten wakes nobody who waits for what it holds now.
-            self.blocked.unchanged(db, key);
-        }
     }
 
     /// Drops a value; a large one later, on the housekeeper's time.

@@ -133,7 +133,7 @@ const CJSON: Subject = Subject {
             local ok, text = pcall(cjson.encode, value)
             if ok then assert(pcall(cjson.decode, text) or #text > 1000) end
         end
-        pcall(cjson.encode, {[tonumber(ARGV[2])] = ARGV[1], [ARGV[1]] = tonumber(ARGV[3])})
+        pcall(function() cjson.encode({[tonumber(ARGV[2])] = ARGV[1], [ARGV[1]] = tonumber(ARGV[3])}) end)
         return 1",
     ),
     tokens: &[
@@ -183,15 +183,18 @@ const PACKING: Subject = Subject {
         pcall(string.format, left, first, right, second, 1/3, right)
         pcall(string.format, left, right, first, right, 1/0, -0/0)
         pcall(string.rep, left, first)
+        pcall(tonumber, left, first)
+        pcall(string.byte, right, first, second)
+        pcall(string.sub, right, first, second)
+        pcall(bit.tohex, first, second)
+        -- A pattern may take exponential time, here as in Redis: no step of it can be interrupted.
+        local _, repeats = left:gsub('[*+?-]', '')
+        if (#right + 1) ^ (repeats + 1) > 1e6 or #right * #left > 1e6 then return 1 end
         pcall(string.find, right, left, second)
         pcall(string.match, right, left)
         pcall(string.gsub, right, left, '%0%1', first)
         pcall(string.gsub, right, left, left)
         pcall(function() for a in string.gmatch(right, left) do string.len(a) end end)
-        pcall(tonumber, left, first)
-        pcall(string.byte, right, first, second)
-        pcall(string.sub, right, first, second)
-        pcall(bit.tohex, first, second)
         return 1",
     ),
     tokens: &[
