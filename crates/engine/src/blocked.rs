@@ -50,6 +50,15 @@ impl Waiter {
     }
 }
 
+/// A changed key that somebody waits for.
+#[derive(Debug)]
+struct Ready {
+    db: usize,
+    key: Box<[u8]>,
+    /// It was only overwritten: as in Redis, that is news for readers of streams alone.
+    is_overwritten: bool,
+}
+
 /// All waiting commands.
 #[derive(Debug, Default)]
 pub(crate) struct Blocked {
@@ -58,7 +67,7 @@ pub(crate) struct Blocked {
     queues: HashMap<usize, HashMap<Box<[u8]>, VecDeque<WaiterId>>>,
     deadlines: BTreeSet<(Duration, WaiterId)>,
     /// Keys that changed and have waiters, in the order they changed.
-    ready: VecDeque<(usize, Box<[u8]>)>,
+    ready: VecDeque<Ready>,
     last: WaiterId,
 }
 
@@ -136,12 +145,33 @@ impl Blocked {
 
     /// Notes that a key has changed, if anybody waits for it.
     pub(crate) fn changed(&mut self, db: usize, key: &[u8]) {
+        self.note(db, key, false);
+    }
+
+    /// Notes that a key has been overwritten as a whole, if anybody waits for it.
+    pub(crate) fn overwritten(&mut self, db: usize, key: &[u8]) {
+        self.note(db, key, true);
+    }
+
+    fn note(&mut self, db: usize, key: &[u8], is_overwritten: bool) {
         let has_waiters = self
             .queues
             .get(&db)
             .is_some_and(|queues| queues.contains_key(key));
-        if has_waiters && !self.ready.iter().any(|(at, name)| *at == db && **name == *key) {
-            self.ready.push_back((db, key.into()));
+        if !has_waiters {
+            return;
+        }
+        let known = self
+            .ready
+            .iter_mut()
+            .find(|ready| ready.db == db && *ready.key == *key);
+        match known {
+            Some(ready) => ready.is_overwritten &= is_overwritten,
+            None => self.ready.push_back(Ready {
+                db,
+                key: key.into(),
+                is_overwritten,
+            }),
         }
     }
 
@@ -161,9 +191,28 @@ impl Blocked {
 
     /// The next changed key and its waiters, first come first.
     pub(crate) fn next_ready(&mut self) -> Option<(usize, Box<[u8]>, Vec<WaiterId>)> {
-        let (db, key) = self.ready.pop_front()?;
+        let Ready {
+            db,
+            key,
+            is_overwritten,
+        } = self.ready.pop_front()?;
         let queue = self.queues.get(&db).and_then(|queues| queues.get(&key));
-        let waiters = queue.into_iter().flatten().copied().collect();
+        let reads_streams = |id: &WaiterId| {
+            let name = self
+                .waiters
+                .get(id)
+                .and_then(|waiter| waiter.wait.command.first());
+            name.is_some_and(|name| {
+                name.first()
+                    .is_some_and(|letter| letter.eq_ignore_ascii_case(&b'x'))
+            })
+        };
+        let waiters = queue
+            .into_iter()
+            .flatten()
+            .filter(|id| !is_overwritten || reads_streams(id))
+            .copied()
+            .collect();
         Some((db, key, waiters))
     }
 

@@ -179,8 +179,14 @@ impl Core {
         let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
         self.effects.made(id, database_id, key);
+        let is_new = old.is_none();
         self.discard(old);
-        self.announce(db, key, Some(by));
+        if is_new {
+            self.announce(db, key, Some(by));
+        } else {
+            self.blocked.overwritten(db, key);
+            self.tell(db, key, Some(by));
+        }
     }
 
     /// Drops a value; a large one later, on the housekeeper's time.
@@ -401,15 +407,20 @@ impl Core {
 
     /// Tells everybody who cares that a key is not what it was.
     fn announce(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
+        if !self.blocked.is_empty() {
+            self.blocked.changed(db, key);
+        }
+        self.tell(db, key, by);
+    }
+
+    /// Tells all but those who wait for the key.
+    fn tell(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
         self.unit_changes += 1;
         let database_id = self.database(db).id();
         self.effects.changed(database_id, key);
         if !self.watchers.is_empty() {
             let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
             self.mark_dirty(&watching.unwrap_or_default());
-        }
-        if !self.blocked.is_empty() {
-            self.blocked.changed(db, key);
         }
         self.tracking.changed(key, by, self.is_in_script);
     }
