@@ -137,6 +137,9 @@ fn describe(command: &Command) -> Reply {
 
 fn get_keys(args: Args<'_>) -> Answer {
     let command = super::find(args.at(0)).ok_or(Fault::of("ERR Invalid command specified"))?;
+    if !command.knows_subcommand(args) {
+        return Err(Fault::of("ERR Invalid command specified"));
+    }
     if command.keys == Keys::None {
         return Err(Fault::of("ERR The command has no key arguments"));
     }

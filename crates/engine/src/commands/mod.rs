@@ -193,6 +193,14 @@ impl Command {
         }
     }
 
+    /// Whether it has the subcommand it is called with, if it is called with any.
+    fn knows_subcommand(&self, args: Args<'_>) -> bool {
+        let verb = args.at(1);
+        self.subcommands.is_empty()
+            || args.len() == 1
+            || self.subcommands.iter().any(|(name, _)| is(verb, name))
+    }
+
     /// Its name, with that of the subcommand if it has some.
     pub(crate) fn full_name(&self, args: Args<'_>) -> String {
         if self.subcommands.is_empty() || args.len() == 1 {

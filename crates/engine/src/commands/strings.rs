@@ -64,7 +64,6 @@ impl<'a> SetOptions<'a> {
     fn read(mut options: Options<'a>) -> Result<Self, Fault> {
         let mut read = Self::default();
         while !options.is_empty() {
-            let may_set_expiry = read.deadline.is_none() && !read.keeps_expiry;
             if !read.if_present && options.take("NX") {
                 read.if_absent = true;
             } else if !read.if_absent && options.take("XX") {
@@ -73,8 +72,8 @@ impl<'a> SetOptions<'a> {
                 read.wants_old = true;
             } else if read.deadline.is_none() && options.take("KEEPTTL") {
                 read.keeps_expiry = true;
-            } else if let Some(deadline) = may_set_expiry.then(|| Deadline::read(&mut options)).flatten() {
-                read.deadline = Some(deadline);
+            } else if !read.keeps_expiry {
+                read.deadline = Some(Deadline::read(&mut options, read.deadline).ok_or(Fault::SYNTAX)?);
             } else {
                 return Err(Fault::SYNTAX);
             }
@@ -84,8 +83,13 @@ impl<'a> SetOptions<'a> {
 }
 
 impl<'a> Deadline<'a> {
-    fn read(options: &mut Options<'a>) -> Option<Self> {
-        ["EX", "PX", "EXAT", "PXAT"].into_iter().find_map(|unit| {
+    /// Reads one if it stands next; after an `earlier` one only in the same unit, which then replaces it.
+    fn read(options: &mut Options<'a>, earlier: Option<Self>) -> Option<Self> {
+        let mut units = ["EX", "PX", "EXAT", "PXAT"].into_iter();
+        units.find_map(|unit| {
+            if earlier.is_some_and(|earlier| earlier.unit != unit) {
+                return None;
+            }
             let number = options.take_with_value(unit)?;
             Some(Self { unit, number })
         })
@@ -185,14 +189,15 @@ fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let key = args.at(1);
     let mut options = args.options(2);
-    let persists = options.take("PERSIST");
-    let deadline = if persists {
-        None
-    } else {
-        Deadline::read(&mut options)
-    };
-    if !options.is_empty() {
-        return Err(Fault::SYNTAX);
+    let (mut persists, mut deadline) = (false, None);
+    while !options.is_empty() {
+        if deadline.is_none() && options.take("PERSIST") {
+            persists = true;
+        } else if !persists {
+            deadline = Some(Deadline::read(&mut options, deadline).ok_or(Fault::SYNTAX)?);
+        } else {
+            return Err(Fault::SYNTAX);
+        }
     }
     let Some(value) = ctx.read::<Vec<u8>>(key)?.cloned() else {
         return Ok(Reply::Nil);

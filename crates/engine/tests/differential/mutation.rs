@@ -23,14 +23,21 @@ pub(crate) fn mutate(arguments: &mut Arguments, random: &mut Rng, pools: &Pools)
     }
     let count = arguments.len();
     let index = 1 + random.usize(..count);
-    match random.u32(..6) {
+    match random.u32(..8) {
         0 if index < count => {
             arguments.remove(index);
         }
         1 if index < count => arguments.truncate(index),
         2 if index < count => arguments.insert(index, arguments[index].clone()),
         3 if index + 1 < count => arguments.swap(index, index + 1),
-        4 => arguments.insert(index, pools.pick("junk", random)),
+        // An option with its value once more, perhaps before the first.
+        4 | 5 if index < count => {
+            let end = (index + random.usize(1..=3)).min(count);
+            let piece = arguments[index..end].to_vec();
+            let place = 1 + random.usize(..count);
+            arguments.splice(place..place, piece);
+        }
+        6 => arguments.insert(index, pools.pick("junk", random)),
         _ if index < count => arguments[index] = pools.pick("junk", random),
         _ => arguments.push(pools.pick("junk", random)),
     }

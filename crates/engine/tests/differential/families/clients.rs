@@ -46,30 +46,30 @@ pub(crate) const CONNECTION: Family = Family {
 };
 
 const WAITING_FORMS: &str = "
-16 (BLPOP|BRPOP) {k}*1-3 {forever}
-8 BLMOVE {k} {k} (LEFT|RIGHT) (LEFT|RIGHT) {forever}
-6 BRPOPLPUSH {k} {k} {forever}
-8 BLMPOP {forever} #{k}*1-3 (LEFT|RIGHT) [COUNT {n}]
-10 (BZPOPMIN|BZPOPMAX) {k}*1-3 {forever}
-6 BZMPOP {forever} #{k}*1-3 (MIN|MAX) [COUNT {n}]
-10 XREAD <[COUNT {count}] BLOCK {forever-ms}> STREAMS {k} ($|$|{id})
+32 (BLPOP|BRPOP) {k}*1-3 {forever}
+16 BLMOVE {k} {k} (LEFT|RIGHT) (LEFT|RIGHT) {forever}
+12 BRPOPLPUSH {k} {k} {forever}
+16 BLMPOP {forever} #{k}*1-3 (LEFT|RIGHT) [COUNT {n}]
+20 (BZPOPMIN|BZPOPMAX) {k}*1-3 {forever}
+12 BZMPOP {forever} #{k}*1-3 (MIN|MAX) [COUNT {n}]
+20 XREAD <[COUNT {count}] BLOCK {forever-ms}> STREAMS {k} ($|$|{id})
 4 XREAD <[COUNT {count}] BLOCK {forever-ms}> STREAMS {k} {k} ($|{id})*2-2
-10 XREADGROUP GROUP {g} {c} <[COUNT {count}] BLOCK {forever-ms}> STREAMS {k} {next}
-2 BLPOP {k} {short} ;; !await
+20 XREADGROUP GROUP {g} {c} <[COUNT {count}] BLOCK {forever-ms}> STREAMS {k} {next}
+1 BLPOP {k} {short} ;; !await
 1 BLMOVE {k} {k} LEFT LEFT {short} ;; !await
 1 BLMPOP {short} 1 {k} LEFT ;; !await
 1 BZPOPMIN {k} {short} ;; !await
 1 BZMPOP {short} 1 {k} MAX ;; !await
 1 XREAD BLOCK 12 STREAMS {k} $ ;; !await
 1 XREADGROUP GROUP {g} {c} BLOCK 12 STREAMS {k} {new} ;; !await
-2 BRPOPLPUSH {k} {k} {short} ;; !await
+1 BRPOPLPUSH {k} {k} {short} ;; !await
 ";
 
 const SERVING_FORMS: &str = "
-20 LPUSH {k} {v}*1-3
-20 RPUSH {k} {v}*1-3
-16 ZADD {k} ({score} {m})*1-3
-16 XADD {k} {add} f v
+40 LPUSH {k} {v}*1-3
+40 RPUSH {k} {v}*1-3
+32 ZADD {k} ({score} {m})*1-3
+32 XADD {k} {add} f v
 4 XGROUP CREATE {k} {g} ({id}|$) MKSTREAM
 2 XGROUP DESTROY {k} {g}
 3 SET {k} {v}

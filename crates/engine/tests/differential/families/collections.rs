@@ -124,8 +124,6 @@ LRANGE {k} 0 -1
 pub(super) const SORT_POOLS: &str = "
 weight  0 1 -1 1.5 2.25 0.1 -0.5 3.0e2 10 100.001 ~ inf -inf nan 1e308 1e-5 -0 \" 1\" \"1 \" 1_0 \"\" abc 1. 0x10
 by      weight_* weights_*->f nosort weight_* ~ *->f missing_* weight_ * weights_*-> \"\" a*b* hash->f
-float   0 1 -1 1.5 2.25 0.1 -0.5 3.0e2 10 100.001 ~ inf -inf nan 1e308 1e-5 -0 \" 1\" \"1 \" 1_0 \"\" abc 1. 0x10
-score   0 1 -1 1.5 2.25 0.1 -0.5 3.0e2 10 100.001 ~ inf -inf nan 1e308 1e-5 -0 \" 1\" \"1 \" 1_0 \"\" abc 1. 0x10
 get     # weight_* weights_*->f weights_*->g * ~ weights_*-> missing_* \"\" weight_ ## hash->f
 number  1 2 3 4 5 10 -1 100 7 8 9 0 32767 32768 2147483648
 float   0 1 -1 1.5 2.25 0.1 -0.5 3.0e2 10 100.001 ~ inf -inf nan 1e308 1e-5 1e17 -0 0x1p3 \" 1\" \"1 \" \"\" abc 1. .5 1e

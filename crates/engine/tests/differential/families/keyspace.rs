@@ -82,8 +82,8 @@ const EXPIRY_FORMS: &str = "
 6 PEXPIRE {k} @soon-duration
 6 SET {k} {v} (PXAT @soon|PX @soon-duration)
 3 GETEX {k} (PXAT @soon|PX @soon-duration)
-12 !pass
-3 !pass ;; !iterate SCAN COUNT 1000 ;; DBSIZE
+5 !pass
+2 !pass ;; !iterate SCAN COUNT 1000 ;; DBSIZE
 SUNIONSTORE {k} {k} {k}
 RPOPLPUSH {k} {k}
 SINTERSTORE {k} {k} {k}
