@@ -135,7 +135,11 @@ impl Core {
         if self.monitors > 0 && !command.has(flag::ADMIN | flag::NO_MONITOR) {
             crate::monitor::feed(self, client, origin, args);
         }
-        let started = self.clock.wall_nanos();
+        let started = match origin {
+            // The clock was read when the unit began, a moment ago.
+            Origin::Client => self.now_nanos(),
+            _ => self.clock.wall_nanos(),
+        };
         let mut ctx = Ctx {
             core: self,
             client,
@@ -145,7 +149,7 @@ impl Core {
         let answer = (command.run)(&mut ctx, args);
         let wait = ctx.wait.take();
         let elapsed = self.clock.wall_nanos().saturating_sub(started);
-        let calls = self.stats.calls.entry(command.name).or_default();
+        let calls = self.stats.calls_of(command);
         calls.calls += 1;
         calls.nanos += elapsed;
         if let Err(fault) = &answer {
