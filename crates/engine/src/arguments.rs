@@ -115,6 +115,12 @@ impl<'a> Options<'a> {
     }
 }
 
+/// An argument as an error shows it: Redis prints a C string on one line.
+pub(crate) fn shown(argument: &[u8]) -> String {
+    let text = argument.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).replace(['\r', '\n'], " ")
+}
+
 /// Whether an argument is this word, in any case.
 pub(crate) fn is(argument: &[u8], word: &str) -> bool {
     argument.eq_ignore_ascii_case(word.as_bytes())

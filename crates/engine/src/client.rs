@@ -78,6 +78,8 @@ pub(crate) struct Client {
     pub(crate) channels: HashSet<Box<[u8]>>,
     pub(crate) patterns: HashSet<Box<[u8]>>,
     pub(crate) tracking: Option<Box<crate::tracking::Mode>>,
+    /// The keys of the script that runs, for tracking.
+    pub(crate) script_keys: Vec<Box<[u8]>>,
     pub(crate) is_monitor: bool,
     pub(crate) no_evict: bool,
     pub(crate) should_close: bool,
@@ -96,7 +98,6 @@ impl Client {
 pub(crate) struct Clients {
     seats: Vec<Option<Box<Client>>>,
     free: Vec<usize>,
-    next_id: u64,
     count: usize,
 }
 
@@ -114,13 +115,9 @@ impl Clients {
         self.count
     }
 
-    pub(crate) fn connect(&mut self, arrival: Arrival, now: u64) -> Seat {
-        self.next_id += 1;
+    pub(crate) fn connect(&mut self, id: u64, arrival: Arrival, now: u64) -> Seat {
         let index = self.free.pop().unwrap_or(self.seats.len());
-        let seat = Seat {
-            index,
-            id: self.next_id,
-        };
+        let seat = Seat { index, id };
         let client = Box::new(Client {
             seat,
             db: 0,
@@ -142,6 +139,7 @@ impl Clients {
             channels: HashSet::new(),
             patterns: HashSet::new(),
             tracking: None,
+            script_keys: Vec::new(),
             is_monitor: false,
             no_evict: false,
             should_close: false,

@@ -73,7 +73,7 @@ impl ManualClock {
         self.0.monotonic_nanos.fetch_add(nanos, Ordering::SeqCst);
     }
 
-    /// Sets the wall clock, forwards or back; the monotonic clock stays.
+    /// Sets the wall clock, forwards or back (before 1970 is 1970); the monotonic clock stays.
     pub fn set_wall(&self, now: SystemTime) {
         self.0.wall_nanos.store(nanos_since_epoch(now), Ordering::SeqCst);
     }

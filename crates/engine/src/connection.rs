@@ -40,14 +40,14 @@ pub struct Pushes {
 impl Engine {
     /// A new client in this process.
     ///
-    /// It takes no pushes, so it cannot subscribe; see [`Engine::connect_with_pushes`].
+    /// It is authenticated, speaks RESP2 and has database 0 selected. It takes no pushes, so it cannot subscribe; see [`Engine::connect_with_pushes`].
     pub fn connect(&self) -> Connection {
         self.connect_as(None)
     }
 
     /// A new client in this process, and what it will be sent beside replies.
     ///
-    /// Pushes are kept until they are received: whoever subscribes must read.
+    /// Pushes are kept in memory, without a bound, until they are received: whoever subscribes must read.
     pub fn connect_with_pushes(&self) -> (Connection, Pushes) {
         let (inbox, messages) = unbounded_channel();
         (self.connect_as(Some(inbox)), Pushes { messages })
@@ -186,7 +186,7 @@ impl ConnectionLike for Connection {
 }
 
 impl Pushes {
-    /// The next push; `None` when the client is gone.
+    /// The next push; `None` when the client is gone. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<PushInfo> {
         loop {
             match self.messages.recv().await? {
@@ -252,6 +252,8 @@ fn value(reply: Reply, protocol: Protocol) -> Value {
         Reply::Int(number) => Value::Int(number),
         Reply::Bulk(bytes) => Value::BulkString(bytes),
         Reply::Nil | Reply::NilArray => Value::Nil,
+        // Silenced by CLIENT REPLY.
+        Reply::Several(items) if items.is_empty() => Value::Nil,
         Reply::Set(items) if is_new => Value::Set(each(items)),
         Reply::Array(items) | Reply::Set(items) | Reply::Several(items) | Reply::Push(items) => {
             Value::Array(each(items))

@@ -12,6 +12,7 @@ use crate::blocked::Wait;
 use crate::client::{Client, Protocol};
 use crate::core::Core;
 use crate::keyspace::{Database, Entry, Kind, NEVER, Value};
+use crate::long_double;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
@@ -192,8 +193,12 @@ impl Ctx<'_> {
 
 /// A time-out in seconds, possibly fractional, as BLPOP takes it; 0 is for ever.
 pub(crate) fn timeout_seconds(argument: &[u8]) -> Result<Option<Duration>, Fault> {
-    let seconds =
-        number::parse_float(argument).ok_or(Fault::of("ERR timeout is not a float or out of range"))?;
+    let seconds = match number::parse_float(argument) {
+        Some(seconds) => seconds,
+        // Redis reads a longer type, which holds it.
+        None if is_beyond_double(argument) => f64::INFINITY,
+        None => return Err(Fault::of("ERR timeout is not a float or out of range")),
+    };
     // Redis computes in milliseconds and rounds up, so that a tiny time-out is not taken for none.
     let millis = (seconds * 1000.0).ceil();
     // It converts to 64 bits unchecked: what is too large comes out negative.
@@ -207,6 +212,12 @@ pub(crate) fn timeout_seconds(argument: &[u8]) -> Result<Option<Duration>, Fault
     )]
     let millis = millis as u64;
     Ok((millis > 0).then(|| Duration::from_millis(millis)))
+}
+
+/// Whether this is a number too large for a double.
+fn is_beyond_double(argument: &[u8]) -> bool {
+    let text = std::str::from_utf8(argument).unwrap_or_default();
+    text.parse::<f64>().is_ok_and(f64::is_infinite) && long_double::LongDouble::parse(argument).is_some()
 }
 
 /// A time-out in whole milliseconds, as XREAD takes it; 0 is for ever.

@@ -15,8 +15,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::effect::Recorder;
 use crate::keyspace::{Database, Entry, NEVER, Value};
+use crate::outside::Outside;
 use crate::pubsub::PubSub;
-use crate::scripts::{Running, Scripts};
+use crate::scripts::Scripts;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 
@@ -39,8 +40,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     pub(crate) scripts: Scripts,
-    /// What others may know of a running script.
-    pub(crate) running: Arc<Running>,
+    /// What others may know without the lock.
+    pub(crate) outside: Arc<Outside>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) clock: Clock,
     /// Nanoseconds since 1970, as the unit sees them.
@@ -56,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) unit_changes: u64,
     /// Clients that see every command.
     pub(crate) monitors: usize,
+    /// A script runs.
+    pub(crate) is_in_script: bool,
     /// The client whose command runs watches a key that has changed.
     self_is_dirty: bool,
 }
@@ -74,7 +77,7 @@ impl Core {
             config,
             stats: Stats::default(),
             scripts: Scripts::default(),
-            running: Arc::default(),
+            outside: Arc::default(),
             rng: seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
             clock,
             now_nanos: 0,
@@ -84,11 +87,19 @@ impl Core {
             trash: Vec::new(),
             unit_changes: 0,
             monitors: 0,
+            is_in_script: false,
             self_is_dirty: false,
         };
+        core.outside.adopt(&core.config);
         core.now_nanos = core.clock.wall_nanos();
         core.stats.begin(core.now());
         core
+    }
+
+    /// Changes the settings.
+    pub(crate) fn configure(&mut self, config: Config) {
+        self.outside.adopt(&config);
+        self.config = config;
     }
 
     /// Begins a unit: from here on time stands still, and what has expired is gone.
@@ -111,6 +122,11 @@ impl Core {
     /// Microseconds since 1970.
     pub(crate) fn now_micros(&self) -> u64 {
         self.now_nanos / 1_000
+    }
+
+    /// Nanoseconds since 1970.
+    pub(crate) fn now_nanos(&self) -> u64 {
+        self.now_nanos
     }
 
     /// How many databases there are.
@@ -404,7 +420,7 @@ impl Core {
         if !self.blocked.is_empty() {
             self.blocked.changed(db, key);
         }
-        self.tracking.changed(key, by);
+        self.tracking.changed(key, by, self.is_in_script);
     }
 
     /// Whether the client whose command just ran has changed a key it watches.

@@ -11,11 +11,15 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::effect::{Effect, Recorder, Taker};
 use crate::housekeeping::Housekeeper;
-use crate::scripts::Running;
+use crate::outside::Outside;
 use crate::session::Session;
 
-/// How long a caller waits for the lock before it asks whether a script runs too long.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long a caller waits for the lock at most before it asks again whether a script runs too long: the limit may
+/// have been lowered.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The shortest such wait: a script gets slow a little after its limit.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// A Redis-compatible store in this process. Clones are the same store.
 #[derive(Clone)]
@@ -26,7 +30,7 @@ pub struct Engine {
 /// What sessions, the housekeeper and scripts share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
-    running: Arc<Running>,
+    outside: Arc<Outside>,
     pub(crate) housekeeper: Housekeeper,
 }
 
@@ -78,19 +82,23 @@ impl Options {
         self
     }
 
-    /// Bytes of data beyond which commands that need memory are refused; `None`, the default, is no limit.
+    /// Bytes of keys and values beyond which commands that may need memory are refused with `OOM`; `None`, the default,
+    /// and 0 are no limit. Nothing is ever evicted.
     pub fn max_memory(mut self, bytes: Option<usize>) -> Self {
         self.config.max_memory = bytes.unwrap_or(0);
         self
     }
 
-    /// What AUTH asks clients of the RESP endpoint for.
+    /// What AUTH asks clients of the RESP endpoint for; empty, the default, lets everybody in. Clients in this process
+    /// are never asked.
     pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
         self.config.password = password.into();
         self
     }
 
     /// How long a script may run before it counts as slow; 5 s by default.
+    ///
+    /// Then it is stopped if it has written nothing; if it has, others are told `BUSY` until it ends or is killed.
     pub fn busy_after(mut self, limit: Duration) -> Self {
         self.config.busy_after = limit;
         self
@@ -115,7 +123,7 @@ impl Options {
     pub fn start(self) -> Engine {
         let core = Core::new(self.config, self.clock, Recorder::with(self.taker), self.seed);
         let shared = Arc::new(Shared {
-            running: Arc::clone(&core.running),
+            outside: Arc::clone(&core.outside),
             core: Mutex::new(core),
             housekeeper: Housekeeper::default(),
         });
@@ -146,7 +154,12 @@ impl Engine {
     ///
     /// Clients that are connected already stay.
     pub fn set_password(&self, password: impl Into<Vec<u8>>) {
-        self.shared.lock().config.password = password.into();
+        let mut core = self.shared.lock();
+        let config = Config {
+            password: password.into(),
+            ..core.config.clone()
+        };
+        core.configure(config);
     }
 
     /// What the engine holds, in figures.
@@ -185,17 +198,20 @@ impl Shared {
             return Ok(core);
         }
         loop {
-            if self.running.is_slow() {
+            let running = &self.outside.running;
+            if running.is_slow() {
                 return Err(Busy);
             }
-            if let Some(core) = self.core.try_lock_for(PATIENCE) {
+            let patience = running.until_slow().clamp(SHORTEST_WAIT, PATIENCE);
+            if let Some(core) = self.core.try_lock_for(patience) {
                 return Ok(core);
             }
         }
     }
 
-    pub(crate) fn running(&self) -> &Running {
-        &self.running
+    /// What is known without the lock.
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
     }
 }
 

@@ -6,7 +6,7 @@
 
 use tokio::sync::oneshot;
 
-use crate::arguments::Args;
+use crate::arguments::{Args, shown};
 use crate::blocked::{Wait, WaiterId};
 use crate::client::{Client, Message, Protocol, ReplyMode, Seat};
 use crate::commands::{self, Command, flag};
@@ -20,9 +20,12 @@ pub(crate) enum Outcome {
     Reply(Reply),
     /// Nothing is to be answered (CLIENT REPLY OFF).
     Silent,
-    /// It waits for a key; the answer comes later.
-    Waiting(WaiterId, oneshot::Receiver<Reply>),
+    /// It waits for a key; the answer comes later, unless CLIENT REPLY has silenced it.
+    Waiting(WaiterId, oneshot::Receiver<Reply>, IsSilent),
 }
+
+/// Whether CLIENT REPLY was used to silence a command.
+pub(crate) type IsSilent = bool;
 
 impl Core {
     /// Runs one command of a client as a unit of work.
@@ -39,7 +42,7 @@ impl Core {
             Some(wait) => {
                 let (db, now) = (client.db, self.monotonic());
                 let (id, receiver) = self.blocked.add(seat, db, wait, now);
-                Outcome::Waiting(id, receiver)
+                Outcome::Waiting(id, receiver, is_silenced(&mut client))
             }
             None => answer(&mut client, reply),
         };
@@ -67,10 +70,17 @@ impl Core {
         let command = match self.admit(client, args) {
             Ok(command) => command,
             Err(fault) => {
+                let fault = self.rejected(client, args, fault);
                 if let Some(queued) = &mut client.transaction {
                     queued.is_broken = true;
                 }
                 self.stats.failed(fault.code());
+                if client.transaction.is_none() {
+                    crate::tracking::end_caching(client);
+                }
+                if let Some(command) = commands::find(args.at(0)) {
+                    self.stats.calls.entry(command.name).or_default().rejected += 1;
+                }
                 return (Reply::Error(fault), None);
             }
         };
@@ -90,12 +100,21 @@ impl Core {
         done
     }
 
+    /// EXEC that may not run ends the transaction.
+    fn rejected(&mut self, client: &mut Client, args: Args<'_>, fault: Fault) -> Fault {
+        if commands::find(args.at(0)).is_none_or(|command| command.name != "exec") {
+            return fault;
+        }
+        client.transaction = None;
+        self.unwatch(client);
+        let reason = fault.text().strip_prefix("ERR ").unwrap_or(fault.text());
+        Fault::new(format!("EXECABORT Transaction discarded because of: {reason}"))
+    }
+
     /// Finds the command and checks whether this client may run it now.
     fn admit(&mut self, client: &Client, args: Args<'_>) -> Result<&'static Command, Fault> {
         let command = commands::find(args.at(0)).ok_or_else(|| unknown(args))?;
-        if !command.takes(args.len()) {
-            return Err(Fault::arity(command.name));
-        }
+        command.check(args)?;
         if !client.is_authenticated && !command.has(flag::NO_AUTH) {
             return Err(Fault::of("NOAUTH Authentication required."));
         }
@@ -107,8 +126,12 @@ impl Core {
         if is_limited && !is_allowed_while_subscribed(command.name) {
             return Err(Fault::err(format!(
                 "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                command.name
+                command.full_name(args)
             )));
+        }
+        // Redis takes a client that monitors for a replica.
+        if client.is_monitor && interacts_with_keys(command) {
+            return Err(Fault::of("ERR Replica can't interact with the keyspace"));
         }
         Ok(command)
     }
@@ -135,8 +158,8 @@ impl Core {
         if self.monitors > 0 && !command.has(flag::ADMIN | flag::NO_MONITOR) {
             crate::monitor::feed(self, client, origin, args);
         }
+        // The unit's own time is near enough for its first command, and reading a clock is not free.
         let started = match origin {
-            // The clock was read when the unit began, a moment ago.
             Origin::Client => self.now_nanos(),
             _ => self.clock.wall_nanos(),
         };
@@ -155,8 +178,14 @@ impl Core {
         if let Err(fault) = &answer {
             calls.failed += 1;
             self.stats.failed(fault.code());
-        } else if self.tracking.is_on() && command.has(flag::READ_ONLY) {
-            self.tracking.read(client, command, args);
+        }
+        // What a client could not read it may have looked for: it is told of that too.
+        if self.tracking.is_on() && command.has(flag::READ_ONLY) {
+            match origin {
+                // Redis takes the keys the script was called with, whichever of them it reads.
+                Origin::Script => self.tracking.read(client, client.script_keys.iter()),
+                _ => self.tracking.read(client, commands::keys_of(command, args)),
+            }
         }
         (answer.into(), wait)
     }
@@ -234,18 +263,23 @@ impl Core {
 
 /// What the client is to be answered, by its CLIENT REPLY mode.
 fn answer(client: &mut Client, reply: Reply) -> Outcome {
-    match client.reply_mode {
-        ReplyMode::On => Outcome::Reply(reply),
-        ReplyMode::Off => Outcome::Silent,
-        ReplyMode::SkipNext => {
-            client.reply_mode = ReplyMode::Skip;
-            Outcome::Silent
-        }
-        ReplyMode::Skip => {
-            client.reply_mode = ReplyMode::On;
-            Outcome::Silent
-        }
+    match (is_silenced(client), &reply) {
+        // Pushes are no answers, not even those that confirm a subscription.
+        (true, Reply::Push(_) | Reply::Several(_)) | (false, _) => Outcome::Reply(reply),
+        (true, _) => Outcome::Silent,
     }
+}
+
+/// Whether the command that was just run is not to be answered.
+fn is_silenced(client: &mut Client) -> IsSilent {
+    let next = match client.reply_mode {
+        ReplyMode::On => return false,
+        ReplyMode::Off => ReplyMode::Off,
+        ReplyMode::SkipNext => ReplyMode::Skip,
+        ReplyMode::Skip => ReplyMode::On,
+    };
+    client.reply_mode = next;
+    true
 }
 
 fn is_allowed_while_subscribed(name: &str) -> bool {
@@ -263,27 +297,26 @@ fn is_allowed_while_subscribed(name: &str) -> bool {
     )
 }
 
-/// The refusal of an unknown command, with as much of its arguments as Redis shows.
-pub(crate) fn unknown(args: Args<'_>) -> Fault {
-    const SHOWN: usize = 128;
-    let shorten = |bytes: &[u8], limit: usize| {
-        String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes)).into_owned()
-    };
-    let mut shown = String::new();
-    for argument in args.tail(1) {
-        if shown.len() >= SHOWN {
-            break;
-        }
-        let room = SHOWN - shown.len();
-        shown.push_str(&format!("'{}' ", shorten(argument, room)));
-    }
-    let name = shorten(args.at(0), SHOWN);
-    Fault::new(single_line(&format!(
-        "ERR unknown command '{name}', with args beginning with: {shown}"
-    )))
+fn interacts_with_keys(command: &Command) -> bool {
+    command.has(flag::WRITE | flag::READ_ONLY) || matches!(command.name, "eval" | "evalsha" | "publish")
 }
 
-/// An error is one line on the wire.
-fn single_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
+/// The refusal of an unknown command, with as much of its arguments as Redis shows.
+///
+/// Where Redis sends bytes that are no UTF-8, U+FFFD stands: a `Fault` is text.
+pub(crate) fn unknown(args: Args<'_>) -> Fault {
+    const SHOWN: usize = 128;
+    let shorten = |bytes: &[u8], limit: usize| shown(bytes.get(..limit).unwrap_or(bytes));
+    let mut beginning = String::new();
+    for argument in args.tail(1) {
+        if beginning.len() >= SHOWN {
+            break;
+        }
+        let room = SHOWN - beginning.len();
+        beginning.push_str(&format!("'{}' ", shorten(argument, room)));
+    }
+    let name = shorten(args.at(0), SHOWN);
+    Fault::err(format!(
+        "unknown command '{name}', with args beginning with: {beginning}"
+    ))
 }

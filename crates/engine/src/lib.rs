@@ -1,40 +1,58 @@
-//! Redis semantics in process.
-mod arguments;
-mod blocked;
-mod client;
-mod clock;
-mod commands;
+#![doc = include_str!("../README.md")]
+
+// The way in: an engine, what it is told, its clients in this process.
 mod config;
 mod connection;
-mod context;
-mod core;
-mod effect;
 mod engine;
 mod error;
-mod execute;
-mod glob;
-mod housekeeping;
-mod keyspace;
-mod long_double;
-mod lua;
-mod monitor;
-mod number;
-mod pubsub;
-mod reply;
-mod resp;
-mod scripts;
-mod session;
-mod stats;
-#[cfg(test)]
-mod testing;
-mod tracking;
-
-pub use clock::{Clock, ManualClock};
 pub use connection::{Connection, Pushes};
-pub use effect::{Effect, GroupState, PendingState, ValueKind};
 pub use engine::{Engine, Options, Usage};
 pub use error::{Error, ErrorKind};
+
+// Time, injected.
+mod clock;
+mod housekeeping;
+pub use clock::{Clock, ManualClock};
+
+// A unit of work: from a client's words to its reply.
+mod arguments;
+mod aside;
+mod blocked;
+mod client;
+mod context;
+mod core;
+mod execute;
+mod monitor;
+mod outside;
+mod pubsub;
+mod reply;
+mod session;
+mod stats;
+mod tracking;
+
+// What clients can ask for.
+mod commands;
+mod lua;
+mod scripts;
+
+// What is kept.
+mod keyspace;
+
+// What has changed.
+mod effect;
+pub use effect::{Effect, GroupState, PendingState, ValueKind};
+
+// The wire.
+mod resp;
 pub use resp::{Address, Endpoint, Limits, Server};
 
-/// The version of the engine.
+// Numbers and patterns as Redis reads and writes them.
+mod glob;
+mod long_double;
+mod number;
+
+#[cfg(test)]
+mod testing;
+
+/// The version of this crate, as in `INFO`'s `engine_version`; the version of Redis it follows is in `redis_version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

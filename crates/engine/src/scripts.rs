@@ -120,10 +120,14 @@ impl Default for Running {
 }
 
 impl Running {
-    /// A script begins.
-    pub(crate) fn begin(&self, busy_after: Duration) {
-        self.is_killed.store(false, Ordering::Relaxed);
+    /// How long scripts may run from now on.
+    pub(crate) fn set_limit(&self, busy_after: Duration) {
         self.busy_after.store(nanos(busy_after), Ordering::Relaxed);
+    }
+
+    /// A script begins.
+    pub(crate) fn begin(&self) {
+        self.is_killed.store(false, Ordering::Relaxed);
         self.since
             .store(nanos(self.epoch.elapsed()).max(1), Ordering::Release);
     }
@@ -138,6 +142,17 @@ impl Running {
         let since = self.since.load(Ordering::Acquire);
         let limit = self.busy_after.load(Ordering::Relaxed);
         since > 0 && nanos(self.epoch.elapsed()).saturating_sub(since) > limit
+    }
+
+    /// How long no script can be slow yet, the limit staying as it is.
+    pub(crate) fn until_slow(&self) -> Duration {
+        let since = self.since.load(Ordering::Acquire);
+        let limit = self.busy_after.load(Ordering::Relaxed);
+        let run = match since {
+            0 => 0,
+            since => nanos(self.epoch.elapsed()).saturating_sub(since),
+        };
+        Duration::from_nanos(limit.saturating_sub(run))
     }
 
     /// Stops the script.

@@ -5,12 +5,15 @@
 //! Next: `execute.rs` (a unit of work), `connection.rs` and `resp/` (who uses sessions).
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::arguments::is;
+use crate::arguments::Args;
+use crate::aside::{Aside, Standing};
 use crate::blocked::WaiterId;
 use crate::client::{Arrival, Client, Protocol, Seat};
 use crate::core::Core;
@@ -19,10 +22,18 @@ use crate::execute::Outcome;
 use crate::reply::{Fault, Reply};
 
 /// A client of the engine. Dropping it is leaving: its waits end, its subscriptions and watches go.
+///
+/// Whoever arrives while a script keeps the engine gets a seat when the script has ended.
 #[derive(Debug)]
 pub(crate) struct Session {
     shared: Arc<Shared>,
-    seat: Seat,
+    id: u64,
+    seat: OnceLock<Seat>,
+    /// What the client was when it last had the lock.
+    standing: AtomicU8,
+    /// The engine does not know all of `aside`.
+    is_behind: AtomicBool,
+    aside: Mutex<Aside>,
 }
 
 /// What the caller gets for one command.
@@ -42,84 +53,136 @@ pub(crate) struct Waiting {
     id: WaiterId,
     receiver: oneshot::Receiver<Reply>,
     is_answered: bool,
+    /// CLIENT REPLY said that nobody wants to hear the answer; the wait is one all the same.
+    is_silent: bool,
 }
 
 /// The engine's lock, held for several commands of one client.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     session: &'a Session,
+    seat: Seat,
     core: parking_lot::MutexGuard<'a, Core>,
 }
 
 impl Session {
+    /// A new client. Does not wait for a script that runs too long.
     pub(crate) fn open(shared: &Arc<Shared>, arrival: Arrival) -> Self {
-        let mut core = shared.lock();
-        core.begin();
-        core.stats.connections += 1;
-        let now = core.now();
-        let seat = core.clients.connect(arrival, now);
-        drop(core);
-        Self {
+        let mut standing = Standing::default();
+        standing.set(Standing::AUTHENTICATED, arrival.is_authenticated);
+        let session = Self {
             shared: Arc::clone(shared),
-            seat,
-        }
+            id: shared.outside().next_client(),
+            seat: OnceLock::new(),
+            standing: AtomicU8::new(standing.bits()),
+            is_behind: AtomicBool::new(true),
+            aside: Mutex::new(Aside::of(arrival)),
+        };
+        session.catch_up();
+        session
+    }
+
+    /// Lets the engine know of the client, and of what it has done meanwhile, unless a script still keeps it.
+    pub(crate) fn catch_up(&self) {
+        // Entering is what does it.
+        drop(self.batch());
+    }
+
+    /// Whether the engine does not know yet all that the client has done.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Acquire)
+    }
+
+    /// What the client was when it last had the lock, and what it has become since without it.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing::from_bits(self.standing.load(Ordering::Relaxed))
     }
 
     /// The client's id, as CLIENT ID says it.
     pub(crate) fn id(&self) -> u64 {
-        self.seat.id
+        self.id
     }
 
     /// The number of the selected database.
     pub(crate) fn db(&self) -> i64 {
         let core = self.shared.lock();
-        let db = core.clients.get(self.seat).map_or(0, |client| client.db);
+        let client = self.seat.get().and_then(|seat| core.clients.get(*seat));
+        let db = client.map_or(0, |client| client.db);
         i64::try_from(db).unwrap_or(i64::MAX)
     }
 
     /// Runs one command (its name first).
     pub(crate) fn run(&self, arguments: &[&[u8]]) -> Served {
-        match self.shared.enter() {
-            Ok(core) => Batch { session: self, core }.run(arguments),
-            Err(Busy) => Served::Reply(self.while_busy(arguments)),
+        match self.batch() {
+            Ok(mut batch) => batch.run(arguments),
+            Err(Busy) => Served::Reply(self.run_aside(arguments)),
         }
     }
 
-    /// Takes the engine's lock for several commands; `Err` while a script runs too long (then use `run` for each).
+    /// Takes the engine's lock for several commands; `Err` while a script runs too long (then there is `run_aside`).
     pub(crate) fn batch(&self) -> Result<Batch<'_>, Busy> {
-        let core = self.shared.enter()?;
-        Ok(Batch { session: self, core })
+        let mut core = self.shared.enter()?;
+        if self.is_behind() {
+            self.settle_in(&mut core);
+        }
+        let seat = *self
+            .seat
+            .get_or_init(|| core.welcome(self.id, Arrival::default()));
+        Ok(Batch {
+            session: self,
+            seat,
+            core,
+        })
     }
 
-    /// The only commands that work while a script runs too long.
-    fn while_busy(&self, arguments: &[&[u8]]) -> Reply {
-        if let [name, verb] = arguments
-            && is(name, "script")
-            && is(verb, "kill")
-        {
-            self.shared.running().kill();
-            return Reply::OK;
+    #[cold]
+    fn settle_in(&self, core: &mut Core) {
+        let mut aside = std::mem::take(&mut *self.aside.lock());
+        self.is_behind.store(false, Ordering::Release);
+        let arrival = aside.arrival.take().unwrap_or_default();
+        let seat = self.seat.get_or_init(|| core.welcome(self.id, arrival));
+        if let Some(mut client) = core.clients.take(*seat) {
+            aside.carry_over(core, &mut client);
+            core.clients.put_back(client);
         }
-        Reply::Error(Fault::of(
-            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
-        ))
+    }
+
+    /// Answers one command while a script keeps the engine.
+    pub(crate) fn run_aside(&self, arguments: &[&[u8]]) -> Reply {
+        let mut aside = self.aside.lock();
+        let mut standing = self.standing();
+        let outside = self.shared.outside();
+        let reply = aside.answer(&mut standing, outside, self.id, Args::new(arguments));
+        self.standing.store(standing.bits(), Ordering::Relaxed);
+        self.is_behind.store(true, Ordering::Release);
+        reply
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let mut core = self.shared.lock();
-        core.leave(self.seat);
+        if let Some(seat) = self.seat.get() {
+            self.shared.lock().leave(*seat);
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.client() {
+            let standing = Standing::of(client);
+            self.session.standing.store(standing.bits(), Ordering::Relaxed);
+        }
     }
 }
 
 impl Batch<'_> {
     /// Runs one command (its name first).
     pub(crate) fn run(&mut self, arguments: &[&[u8]]) -> Served {
-        match self.core.run(self.session.seat, arguments) {
+        match self.core.run(self.seat, arguments) {
             Outcome::Reply(reply) => Served::Reply(reply),
             Outcome::Silent => Served::Silent,
-            Outcome::Waiting(id, receiver) => {
+            Outcome::Waiting(id, receiver, is_silent) => {
                 self.session
                     .shared
                     .housekeeper
@@ -129,6 +192,7 @@ impl Batch<'_> {
                     id,
                     receiver,
                     is_answered: false,
+                    is_silent,
                 })
             }
         }
@@ -155,7 +219,7 @@ impl Batch<'_> {
     }
 
     fn client(&self) -> Option<&Client> {
-        self.core.clients.get(self.session.seat)
+        self.core.clients.get(self.seat)
     }
 }
 
@@ -166,6 +230,9 @@ impl Future for Waiting {
         let polled = Pin::new(&mut self.receiver).poll(context);
         polled.map(|answer| {
             self.is_answered = true;
+            if self.is_silent {
+                return Reply::Several(Vec::new());
+            }
             answer.unwrap_or_else(|_gone| Reply::Error(Fault::of("ERR the connection is closed")))
         })
     }
@@ -180,6 +247,16 @@ impl Drop for Waiting {
 }
 
 impl Core {
+    /// A client comes.
+    fn welcome(&mut self, id: u64, arrival: Arrival) -> Seat {
+        self.begin();
+        self.stats.connections += 1;
+        let now = self.now();
+        let seat = self.clients.connect(id, arrival, now);
+        self.settle();
+        seat
+    }
+
     /// A client leaves: nothing of it stays.
     pub(crate) fn leave(&mut self, seat: Seat) {
         for id in self.blocked.of(seat) {

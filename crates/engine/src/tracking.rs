@@ -7,9 +7,8 @@
 
 use std::collections::HashMap;
 
-use crate::arguments::{Args, is};
+use crate::arguments::{Args, is, shown};
 use crate::client::{Client, Message, Protocol, Seat};
-use crate::commands::{Command, keys_of};
 use crate::context::Ctx;
 use crate::core::Core;
 use crate::number;
@@ -43,9 +42,18 @@ pub(crate) struct Tracking {
     readers: HashMap<Box<[u8]>, Vec<Seat>>,
     /// Broadcasting clients by prefix; the empty prefix is every key.
     broadcasts: Vec<(Box<[u8]>, Vec<Seat>)>,
-    /// Keys changed in this unit, and by whom.
-    changed: Vec<(Box<[u8]>, Option<Seat>)>,
+    /// Keys changed in this unit, by whom, and who had read them before.
+    changed: Vec<Change>,
     was_flushed: bool,
+}
+
+/// A key that has changed.
+#[derive(Clone, Debug)]
+struct Change {
+    key: Box<[u8]>,
+    by: Option<Seat>,
+    is_by_script: bool,
+    readers: Vec<Seat>,
 }
 
 impl Tracking {
@@ -63,27 +71,40 @@ impl Tracking {
     }
 
     /// A key has changed, by the command of this client (none: it expired).
-    pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>) {
-        if self.is_on() && self.changed.last().is_none_or(|(last, _)| **last != *key) {
-            self.changed.push((key.into(), by));
+    pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>, is_by_script: bool) {
+        if !self.is_on() && self.readers.is_empty() {
+            return;
+        }
+        // Whoever reads the key later in this unit reads what it has become.
+        let readers = self.readers.remove(key).unwrap_or_default();
+        let is_known = self.changed.last().is_some_and(|last| *last.key == *key);
+        if !is_known || !readers.is_empty() {
+            let key = key.into();
+            self.changed.push(Change {
+                key,
+                by,
+                is_by_script,
+                readers,
+            });
         }
     }
 
     /// Whole databases were emptied.
     pub(crate) fn flushed(&mut self) {
+        self.readers.clear();
         self.was_flushed = self.is_on();
     }
 
     /// A client has read keys.
-    pub(crate) fn read(&mut self, client: &Client, command: &Command, args: Args<'_>) {
+    pub(crate) fn read(&mut self, client: &Client, keys: impl IntoIterator<Item = impl AsRef<[u8]>>) {
         let Some(mode) = client.tracking.as_deref().filter(|mode| !mode.is_broadcast) else {
             return;
         };
         if (mode.opt_in && mode.caching != Some(true)) || (mode.opt_out && mode.caching == Some(false)) {
             return;
         }
-        for key in keys_of(command, args) {
-            let readers = self.readers.entry(key.into()).or_default();
+        for key in keys {
+            let readers = self.readers.entry(key.as_ref().into()).or_default();
             if !readers.contains(&client.seat) {
                 readers.push(client.seat);
             }
@@ -91,7 +112,7 @@ impl Tracking {
         if self.readers.len() > MOST_KEYS
             && let Some(key) = self.readers.keys().next().cloned()
         {
-            self.changed.push((key, None));
+            self.changed(&key, None, false);
         }
     }
 
@@ -107,10 +128,7 @@ impl Tracking {
             }
             self.broadcasts.retain(|(_, seats)| !seats.is_empty());
         }
-        // Its seat in the readers of keys is passed over when they change.
-        if self.clients == 0 {
-            self.readers.clear();
-        }
+        // Its seat in the readers of keys is passed over when they change, unless it tracks again by then.
     }
 
     fn begin(&mut self, seat: Seat, mode: &Mode) {
@@ -146,8 +164,8 @@ pub(crate) fn flush(core: &mut Core) {
         return;
     }
     let changed = std::mem::take(&mut core.tracking.changed);
-    for (key, by) in &changed {
-        for seat in core.tracking.readers.remove(key).unwrap_or_default() {
+    for change in &changed {
+        for seat in change.readers.iter().copied() {
             let mode = core
                 .clients
                 .get(seat)
@@ -155,15 +173,15 @@ pub(crate) fn flush(core: &mut Core) {
             let Some(mode) = mode.filter(|mode| !mode.is_broadcast) else {
                 continue;
             };
-            if !(mode.no_loop && *by == Some(seat)) {
-                tell(core, seat, Reply::bulks([key]));
+            if !(mode.no_loop && change.by == Some(seat)) {
+                tell(core, seat, Reply::bulks([&change.key]));
             }
         }
     }
     broadcast(core, &changed);
 }
 
-fn broadcast(core: &mut Core, changed: &[(Box<[u8]>, Option<Seat>)]) {
+fn broadcast(core: &mut Core, changed: &[Change]) {
     let mut messages = Vec::new();
     for (prefix, seats) in &core.tracking.broadcasts {
         for seat in seats {
@@ -173,12 +191,16 @@ fn broadcast(core: &mut Core, changed: &[(Box<[u8]>, Option<Seat>)]) {
                 .and_then(|client| client.tracking.as_deref());
             let no_loop = mode.is_some_and(|mode| mode.no_loop);
             let mut keys: Vec<&[u8]> = Vec::new();
-            for (key, by) in changed {
-                let is_own = no_loop && *by == Some(*seat);
+            for change in changed {
+                // As in Redis, NOLOOP does not cover here what a client's script has changed.
+                let is_own = no_loop && change.by == Some(*seat) && !change.is_by_script;
+                let key = &change.key;
                 if key.starts_with(prefix) && !is_own && !keys.contains(&&**key) {
                     keys.push(key);
                 }
             }
+            // In the order of Redis's tree.
+            keys.sort_unstable();
             if !keys.is_empty() {
                 messages.push((*seat, Reply::bulks(keys)));
             }
@@ -255,17 +277,22 @@ pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     check_mode(ctx.client.tracking.as_deref(), &mode)?;
     let mut mode = mode;
     if mode.is_broadcast {
-        if let Some(old) = ctx.client.tracking.as_deref() {
-            mode.prefixes.splice(0..0, old.prefixes.iter().cloned());
+        let old = ctx.client.tracking.as_deref();
+        let mut prefixes = old.map(|old| old.prefixes.clone()).unwrap_or_default();
+        check_overlap(&prefixes, &mode.prefixes)?;
+        prefixes.append(&mut mode.prefixes);
+        let everything = Box::default();
+        if !options_name_prefixes(args) && !prefixes.contains(&everything) {
+            prefixes.push(everything);
         }
-        check_overlap(&mode.prefixes)?;
-        mode.prefixes.dedup();
-        if mode.prefixes.is_empty() {
-            mode.prefixes.push(Box::default());
-        }
+        prefixes.sort_unstable();
+        mode.prefixes = prefixes;
     }
-    ctx.core.tracking.forget(ctx.client);
-    ctx.core.tracking.begin(ctx.client.seat, &mode);
+    // What it has read until now it is still told of.
+    if ctx.client.tracking.is_none() || mode.is_broadcast {
+        ctx.core.tracking.forget(ctx.client);
+        ctx.core.tracking.begin(ctx.client.seat, &mode);
+    }
     ctx.client.tracking = Some(Box::new(mode));
     Ok(Reply::OK)
 }
@@ -280,7 +307,7 @@ fn read_mode(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Mode, Fault> {
                     "ERR A client can only redirect to a single other client",
                 ));
             }
-            let id = number::parse_int(id).ok_or(Fault::of("ERR Invalid client ID"))?;
+            let id = number::parse_int(id).ok_or(Fault::NOT_AN_INTEGER)?;
             mode.redirect = Some(known_client(ctx, id)?);
         } else if options.take("BCAST") {
             mode.is_broadcast = true;
@@ -297,6 +324,10 @@ fn read_mode(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Mode, Fault> {
         }
     }
     Ok(mode)
+}
+
+fn options_name_prefixes(args: Args<'_>) -> bool {
+    args.tail(3).iter().any(|word| is(word, "PREFIX"))
 }
 
 fn known_client(ctx: &Ctx<'_>, id: i64) -> Result<u64, Fault> {
@@ -322,7 +353,7 @@ fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
         return Err(Fault::of("ERR OPTIN and OPTOUT are not compatible with BCAST"));
     }
     if mode.opt_in && mode.opt_out {
-        return Err(Fault::of("ERR You can't use both OPTIN and OPTOUT"));
+        return Err(Fault::of("ERR You can't specify both OPTIN mode and OPTOUT mode"));
     }
     let is_switched = |old: &Mode| (mode.opt_in && old.opt_out) || (mode.opt_out && old.opt_in);
     if old.is_some_and(is_switched) {
@@ -334,16 +365,20 @@ fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
 }
 
 /// Refuses prefixes of which one begins another: a key would be told twice.
-fn check_overlap(prefixes: &[Box<[u8]>]) -> Result<(), Fault> {
-    for (index, first) in prefixes.iter().enumerate() {
-        for second in prefixes.iter().skip(index + 1) {
-            if first != second && (first.starts_with(second) || second.starts_with(first)) {
-                let (first, second) = (String::from_utf8_lossy(second), String::from_utf8_lossy(first));
-                return Err(Fault::err(format!(
-                    "Prefix '{first}' overlaps with an existing prefix '{second}'. Prefixes for a single client must not overlap."
-                )));
-            }
-        }
+fn check_overlap(old: &[Box<[u8]>], new: &[Box<[u8]>]) -> Result<(), Fault> {
+    let overlaps = |first: &[u8], second: &[u8]| first.starts_with(second) || second.starts_with(first);
+    for (index, prefix) in new.iter().enumerate() {
+        let existing = old.iter().find(|other| overlaps(prefix, other));
+        let provided = new.iter().skip(index + 1).find(|other| overlaps(prefix, other));
+        let (other, which) = match (existing, provided) {
+            (Some(other), _) => (other, "an existing prefix"),
+            (None, Some(other)) => (other, "another provided prefix"),
+            (None, None) => continue,
+        };
+        let (prefix, other) = (shown(prefix), shown(other));
+        return Err(Fault::err(format!(
+            "Prefix '{prefix}' overlaps with {which} '{other}'. Prefixes for a single client must not overlap."
+        )));
     }
     Ok(())
 }

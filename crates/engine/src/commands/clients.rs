@@ -2,14 +2,16 @@
 //!
 //! Tracking is in `tracking.rs`.
 
-use super::{Command, flag};
-use crate::arguments::{Args, is};
+use super::{Command, Subcommand, flag};
+use crate::arguments::{Args, is, shown};
 use crate::client::{Client, Message, ReplyMode, Seat};
 use crate::context::Ctx;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::other("client", -2, client).with(flag::NO_SCRIPT)];
+pub(super) const COMMANDS: &[Command] = &[Command::other("client", -2, client)
+    .with(flag::NO_SCRIPT)
+    .subcommands(SUBCOMMANDS)];
 
 const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -42,25 +44,31 @@ const HELP: &[&str] = &[
     "NO-EVICT (ON|OFF)",
     "    Accepted; clients are not evicted here.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
+];
+
+const SUBCOMMANDS: &[Subcommand] = &[
+    ("id", 2),
+    ("getname", 2),
+    ("setname", 3),
+    ("setinfo", 4),
+    ("info", 2),
+    ("list", -2),
+    ("kill", -3),
+    ("unblock", -3),
+    ("reply", 3),
+    ("no-evict", 3),
+    ("tracking", -3),
+    ("caching", 3),
+    ("getredir", 2),
+    ("trackinginfo", 2),
+    ("help", 2),
 ];
 
 fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let verb = args.at(1);
-    let takes = |count: usize| {
-        if args.len() == count {
-            Ok(())
-        } else {
-            Err(super::subcommand_arity("client", verb))
-        }
-    };
-    match verb {
-        verb if is(verb, "id") => {
-            takes(2)?;
-            Ok(Reply::Int(id_of(ctx.client.seat)))
-        }
+    match args.at(1) {
+        verb if is(verb, "id") => Ok(Reply::Int(id_of(ctx.client.seat))),
         verb if is(verb, "getname") => {
-            takes(2)?;
             let name = &ctx.client.name;
             Ok(if name.is_empty() {
                 Reply::Nil
@@ -69,41 +77,28 @@ fn client(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             })
         }
         verb if is(verb, "setname") => {
-            takes(3)?;
             check_name(args.at(2))?;
             ctx.client.name = args.at(2).to_vec();
             Ok(Reply::OK)
         }
         verb if is(verb, "setinfo") => set_info(ctx, args),
         verb if is(verb, "info") => {
-            takes(2)?;
             let line = describe(ctx, ctx.client);
             Ok(Reply::Verbatim(format!("{line}\n")))
         }
         verb if is(verb, "list") => list(ctx, args),
         verb if is(verb, "kill") => kill(ctx, args),
         verb if is(verb, "unblock") => unblock(ctx, args),
-        verb if is(verb, "reply") => {
-            takes(3)?;
-            reply(ctx, args.at(2))
-        }
+        verb if is(verb, "reply") => reply(ctx, args.at(2)),
         verb if is(verb, "no-evict") => {
-            takes(3)?;
             ctx.client.no_evict = on_or_off(args.at(2))?;
             Ok(Reply::OK)
         }
         verb if is(verb, "tracking") => crate::tracking::client_tracking(ctx, args),
         verb if is(verb, "caching") => crate::tracking::client_caching(ctx, args),
-        verb if is(verb, "getredir") => {
-            takes(2)?;
-            Ok(crate::tracking::redirection(ctx.client))
-        }
-        verb if is(verb, "trackinginfo") => {
-            takes(2)?;
-            Ok(crate::tracking::info(ctx))
-        }
-        verb if is(verb, "help") && args.len() == 2 => Ok(super::help(HELP)),
-        verb => Err(super::unknown_subcommand("CLIENT", verb)),
+        verb if is(verb, "getredir") => Ok(crate::tracking::redirection(ctx.client)),
+        verb if is(verb, "trackinginfo") => Ok(crate::tracking::info(ctx)),
+        _ => Ok(super::help(HELP)),
     }
 }
 
@@ -133,12 +128,9 @@ fn on_or_off(word: &[u8]) -> Result<bool, Fault> {
 
 /// CLIENT SETINFO, which newer clients send when they connect (Redis 7.2).
 fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    if args.len() != 4 {
-        return Err(super::subcommand_arity("client", args.at(1)));
-    }
     let (attribute, value) = (args.at(2), args.at(3));
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-        let attribute = String::from_utf8_lossy(attribute).to_lowercase();
+        let attribute = shown(attribute).to_lowercase();
         return Err(Fault::err(format!(
             "{attribute} cannot contain spaces, newlines or special characters."
         )));
@@ -148,7 +140,7 @@ fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     } else if is(attribute, "lib-ver") {
         ctx.client.library_version = value.to_vec();
     } else {
-        let attribute = String::from_utf8_lossy(attribute);
+        let attribute = shown(attribute);
         return Err(Fault::err(format!("Unrecognized option '{attribute}'")));
     }
     Ok(Reply::OK)
@@ -240,7 +232,7 @@ fn type_named(word: &[u8]) -> Result<&'static str, Fault> {
     known
         .into_iter()
         .find(|name| is(word, name))
-        .ok_or_else(|| Fault::err(format!("Unknown client type '{}'", String::from_utf8_lossy(word))))
+        .ok_or_else(|| Fault::err(format!("Unknown client type '{}'", shown(word))))
 }
 
 fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -252,11 +244,9 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             wanted = Box::new(move |client| type_of(client) == name);
         }
         [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
-            let ids = ids.iter().map(|id| {
-                number::parse_int(id)
-                    .filter(|id| *id > 0)
-                    .ok_or(Fault::of("ERR Invalid client ID"))
-            });
+            let ids = ids
+                .iter()
+                .map(|id| number::parse_int(id).ok_or(Fault::of("ERR Invalid client ID")));
             let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
             wanted = Box::new(move |client| ids.contains(&id_of(client.seat)));
         }
@@ -305,10 +295,10 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if is_old_style {
         victims.peer = Some(args.at(2));
         victims.spares_self = false;
-    } else if args.len() > 3 && args.len().is_multiple_of(2) {
-        for pair in args.tail(2).chunks_exact(2) {
+    } else {
+        for pair in args.tail(2).chunks(2) {
             let [option, value] = pair else {
-                continue;
+                return Err(Fault::SYNTAX);
             };
             match option {
                 option if is(option, "id") => {
@@ -320,7 +310,7 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
                 option if is(option, "type") => victims.kind = Some(type_named(value)?),
                 option if is(option, "user") => {
                     if *value != b"default" {
-                        let user = String::from_utf8_lossy(value);
+                        let user = shown(value);
                         return Err(Fault::err(format!("No such user '{user}'")));
                     }
                     victims.user = Some(value);
@@ -337,8 +327,6 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
                 _ => return Err(Fault::SYNTAX),
             }
         }
-    } else {
-        return Err(Fault::SYNTAX);
     }
     let others = ctx.core.clients.others().filter(|client| victims.include(client));
     let seats: Vec<Seat> = others.map(|client| client.seat).collect();
@@ -362,7 +350,10 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn unblock(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if args.len() != 3 && args.len() != 4 {
-        return Err(super::subcommand_arity("client", args.at(1)));
+        return Err(Fault::err(format!(
+            "unknown subcommand or wrong number of arguments for '{}'. Try CLIENT HELP.",
+            shown(args.at(1))
+        )));
     }
     let with_error = match args.at(3) {
         _ if args.len() == 3 => false,

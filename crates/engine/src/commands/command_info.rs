@@ -1,13 +1,23 @@
 //! COMMAND: the table of commands, as clients and redis-cli ask for it.
 
-use super::{Command, Keys, flag};
+use super::{Command, Keys, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::context::Ctx;
 use crate::glob;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::other("command", -1, command)];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::other("command", -1, command).subcommands(COMMAND_SUBCOMMANDS)];
+
+const COMMAND_SUBCOMMANDS: &[Subcommand] = &[
+    ("count", 2),
+    ("list", -2),
+    ("info", -2),
+    ("docs", -2),
+    ("getkeys", -4),
+    ("help", 2),
+];
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -24,32 +34,34 @@ const HELP: &[&str] = &[
     "GETKEYS <full-command>",
     "    Return the keys from a full command.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn command(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    match args.tail(1) {
-        [] => Ok(Reply::Array(super::all().map(describe).collect())),
-        [verb] if is(verb, "count") => Ok(Reply::count(super::all().count())),
-        [verb, rest @ ..] if is(verb, "list") => list(rest),
-        [verb] if is(verb, "info") => Ok(Reply::Array(super::all().map(describe).collect())),
-        [verb, names @ ..] if is(verb, "info") => {
-            let rows = names
+    if args.len() == 1 {
+        return Ok(Reply::Array(super::all().map(describe).collect()));
+    }
+    let rest = args.tail(2);
+    match args.at(1) {
+        verb if is(verb, "count") => Ok(Reply::count(super::all().count())),
+        verb if is(verb, "list") => list(rest),
+        verb if is(verb, "info") && rest.is_empty() => Ok(Reply::Array(super::all().map(describe).collect())),
+        verb if is(verb, "info") => {
+            let rows = rest
                 .iter()
                 .map(|name| super::find(name).map_or(Reply::NilArray, describe));
             Ok(Reply::Array(rows.collect()))
         }
-        [verb, names @ ..] if is(verb, "docs") => {
-            let known: Vec<&Command> = if names.is_empty() {
+        verb if is(verb, "docs") => {
+            let known: Vec<&Command> = if rest.is_empty() {
                 super::all().collect()
             } else {
-                names.iter().filter_map(|name| super::find(name)).collect()
+                rest.iter().filter_map(|name| super::find(name)).collect()
             };
             Ok(Reply::Map(known.into_iter().map(document).collect()))
         }
-        [verb, words @ ..] if is(verb, "getkeys") && !words.is_empty() => get_keys(Args::new(words)),
-        [verb] if is(verb, "help") => Ok(super::help(HELP)),
-        [verb, ..] => Err(super::unknown_subcommand("COMMAND", verb)),
+        verb if is(verb, "getkeys") => get_keys(Args::new(rest)),
+        _ => Ok(super::help(HELP)),
     }
 }
 
@@ -87,9 +99,19 @@ fn describe(command: &Command) -> Reply {
         .filter(|(flag, _)| command.has(*flag))
         .map(|(_, name)| Reply::status(name))
         .collect();
+    // What has subcommands is a name only; COMMAND itself can be called without one.
+    let is_container = !command.subcommands.is_empty() && command.arity == -2;
+    if is_container {
+        flags.clear();
+    }
     let (first, last, step) = match command.keys {
+        _ if is_container => (0, 0, 0),
         Keys::Range { first, last, step } => (first, last, step),
         Keys::None => (0, 0, 0),
+        Keys::Counted { also, .. } if also > 0 => {
+            flags.push(Reply::status("movablekeys"));
+            (1, 1, 1)
+        }
         Keys::Counted { .. } | Keys::Streams => {
             flags.push(Reply::status("movablekeys"));
             (0, 0, 0)
@@ -118,11 +140,22 @@ fn get_keys(args: Args<'_>) -> Answer {
     if command.keys == Keys::None {
         return Err(Fault::of("ERR The command has no key arguments"));
     }
-    if !command.takes(args.len()) {
+    if command.check(args).is_err() {
         return Err(Fault::of("ERR Invalid number of arguments specified for command"));
     }
+    if let Keys::Counted { at, .. } = command.keys {
+        let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
+        // Scripts may do without keys.
+        let may_lack_keys = command.name.starts_with("eval");
+        if !may_lack_keys && count.is_none_or(|count| count > args.tail(at + 1).len()) {
+            return Err(Fault::of("ERR Invalid arguments specified for command"));
+        }
+    }
+    if command.keys == Keys::Streams && !args.all().iter().any(|word| is(word, "streams")) {
+        return Err(Fault::of("ERR Invalid arguments specified for command"));
+    }
     let keys = keys_of(command, args);
-    if keys.is_empty() {
+    if keys.is_empty() && !matches!(command.keys, Keys::Counted { .. }) {
         return Err(Fault::of("ERR The command has no key arguments"));
     }
     Ok(Reply::bulks(keys))
@@ -151,15 +184,11 @@ pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
         }
         Keys::Counted { at, also } => {
             let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
-            let mut keys: Vec<&[u8]> = args
-                .tail(at + 1)
-                .iter()
-                .take(count.unwrap_or(0))
-                .copied()
-                .collect();
+            let mut keys = Vec::new();
             if also > 0 {
                 keys.push(args.at(also));
             }
+            keys.extend(args.tail(at + 1).iter().take(count.unwrap_or(0)));
             keys
         }
         Keys::Streams => {

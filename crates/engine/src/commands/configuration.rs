@@ -4,16 +4,25 @@
 
 use std::time::Duration;
 
-use super::{Command, flag};
-use crate::arguments::{Args, is};
+use super::{Command, Subcommand, flag};
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
 use crate::core::Core;
 use crate::glob;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
-pub(super) const COMMANDS: &[Command] =
-    &[Command::other("config", -2, config).with(flag::ADMIN | flag::NO_SCRIPT)];
+pub(super) const COMMANDS: &[Command] = &[Command::other("config", -2, config)
+    .subcommands(CONFIG_SUBCOMMANDS)
+    .with(flag::ADMIN | flag::NO_SCRIPT)];
+
+const CONFIG_SUBCOMMANDS: &[Subcommand] = &[
+    ("get", -3),
+    ("set", -4),
+    ("resetstat", 2),
+    ("rewrite", 2),
+    ("help", 2),
+];
 
 /// Settings that say how the engine is made, with Redis's names.
 const FIXED: &[(&str, &str)] = &[
@@ -54,6 +63,9 @@ const LIVE: &[&str] = &[
     "requirepass",
 ];
 
+/// What CONFIG SET maxclients takes at most.
+const MOST_CLIENTS: usize = u32::MAX as usize;
+
 const HELP: &[&str] = &[
     "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "GET <pattern>",
@@ -63,23 +75,19 @@ const HELP: &[&str] = &[
     "RESETSTAT",
     "    Reset statistics reported by the INFO command.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn config(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.at(1) {
-        verb if is(verb, "get") && args.len() > 2 => Ok(get(ctx.core, args.tail(2))),
-        verb if is(verb, "set") && args.len() > 3 => set(ctx, args.tail(2)),
-        verb if is(verb, "resetstat") && args.len() == 2 => {
+        verb if is(verb, "get") => Ok(get(ctx.core, args.tail(2))),
+        verb if is(verb, "set") => set(ctx, args.tail(2)),
+        verb if is(verb, "resetstat") => {
             ctx.core.stats.reset();
             Ok(Reply::OK)
         }
-        verb if is(verb, "rewrite") && args.len() == 2 => {
-            Err(Fault::of("ERR The server is running without a config file"))
-        }
-        verb if is(verb, "help") && args.len() == 2 => Ok(super::help(HELP)),
-        verb if is(verb, "get") || is(verb, "set") => Err(super::subcommand_arity("config", verb)),
-        verb => Err(super::unknown_subcommand("CONFIG", verb)),
+        verb if is(verb, "rewrite") => Err(Fault::of("ERR The server is running without a config file")),
+        _ => Ok(super::help(HELP)),
     }
 }
 
@@ -113,24 +121,27 @@ fn get(core: &Core, patterns: &[&[u8]]) -> Reply {
 
 fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
     if !pairs.len().is_multiple_of(2) {
-        return Err(super::subcommand_arity("config", b"set"));
+        return Err(Fault::SYNTAX);
     }
     // All or none: the settings are tried on a copy.
     let mut config = ctx.core.config.clone();
+    let mut seen: Vec<String> = Vec::new();
     for pair in pairs.chunks_exact(2) {
         let [name, value] = pair else {
             continue;
         };
-        let name = String::from_utf8_lossy(name).to_lowercase();
+        let spelt = shown(name);
+        let name = spelt.to_lowercase();
         let fixed = FIXED.iter().find(|(known, _)| **known == name);
-        if fixed.is_some_and(|(_, current)| current.as_bytes() == *value) {
-            continue;
-        }
         let refused = |reason: &str| {
             Fault::err(format!(
                 "CONFIG SET failed (possibly related to argument '{name}') - {reason}"
             ))
         };
+        if seen.contains(&name) {
+            return Err(refused("duplicate parameter"));
+        }
+        seen.push(name.clone());
         match name.as_str() {
             "maxmemory" => {
                 config.max_memory = bytes(value).ok_or_else(|| refused("argument must be a memory value"))?;
@@ -144,21 +155,22 @@ fn set(ctx: &mut Ctx<'_>, pairs: &[&[u8]]) -> Answer {
             "maxclients" => {
                 let count = number::parse_int(value).and_then(|count| usize::try_from(count).ok());
                 config.max_clients = count
-                    .filter(|count| *count > 0)
+                    .filter(|count| (1..=MOST_CLIENTS).contains(count))
                     .ok_or_else(|| refused("argument must be between 1 and 4294967295 inclusive"))?;
             }
             "databases" => return Err(refused("can't set immutable config")),
+            _ if fixed.is_some_and(|(_, current)| current.as_bytes() == *value) => {}
             _ if fixed.is_some() => {
                 return Err(refused("this engine has no other value for it"));
             }
             _ => {
                 return Err(Fault::err(format!(
-                    "Unknown option or number of arguments for CONFIG SET - '{name}'"
+                    "Unknown option or number of arguments for CONFIG SET - '{spelt}'"
                 )));
             }
         }
     }
-    ctx.core.config = config;
+    ctx.core.configure(config);
     Ok(Reply::OK)
 }
 

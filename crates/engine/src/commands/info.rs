@@ -82,6 +82,7 @@ fn clients(core: &Core) -> String {
 fn memory(core: &Core) -> String {
     let used = core.data_memory();
     let peak = core.stats.peak_memory.max(used);
+    let process = process_memory(used);
     [
         line("used_memory", used),
         line("used_memory_human", human(used)),
@@ -95,8 +96,40 @@ fn memory(core: &Core) -> String {
         line("maxmemory_human", human(core.config.max_memory)),
         line("maxmemory_policy", "noeviction"),
         line("mem_allocator", "system"),
+        process,
     ]
     .concat()
+}
+
+/// What the system says of this process and its memory, where it does.
+#[cfg(target_os = "linux")]
+#[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]
+fn process_memory(used: usize) -> String {
+    let kibibytes = |file: &str, name: &str| {
+        let text = std::fs::read_to_string(file).ok()?;
+        let row = text
+            .lines()
+            .find_map(|row| row.strip_prefix(name)?.strip_prefix(':'))?;
+        row.trim().strip_suffix(" kB")?.parse::<usize>().ok()
+    };
+    let mut text = String::new();
+    if let Some(resident) = kibibytes("/proc/self/status", "VmRSS") {
+        let resident = resident * 1024;
+        text += &line("used_memory_rss", resident);
+        text += &line("used_memory_rss_human", human(resident));
+        let ratio = resident as f64 / used.max(1) as f64;
+        text += &line("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
+    }
+    if let Some(total) = kibibytes("/proc/meminfo", "MemTotal") {
+        text += &line("total_system_memory", total * 1024);
+        text += &line("total_system_memory_human", human(total * 1024));
+    }
+    text
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process_memory(_used: usize) -> String {
+    String::new()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]

@@ -2,8 +2,8 @@
 //!
 //! SCAN is in `scan.rs`, SORT in `sort.rs`.
 
-use super::Command;
-use crate::arguments::{self, Args, is};
+use super::{Command, Subcommand};
+use crate::arguments::{self, Args, is, shown};
 use crate::context::Ctx;
 use crate::glob;
 use crate::keyspace::{Entry, NEVER};
@@ -30,7 +30,17 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::write("move", 3, move_to).fast().key(),
     Command::read("keys", 2, keys),
     Command::read("randomkey", 1, randomkey),
-    Command::read("object", -2, object).keys(2, 2, 1),
+    Command::read("object", -2, object)
+        .subcommands(OBJECT_SUBCOMMANDS)
+        .keys(2, 2, 1),
+];
+
+const OBJECT_SUBCOMMANDS: &[Subcommand] = &[
+    ("encoding", 3),
+    ("refcount", 3),
+    ("idletime", 3),
+    ("freq", 3),
+    ("help", 2),
 ];
 
 fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
@@ -91,7 +101,7 @@ impl Condition {
                 option if is(option, "GT") => condition.if_later = true,
                 option if is(option, "LT") => condition.if_earlier = true,
                 other => {
-                    let other = String::from_utf8_lossy(other);
+                    let other = shown(other);
                     return Err(Fault::err(format!("Unsupported option {other}")));
                 }
             }
@@ -121,8 +131,8 @@ impl Condition {
 }
 
 fn expire_at(ctx: &mut Ctx<'_>, args: Args<'_>, command: &str, scale: i64, is_relative: bool) -> Answer {
-    let (key, number) = (args.at(1), args.int(2)?);
     let condition = Condition::read(args)?;
+    let (key, number) = (args.at(1), args.int(2)?);
     let now = i64::try_from(ctx.now()).unwrap_or(i64::MAX);
     let base = if is_relative { now } else { 0 };
     let at = number
@@ -248,12 +258,7 @@ fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn move_to(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let key = args.at(1);
-    let db = database_number(ctx, args.at(2))
-        .map_err(|_| Fault::of("ERR value is not an integer or out of range"));
-    let db = match args.int(2) {
-        Ok(_) => database_number(ctx, args.at(2))?,
-        Err(_) => db?,
-    };
+    let db = database_number(ctx, args.at(2))?;
     if db == ctx.db_index() {
         return Err(Fault::of("ERR source and destination objects are the same"));
     }
@@ -268,6 +273,11 @@ fn move_to(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 /// The number of a database that exists.
 pub(super) fn database_number(ctx: &Ctx<'_>, argument: &[u8]) -> Result<usize, Fault> {
     let number = arguments::int(argument)?;
+    if i32::try_from(number).is_err() {
+        return Err(Fault::of(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ));
+    }
     usize::try_from(number)
         .ok()
         .filter(|number| *number < ctx.core.database_count())
@@ -277,7 +287,8 @@ pub(super) fn database_number(ctx: &Ctx<'_>, argument: &[u8]) -> Result<usize, F
 fn keys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let (pattern, now) = (args.at(1), ctx.now());
     let all = ctx.db().iter();
-    let matching = all.filter(|(key, entry)| entry.expires > now && glob::matches(pattern, key));
+    let is_all = pattern == b"*";
+    let matching = all.filter(|(key, entry)| entry.expires > now && (is_all || glob::matches(pattern, key)));
     Ok(Reply::Array(matching.map(|(key, _)| Reply::bulk(key)).collect()))
 }
 
@@ -301,14 +312,11 @@ const OBJECT_HELP: &[&str] = &[
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let (verb, key) = (args.at(1), args.at(2));
-    if is(verb, "help") && args.len() == 2 {
-        return Ok(super::help(OBJECT_HELP));
-    }
     let show: fn(&Entry, u64) -> Answer = match verb {
         verb if is(verb, "encoding") => |entry, _| Ok(Reply::bulk(entry.value.encoding())),
         verb if is(verb, "refcount") => |_, _| Ok(Reply::Int(1)),
@@ -322,11 +330,8 @@ fn object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
                 "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
             ))
         },
-        verb => return Err(super::unknown_subcommand("OBJECT", verb)),
+        _ => return Ok(super::help(OBJECT_HELP)),
     };
-    if args.len() != 3 {
-        return Err(super::subcommand_arity("object", verb));
-    }
     let now = ctx.now();
     ctx.peek(key).map_or(Ok(Reply::Nil), |entry| show(entry, now))
 }

@@ -8,7 +8,7 @@ mod bits;
 mod clients;
 mod command_info;
 mod configuration;
-mod connection;
+pub(crate) mod connection;
 mod cursor;
 mod hashes;
 mod hyperloglog;
@@ -33,9 +33,9 @@ use std::sync::LazyLock;
 
 use hashbrown::HashMap;
 
-use crate::arguments::Args;
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
-use crate::reply::Answer;
+use crate::reply::{Answer, Fault, Reply};
 
 /// Runs one command; the arity was checked.
 pub(crate) type Run = fn(&mut Ctx<'_>, Args<'_>) -> Answer;
@@ -49,10 +49,14 @@ pub(crate) struct Command {
     pub(crate) arity: i8,
     pub(crate) flags: u16,
     pub(crate) keys: Keys,
+    pub(crate) subcommands: &'static [Subcommand],
     pub(crate) run: Run,
     /// Which row of the whole table it is.
     pub(crate) place: usize,
 }
+
+/// A subcommand's name in lower case and its arity, the command's name included.
+pub(crate) type Subcommand = (&'static str, i8);
 
 /// Where a command's keys are among its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +106,7 @@ impl Command {
             arity,
             flags,
             keys: Keys::None,
+            subcommands: &[],
             run,
             place: 0,
         }
@@ -161,18 +166,51 @@ impl Command {
         self
     }
 
+    /// Its first argument is one of these words.
+    pub(crate) const fn subcommands(mut self, subcommands: &'static [Subcommand]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+
     pub(crate) const fn has(&self, flags: u16) -> bool {
         self.flags & flags != 0
     }
 
-    /// Whether it may be called with so many arguments, its name included.
-    pub(crate) fn takes(&self, count: usize) -> bool {
-        let wanted = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 {
-            count >= wanted
-        } else {
-            count == wanted
+    /// Checks the number of arguments, and the subcommand if it has some.
+    pub(crate) fn check(&self, args: Args<'_>) -> Result<(), Fault> {
+        if !takes(self.arity, args.len()) {
+            return Err(Fault::arity(self.name));
         }
+        if self.subcommands.is_empty() || args.len() == 1 {
+            return Ok(());
+        }
+        let verb = args.at(1);
+        let row = self.subcommands.iter().find(|(name, _)| is(verb, name));
+        let Some((_, arity)) = row else {
+            return Err(unknown_subcommand(&self.name.to_uppercase(), verb));
+        };
+        if takes(*arity, args.len()) {
+            Ok(())
+        } else {
+            Err(subcommand_arity(self.name, verb))
+        }
+    }
+
+    /// Its name, with that of the subcommand if it has some.
+    pub(crate) fn full_name(&self, args: Args<'_>) -> String {
+        if self.subcommands.is_empty() || args.len() == 1 {
+            return self.name.to_owned();
+        }
+        format!("{}|{}", self.name, shown(args.at(1)).to_lowercase())
+    }
+}
+
+fn takes(arity: i8, count: usize) -> bool {
+    let wanted = usize::from(arity.unsigned_abs());
+    if arity < 0 {
+        count >= wanted
+    } else {
+        count == wanted
     }
 }
 
@@ -234,19 +272,56 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
 }
 
 /// The answer of a HELP subcommand: one status a line.
-fn help(lines: &[&'static str]) -> crate::reply::Reply {
-    use crate::reply::Reply;
+fn help(lines: &[&'static str]) -> Reply {
     Reply::Array(lines.iter().map(|line| Reply::status(line)).collect())
 }
 
 /// The refusal of a subcommand that does not exist; `command` in upper case.
-fn unknown_subcommand(command: &str, verb: &[u8]) -> crate::reply::Fault {
-    let verb = String::from_utf8_lossy(verb.get(..128).unwrap_or(verb)).replace(['\r', '\n'], " ");
-    crate::reply::Fault::err(format!("unknown subcommand '{verb}'. Try {command} HELP."))
+fn unknown_subcommand(command: &str, verb: &[u8]) -> Fault {
+    let verb = shown(verb.get(..128).unwrap_or(verb));
+    Fault::err(format!("unknown subcommand '{verb}'. Try {command} HELP."))
 }
 
 /// The refusal of a subcommand with too few or too many arguments; `command` in lower case.
-fn subcommand_arity(command: &str, verb: &[u8]) -> crate::reply::Fault {
-    let verb = String::from_utf8_lossy(verb).to_lowercase();
-    crate::reply::Fault::arity(&format!("{command}|{verb}"))
+fn subcommand_arity(command: &str, verb: &[u8]) -> Fault {
+    let verb = shown(verb).to_lowercase();
+    Fault::arity(&format!("{command}|{verb}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The page, and what it says is not here.
+    fn page() -> (&'static str, &'static str) {
+        include_str!("../../COMMANDS.md")
+            .split_once("## Not here")
+            .expect("the page ends with what is not here")
+    }
+
+    /// Words in backticks, as long as nothing else stands between them.
+    fn names(text: &str) -> impl Iterator<Item = String> {
+        text.split('`').skip(1).step_by(2).map(str::to_lowercase)
+    }
+
+    #[test]
+    fn the_page_of_commands_names_every_command_once_and_no_other() {
+        let rows = page().0.lines().filter(|line| line.starts_with("| `"));
+        let written: Vec<String> = rows
+            .flat_map(|row| names(row.split('|').nth(1).unwrap_or_default()))
+            .collect();
+        let distinct: BTreeSet<String> = written.iter().cloned().collect();
+        assert_eq!(distinct.len(), written.len(), "a command stands twice");
+        let known: BTreeSet<String> = super::all().map(|command| command.name.to_owned()).collect();
+        assert_eq!(distinct, known);
+    }
+
+    #[test]
+    fn what_the_page_says_is_not_here_is_unknown() {
+        let absent: Vec<String> = names(page().1).collect();
+        assert!(!absent.is_empty());
+        for name in absent {
+            assert!(super::find(name.as_bytes()).is_none(), "{name} is here");
+        }
+    }
 }

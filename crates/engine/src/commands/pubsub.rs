@@ -2,13 +2,13 @@
 //!
 //! Messages reach a client as pushes, outside the replies to its commands.
 
-use super::{Command, flag};
-use crate::arguments::{Args, is};
+use super::{Command, Subcommand, flag};
+use crate::arguments::{Args, is, shown};
 use crate::context::Ctx;
 use crate::glob;
 use crate::reply::{Answer, Fault, Reply};
 
-const SUBSCRIBING: u16 = flag::PUBSUB | flag::NO_SCRIPT | flag::NO_MULTI;
+const SUBSCRIBING: u16 = flag::PUBSUB | flag::NO_SCRIPT;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::other("subscribe", -2, subscribe).with(SUBSCRIBING),
@@ -16,8 +16,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::other("psubscribe", -2, psubscribe).with(SUBSCRIBING),
     Command::other("punsubscribe", -1, punsubscribe).with(SUBSCRIBING),
     Command::other("publish", 3, publish).fast().with(flag::PUBSUB),
-    Command::other("pubsub", -2, pubsub).with(flag::PUBSUB),
+    Command::other("pubsub", -2, pubsub)
+        .subcommands(PUBSUB_SUBCOMMANDS)
+        .with(flag::PUBSUB),
 ];
+
+const PUBSUB_SUBCOMMANDS: &[Subcommand] = &[("channels", -2), ("numpat", 2), ("numsub", -2), ("help", 2)];
 
 fn subscribe(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     begin(ctx, args, false)
@@ -96,29 +100,31 @@ const HELP: &[&str] = &[
     "    Return the number of subscribers for the specified channels, excluding",
     "    pattern subscriptions(default: no channels).",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn pubsub(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let pubsub = &ctx.core.pubsub;
-    match args.tail(1) {
-        [verb] if is(verb, "numpat") => Ok(Reply::count(pubsub.patterns.len())),
-        [verb] if is(verb, "channels") => Ok(Reply::bulks(pubsub.channels.keys())),
-        [verb, pattern] if is(verb, "channels") => Ok(Reply::bulks(
-            pubsub.channels.keys().filter(|name| glob::matches(pattern, name)),
-        )),
-        [verb, names @ ..] if is(verb, "numsub") => {
-            let rows = names.iter().map(|name| {
+    let (pubsub, rest) = (&ctx.core.pubsub, args.tail(2));
+    match args.at(1) {
+        verb if is(verb, "numpat") => Ok(Reply::count(pubsub.patterns.len())),
+        verb if is(verb, "numsub") => {
+            let rows = rest.iter().flat_map(|name| {
                 let count = pubsub.channels.get(*name).map_or(0, Vec::len);
-                (Reply::bulk(name), Reply::count(count))
+                [Reply::bulk(name), Reply::count(count)]
             });
-            Ok(Reply::Map(rows.collect()))
+            Ok(Reply::Array(rows.collect()))
         }
-        [verb] if is(verb, "help") => Ok(super::help(HELP)),
-        [verb, ..] if is(verb, "numpat") || is(verb, "channels") => {
-            Err(super::subcommand_arity("pubsub", verb))
-        }
-        [verb, ..] => Err(super::unknown_subcommand("PUBSUB", verb)),
-        [] => Err(Fault::arity("pubsub")),
+        verb if is(verb, "channels") => match rest {
+            [] => Ok(Reply::bulks(pubsub.channels.keys())),
+            [pattern] => {
+                let names = pubsub.channels.keys();
+                Ok(Reply::bulks(names.filter(|name| glob::matches(pattern, name))))
+            }
+            _ => Err(Fault::err(format!(
+                "unknown subcommand or wrong number of arguments for '{}'. Try PUBSUB HELP.",
+                shown(verb)
+            ))),
+        },
+        _ => Ok(super::help(HELP)),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
 use crate::client::{Client, Protocol};
 use crate::context::{Ctx, Origin};
@@ -28,7 +28,17 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::read("evalsha_ro", -3, evalsha_ro)
         .with(RUNNING)
         .counted_keys(2, 0),
-    Command::other("script", -2, script).with(flag::NO_SCRIPT),
+    Command::other("script", -2, script)
+        .subcommands(SCRIPT_SUBCOMMANDS)
+        .with(flag::NO_SCRIPT),
+];
+
+const SCRIPT_SUBCOMMANDS: &[Subcommand] = &[
+    ("load", 3),
+    ("exists", -3),
+    ("flush", -2),
+    ("kill", 2),
+    ("help", 2),
 ];
 
 /// Bytes that the scripts of an engine may hold together.
@@ -41,8 +51,8 @@ fn eval(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn evalsha(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let (keys, rest) = split(args)?;
     let sha = sha_named(args.at(1)).ok_or(NO_SCRIPT)?;
+    let (keys, rest) = split(args)?;
     run(ctx, &sha, keys, rest, false)
 }
 
@@ -53,8 +63,8 @@ fn eval_ro(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn evalsha_ro(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let (keys, rest) = split(args)?;
     let sha = sha_named(args.at(1)).ok_or(NO_SCRIPT)?;
+    let (keys, rest) = split(args)?;
     run(ctx, &sha, keys, rest, true)
 }
 
@@ -75,6 +85,11 @@ fn split(args: Args<'_>) -> Result<(Words<'_>, Words<'_>), Fault> {
 
 fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_only: bool) -> Answer {
     let flags = ctx.core.scripts.get(sha).ok_or(NO_SCRIPT)?.flags();
+    if is_read_only && flags.declared && !flags.no_writes {
+        return Err(Fault::of(
+            "ERR Can not execute a script with write flag using *_ro command.",
+        ));
+    }
     let limit = ctx.core.config.max_memory;
     let is_full = limit > 0 && ctx.core.data_memory() > limit;
     if flags.declared && is_full && !flags.allow_oom && !flags.no_writes {
@@ -82,7 +97,8 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
             "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
         ));
     }
-    let running = Arc::clone(&ctx.core.running);
+    let outside = Arc::clone(&ctx.core.outside);
+    let running = &outside.running;
     let limits = Limits {
         busy_after: ctx.core.config.busy_after,
         kill: running.killed(),
@@ -91,7 +107,11 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
     // The scripts are out of the core while one runs, since the core is what it works on.
     let mut scripts: Scripts = std::mem::take(&mut ctx.core.scripts);
     let (protocol, db) = (ctx.client.protocol, ctx.client.db);
+    ctx.core.is_in_script = true;
     ctx.client.protocol = Protocol::Resp2;
+    if ctx.client.tracking.is_some() {
+        ctx.client.script_keys = keys.iter().map(|key| (*key).into()).collect();
+    }
     let mut host = ScriptHost {
         core: ctx.core,
         client: ctx.client,
@@ -99,11 +119,13 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
         ignores_memory: !is_full || flags.allow_oom,
         has_written: false,
     };
-    running.begin(limits.busy_after);
+    running.begin();
     let reply = scripts.run(sha, keys, rest, &mut host, &limits);
     running.end();
+    ctx.core.is_in_script = false;
     ctx.client.protocol = protocol;
     ctx.client.db = db;
+    ctx.client.script_keys = Vec::new();
     ctx.core.scripts = scripts;
     match reply {
         Reply::Error(fault) => Err(fault),
@@ -125,11 +147,14 @@ impl ScriptHost<'_> {
     fn admit(&self, args: Args<'_>) -> Result<&'static Command, Fault> {
         let command =
             super::find(args.at(0)).ok_or(Fault::of("ERR Unknown Redis command called from script"))?;
-        if !command.takes(args.len()) {
-            return Err(Fault::of(
-                "ERR Wrong number of args calling Redis command from script",
-            ));
-        }
+        command.check(args).map_err(|fault| {
+            let is_unknown = fault.text().starts_with("ERR unknown subcommand");
+            Fault::of(if is_unknown {
+                "ERR Unknown Redis command called from script"
+            } else {
+                "ERR Wrong number of args calling Redis command from script"
+            })
+        })?;
         if command.has(flag::NO_SCRIPT) {
             return Err(Fault::of("ERR This Redis command is not allowed from script"));
         }
@@ -194,37 +219,27 @@ const HELP: &[&str] = &[
     "LOAD <script>",
     "    Load a script into the scripts cache without executing it.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn script(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    match args.tail(1) {
-        [verb, source] if is(verb, "load") => Ok(Reply::bulk(ctx.core.scripts.load(source)?)),
-        [verb, names @ ..] if is(verb, "exists") && !names.is_empty() => {
-            let known = names
+    match args.at(1) {
+        verb if is(verb, "load") => Ok(Reply::bulk(ctx.core.scripts.load(args.at(2))?)),
+        verb if is(verb, "exists") => {
+            let known = args
+                .tail(2)
                 .iter()
                 .map(|name| sha_named(name).is_some_and(|sha| ctx.core.scripts.get(&sha).is_some()));
             Ok(Reply::Array(known.map(Reply::flag).collect()))
         }
-        [verb] if is(verb, "flush") => Ok(flush(ctx)),
-        [verb, mode] if is(verb, "flush") => {
-            if !is(mode, "sync") && !is(mode, "async") {
-                return Err(Fault::of("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
-            }
-            Ok(flush(ctx))
-        }
+        verb if is(verb, "flush") => match args.tail(2) {
+            [] => Ok(flush(ctx)),
+            [mode] if is(mode, "sync") || is(mode, "async") => Ok(flush(ctx)),
+            _ => Err(Fault::of("ERR SCRIPT FLUSH only support SYNC|ASYNC option")),
+        },
         // While a script runs, this command does not come here: it holds the lock.
-        [verb] if is(verb, "kill") => Err(Fault::of("NOTBUSY No scripts in execution right now.")),
-        [verb] if is(verb, "help") => Ok(super::help(HELP)),
-        [verb, ..]
-            if ["load", "exists", "flush", "kill", "help"]
-                .iter()
-                .any(|known| is(verb, known)) =>
-        {
-            Err(super::subcommand_arity("script", verb))
-        }
-        [verb, ..] => Err(super::unknown_subcommand("SCRIPT", verb)),
-        [] => Err(Fault::arity("script")),
+        verb if is(verb, "kill") => Err(Fault::of("NOTBUSY No scripts in execution right now.")),
+        _ => Ok(super::help(HELP)),
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! INFO is in `info.rs`, CONFIG in `configuration.rs`, COMMAND in `command_info.rs`.
 
-use super::{Command, flag};
+use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is};
-use crate::context::Ctx;
+use crate::context::{Ctx, Origin};
 use crate::reply::{Answer, Fault, Reply};
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -13,18 +13,47 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::write("flushall", -1, flushall),
     Command::write("swapdb", 3, swapdb).fast(),
     Command::other("time", 1, time).fast(),
-    Command::read("memory", -2, memory).keys(2, 2, 1),
+    Command::read("memory", -2, memory)
+        .subcommands(MEMORY_SUBCOMMANDS)
+        .keys(2, 2, 1),
     Command::other("role", 1, role).fast().with(flag::NO_SCRIPT),
     Command::other("wait", 3, wait).with(flag::NO_SCRIPT),
     Command::other("lastsave", 1, lastsave).fast(),
-    Command::other("monitor", 1, monitor).with(flag::ADMIN | flag::NO_SCRIPT | flag::NO_MULTI),
-    Command::other("slowlog", -2, slowlog).with(flag::ADMIN),
-    Command::other("latency", -2, latency).with(flag::ADMIN | flag::NO_SCRIPT),
+    Command::other("monitor", 1, monitor).with(flag::ADMIN | flag::NO_SCRIPT),
+    Command::other("slowlog", -2, slowlog)
+        .subcommands(SLOWLOG_SUBCOMMANDS)
+        .with(flag::ADMIN),
+    Command::other("latency", -2, latency)
+        .subcommands(LATENCY_SUBCOMMANDS)
+        .with(flag::ADMIN | flag::NO_SCRIPT),
     Command::other("cluster", -2, cluster).with(flag::ADMIN),
-    Command::other("acl", -2, acl).with(flag::NO_SCRIPT),
+    Command::other("acl", -2, acl)
+        .subcommands(ACL_SUBCOMMANDS)
+        .with(flag::NO_SCRIPT),
     Command::other("debug", -2, debug).with(flag::ADMIN | flag::NO_SCRIPT),
     Command::other("shutdown", -1, shutdown).with(flag::ADMIN | flag::NO_SCRIPT | flag::NO_MULTI),
 ];
+
+const MEMORY_SUBCOMMANDS: &[Subcommand] = &[
+    ("usage", -3),
+    ("stats", 2),
+    ("doctor", 2),
+    ("purge", 2),
+    ("malloc-stats", 2),
+    ("help", 2),
+];
+
+const LATENCY_SUBCOMMANDS: &[Subcommand] = &[
+    ("latest", 2),
+    ("history", 3),
+    ("histogram", -2),
+    ("reset", -2),
+    ("help", 2),
+];
+
+const SLOWLOG_SUBCOMMANDS: &[Subcommand] = &[("get", -2), ("len", 2), ("reset", 2), ("help", 2)];
+
+const ACL_SUBCOMMANDS: &[Subcommand] = &[("whoami", 2), ("users", 2), ("help", 2)];
 
 fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     Ok(Reply::count(ctx.db().len()))
@@ -54,12 +83,14 @@ fn check_flush(args: Args<'_>) -> Result<(), Fault> {
 }
 
 fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    let number = |index: usize, refusal: &'static str| {
-        let _is_integer = args.int(index).map_err(|_| Fault::of(refusal))?;
-        super::keys::database_number(ctx, args.at(index))
+    let number = |index: usize, refusal: Fault| {
+        let number = args.int(index).ok().and_then(|number| i32::try_from(number).ok());
+        number.ok_or(refusal)
     };
-    let first = number(1, "ERR invalid first DB index")?;
-    let second = number(2, "ERR invalid second DB index")?;
+    number(1, Fault::of("ERR invalid first DB index"))?;
+    number(2, Fault::of("ERR invalid second DB index"))?;
+    let first = super::keys::database_number(ctx, args.at(1))?;
+    let second = super::keys::database_number(ctx, args.at(2))?;
     if first != second {
         ctx.core.swap_databases(first, second);
     }
@@ -78,42 +109,42 @@ const MEMORY_HELP: &[&str] = &[
     "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "DOCTOR",
     "    Return memory problems reports.",
+    "MALLOC-STATS",
+    "    Return internal statistics report from the memory allocator.",
+    "PURGE",
+    "    Attempt to purge dirty pages for reclamation by the allocator.",
     "STATS",
     "    Return information about the memory usage of the engine.",
     "USAGE <key> [SAMPLES <count>]",
     "    Return memory in bytes used by <key> and its value; the count is not needed here.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 fn memory(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.at(1) {
-        verb if is(verb, "usage") && args.len() >= 3 => {
-            match args.tail(3) {
-                [] => {}
-                [word, count] if is(word, "samples") => {
-                    if crate::arguments::int(count)? < 0 {
-                        return Err(Fault::SYNTAX);
-                    }
+        verb if is(verb, "usage") => {
+            let mut options = args.options(3);
+            while !options.is_empty() {
+                let count = options.take_with_value("SAMPLES").ok_or(Fault::SYNTAX)?;
+                if crate::arguments::int(count)? < 0 {
+                    return Err(Fault::SYNTAX);
                 }
-                _ => return Err(Fault::SYNTAX),
             }
             let key = args.at(2);
             let entry = ctx.peek(key);
             let bytes = entry.map(|entry| size_of_val(entry) + key.len() + entry.value.memory());
             Ok(bytes.map_or(Reply::Nil, Reply::count))
         }
-        verb if is(verb, "usage") => Err(super::subcommand_arity("memory", verb)),
-        verb if is(verb, "stats") && args.len() == 2 => Ok(memory_stats(ctx)),
-        verb if is(verb, "doctor") && args.len() == 2 => {
+        verb if is(verb, "stats") => Ok(memory_stats(ctx)),
+        verb if is(verb, "doctor") => {
             Ok(Reply::Verbatim("Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs on this base.\n".to_owned()))
         }
-        verb if is(verb, "purge") && args.len() == 2 => Ok(Reply::OK),
-        verb if is(verb, "malloc-stats") && args.len() == 2 => {
+        verb if is(verb, "purge") => Ok(Reply::OK),
+        verb if is(verb, "malloc-stats") => {
             Ok(Reply::bulk("Stats not supported for the current allocator"))
         }
-        verb if is(verb, "help") && args.len() == 2 => Ok(super::help(MEMORY_HELP)),
-        verb => Err(super::unknown_subcommand("MEMORY", verb)),
+        _ => Ok(super::help(MEMORY_HELP)),
     }
 }
 
@@ -170,31 +201,70 @@ fn monitor(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
             "ERR MONITOR isn't allowed for clients that take no pushes",
         ));
     }
-    if !ctx.client.is_monitor {
-        ctx.client.is_monitor = true;
-        ctx.core.monitors += 1;
+    if matches!(ctx.origin, Origin::Transaction) {
+        return Err(Fault::of("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
+    if ctx.client.is_monitor {
+        // Not answered a second time.
+        return Ok(Reply::Several(Vec::new()));
+    }
+    ctx.client.is_monitor = true;
+    ctx.core.monitors += 1;
     Ok(Reply::OK)
 }
+
+const SLOWLOG_HELP: &[&str] = &[
+    "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GET [<count>]",
+    "    Return top <count> entries from the slowlog: none, since none are kept here.",
+    "LEN",
+    "    Return the length of the slowlog: 0.",
+    "RESET",
+    "    Reset the slowlog.",
+    "HELP",
+    "    Prints this help.",
+];
 
 /// Slow commands are not kept; the log is always empty.
 fn slowlog(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.at(1) {
-        verb if is(verb, "get") && args.len() <= 3 => Ok(Reply::Array(Vec::new())),
-        verb if is(verb, "len") && args.len() == 2 => Ok(Reply::Int(0)),
-        verb if is(verb, "reset") && args.len() == 2 => Ok(Reply::OK),
-        verb => Err(super::unknown_subcommand("SLOWLOG", verb)),
+        verb if is(verb, "get") => {
+            if args.len() > 3 {
+                return Err(super::subcommand_arity("slowlog", verb));
+            }
+            let is_count = args.len() == 2 || args.int(2).is_ok_and(|count| count >= -1);
+            if !is_count {
+                return Err(Fault::of("ERR count should be greater than or equal to -1"));
+            }
+            Ok(Reply::Array(Vec::new()))
+        }
+        verb if is(verb, "len") => Ok(Reply::Int(0)),
+        verb if is(verb, "reset") => Ok(Reply::OK),
+        _ => Ok(super::help(SLOWLOG_HELP)),
     }
 }
+
+const LATENCY_HELP: &[&str] = &[
+    "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "HISTOGRAM [COMMAND ...]",
+    "    Return a distribution of latencies: none is kept here.",
+    "HISTORY <event>",
+    "    Return time-latency samples for the <event> class: none are kept here.",
+    "LATEST",
+    "    Return the latest latency samples for all events: none are kept here.",
+    "RESET [<event> ...]",
+    "    Reset latency data of one or more <event> classes.",
+    "HELP",
+    "    Prints this help.",
+];
 
 /// Latency spikes are not kept; there are none to tell of.
 fn latency(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.at(1) {
-        verb if is(verb, "latest") && args.len() == 2 => Ok(Reply::Array(Vec::new())),
-        verb if is(verb, "history") && args.len() == 3 => Ok(Reply::Array(Vec::new())),
+        verb if is(verb, "latest") || is(verb, "history") => Ok(Reply::Array(Vec::new())),
         verb if is(verb, "histogram") => Ok(Reply::Map(Vec::new())),
         verb if is(verb, "reset") => Ok(Reply::Int(0)),
-        verb => Err(super::unknown_subcommand("LATENCY", verb)),
+        _ => Ok(super::help(LATENCY_HELP)),
     }
 }
 
@@ -202,11 +272,21 @@ fn cluster(_ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     Err(Fault::of("ERR This instance has cluster support disabled"))
 }
 
+const ACL_HELP: &[&str] = &[
+    "ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "USERS",
+    "    List all the registered usernames: there is one.",
+    "WHOAMI",
+    "    Return the current connection username.",
+    "HELP",
+    "    Prints this help.",
+];
+
 fn acl(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     match args.at(1) {
-        verb if is(verb, "whoami") && args.len() == 2 => Ok(Reply::bulk("default")),
-        verb if is(verb, "users") && args.len() == 2 => Ok(Reply::bulks(["default"])),
-        verb => Err(super::unknown_subcommand("ACL", verb)),
+        verb if is(verb, "whoami") => Ok(Reply::bulk("default")),
+        verb if is(verb, "users") => Ok(Reply::bulks(["default"])),
+        _ => Ok(super::help(ACL_HELP)),
     }
 }
 

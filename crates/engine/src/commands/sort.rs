@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use super::{Command, Keys};
 use crate::arguments::{self, Args};
 use crate::context::{Ctx, Origin};
-use crate::keyspace::{Database, List, Member, Value};
+use crate::keyspace::{Database, List, Member, SortedSet, Value};
 use crate::reply::{Answer, Fault, Reply};
 use order::Weights;
 use pattern::{Lookup, Pattern};
@@ -101,6 +101,9 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>, may_store: bool) -> Answer {
         Some(_) => return Err(Fault::WRONG_TYPE),
     }
 
+    if let Ok(Some(set)) = ctx.write::<SortedSet>(key) {
+        set.note_sorted();
+    }
     let (now, track) = (ctx.now(), ctx.tracks_changes());
     let database = &*ctx.db();
     let sorted = in_order(database, now, key, &options)?;

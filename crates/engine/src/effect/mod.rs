@@ -17,7 +17,8 @@ pub(crate) use gather::commit;
 use std::collections::HashSet;
 use std::fmt;
 
-/// One final state. Everything about one value stands together, its [`Effect::Value`] first if it is new.
+/// One final state. What happened to keys stands first; then everything about one value stands together, its
+/// [`Effect::Value`] first if it comes whole.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Effect<'a> {
@@ -49,7 +50,8 @@ pub enum Effect<'a> {
         /// When it expires, in milliseconds since 1970.
         expires: Option<u64>,
     },
-    /// A value is new: whatever was known of it is void. Of a collection it is empty and its parts follow.
+    /// A value comes whole, since it is new or small: whatever was known of it is void. Of a collection it is empty and
+    /// its parts follow.
     Value {
         /// The value.
         id: u64,

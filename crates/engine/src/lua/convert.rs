@@ -165,6 +165,8 @@ pub(super) struct Reader<'a> {
     depth: u32,
     /// Bytes of the replies built so far, about.
     built: usize,
+    /// They are too many: nothing more is read.
+    is_full: bool,
 }
 
 /// Fields that make a table something else than an array, in the order Redis asks for them.
@@ -187,6 +189,7 @@ impl<'a> Reader<'a> {
             names: top + 1,
             depth: 0,
             built: 0,
+            is_full: false,
         }
     }
 
@@ -202,13 +205,20 @@ impl<'a> Reader<'a> {
         lua_pushvalue(self.state, index);
         let reply = self.table();
         lua_settop(self.state, index);
+        if self.is_full {
+            return Reply::Error(Fault::of("ERR not enough memory"));
+        }
         reply
     }
 
-    unsafe fn scalar(&self, index: c_int) -> Reply {
+    unsafe fn scalar(&mut self, index: c_int) -> Reply {
         let state = self.state;
         match lua_type(state, index) {
-            LUA_TSTRING => Reply::Bulk(text_at(state, index).to_vec()),
+            LUA_TSTRING => {
+                let text = text_at(state, index);
+                self.built = self.built.saturating_add(text.len());
+                Reply::Bulk(text.to_vec())
+            }
             LUA_TNUMBER => Reply::Int(truncated(lua_tonumber(state, index))),
             LUA_TBOOLEAN => {
                 let is_true = lua_toboolean(state, index) != 0;
@@ -224,7 +234,9 @@ impl<'a> Reader<'a> {
 
     /// The value on top of the stack.
     unsafe fn value(&mut self) -> Reply {
+        // A table within itself is small, and its reply has no end.
         self.built = self.built.saturating_add(size_of::<Reply>());
+        self.is_full = self.is_full || self.context.memory.is_exhausted(self.built);
         if lua_type(self.state, -1) == LUA_TTABLE {
             self.table()
         } else {
@@ -236,9 +248,6 @@ impl<'a> Reader<'a> {
     unsafe fn table(&mut self) -> Reply {
         if self.depth >= DEEPEST || lua_checkstack(self.state, SLOTS) == 0 {
             return Reply::Error(Fault::of("ERR reached lua stack limit"));
-        }
-        if self.context.memory.is_exhausted(self.built) {
-            return Reply::Error(Fault::of("ERR not enough memory"));
         }
         self.depth += 1;
         let reply = match self.special() {
@@ -269,7 +278,7 @@ impl<'a> Reader<'a> {
     unsafe fn named(&mut self, place: c_int) -> Option<Reply> {
         let state = self.state;
         match place {
-            0 => string_at(state, -1).map(|text| Reply::Error(Fault::new(one_line(&lossy(text))))),
+            0 => string_at(state, -1).map(|text| Reply::Error(Fault::new(one_line(&lossy(up_to_nul(text)))))),
             1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(text).into())),
             2 => (lua_type(state, -1) == LUA_TNUMBER).then(|| Reply::Double(lua_tonumber(state, -1))),
             3 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.map()),
@@ -285,7 +294,7 @@ impl<'a> Reader<'a> {
     unsafe fn map(&mut self) -> Reply {
         let mut pairs = Vec::new();
         lua_pushnil(self.state);
-        while lua_next(self.state, -2) != 0 {
+        while !self.is_full && lua_next(self.state, -2) != 0 {
             lua_pushvalue(self.state, -2);
             let key = self.value();
             lua_settop(self.state, -2);
@@ -293,19 +302,28 @@ impl<'a> Reader<'a> {
             lua_settop(self.state, -2);
             pairs.push((key, value));
         }
+        self.drop_key_left();
         Reply::Map(pairs)
     }
 
     unsafe fn set(&mut self) -> Reply {
         let mut items = Vec::new();
         lua_pushnil(self.state);
-        while lua_next(self.state, -2) != 0 {
+        while !self.is_full && lua_next(self.state, -2) != 0 {
             lua_settop(self.state, -2);
             lua_pushvalue(self.state, -1);
             items.push(self.value());
             lua_settop(self.state, -2);
         }
+        self.drop_key_left();
         Reply::Set(items)
+    }
+
+    /// A walk that was given up has left its key on the stack.
+    unsafe fn drop_key_left(&self) {
+        if self.is_full {
+            lua_settop(self.state, -2);
+        }
     }
 
     unsafe fn verbatim(&self) -> Option<Reply> {
@@ -322,6 +340,9 @@ impl<'a> Reader<'a> {
     unsafe fn array(&mut self) -> Reply {
         let mut items = Vec::new();
         for index in 1.. {
+            if self.is_full {
+                break;
+            }
             lua_rawgeti_(self.state, -1, index);
             let is_end = lua_type(self.state, -1) == LUA_TNIL;
             if !is_end {
@@ -336,6 +357,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A status is a C string for Redis.
+fn up_to_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 fn without_line_ends(text: &[u8]) -> String {
-    lossy(text).replace(['\r', '\n'], " ")
+    lossy(up_to_nul(text)).replace(['\r', '\n'], " ")
 }

@@ -93,6 +93,8 @@ pub(super) unsafe fn text_of_error(state: *mut lua_State, context: &Context, sha
         // Without the handler: memory ran out, or an error in handling an error.
         _ => format!("ERR {}", lossy(text_at(state, -1))),
     };
+    // Redis carries the text as a C string.
+    let text = text.split('\0').next().unwrap_or_default();
     match place {
         Some(Place { source, line }) => one_line(&format!("{text} script: {sha}, on {source}:{line}.")),
         None => one_line(&format!("{text} script: {sha}")),

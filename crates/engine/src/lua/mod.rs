@@ -31,6 +31,8 @@ mod coroutine;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fuzz;
 mod hook;
 mod host;
 mod library;

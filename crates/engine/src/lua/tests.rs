@@ -395,3 +395,16 @@ proptest! {
         prop_assert_eq!(reply, Reply::Array(vec![Reply::Int(1)]));
     }
 }
+
+#[test]
+fn a_reply_that_would_take_more_memory_than_a_script_may_hold_is_refused() {
+    let mut run = Run::new();
+    for source in [
+        "local t = {} for i = 1, 99999 do t[i] = i end t[1] = t return t",
+        "local t = {} for i = 2, 999 do t[i] = ('x'):rep(9999) end t[1] = t return t",
+        "local t = {} for i = 1, 9999 do t[i] = i end t.map = t return t",
+    ] {
+        assert_eq!(run.error(source), "ERR not enough memory", "{source}");
+        run.assert_usable();
+    }
+}

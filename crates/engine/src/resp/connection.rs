@@ -3,13 +3,16 @@
 //! All complete requests are run under one hold of the engine's lock, their replies leave in one write. A blocking
 //! command suspends this client alone; meanwhile its socket is still read, so its leaving is noticed and takes the
 //! command out of its queues. A long pipeline is run in parts, with everybody else in between.
-//! Next: `request.rs`, `output.rs`, `../session.rs`.
+//! While a script keeps the runtime's thread, another thread answers in this one's place (`stand_in`).
+//! Next: `request.rs`, `output.rs`, `standby.rs`, `../session.rs`.
 
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep};
 
@@ -21,8 +24,9 @@ use super::request::RequestBuffer;
 use super::stop::Stop;
 use super::stream::Stream;
 use super::violation::Violation;
+use crate::aside::Standing;
 use crate::client::{Message, Protocol};
-use crate::session::{Session, Waiting};
+use crate::session::{Served, Session, Waiting};
 
 /// Commands run before others get their turn.
 const COMMANDS_AT_ONCE: usize = 128;
@@ -30,6 +34,8 @@ const COMMANDS_AT_ONCE: usize = 128;
 const REPLIES_AT_ONCE: usize = 1024 * 1024;
 /// How long the last replies may take to leave.
 const PARTING_TIME: Duration = Duration::from_secs(5);
+/// When the stand-by looks again at a client it cannot answer now.
+const LATER: Duration = Duration::from_millis(50);
 
 /// One connected client.
 pub(super) struct Connection {
@@ -54,10 +60,25 @@ pub(super) struct Connection {
     is_subscribed: bool,
     active_at: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Wakes the task that serves the client.
+    waker: Option<Waker>,
+    /// Somebody else has worked on the client: the task has to look at everything.
+    is_disturbed: bool,
+}
+
+/// What a visit of the stand-by has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// Nothing: there is something to do when more arrives.
+    Done,
+    /// More to do, now or later.
+    More(Duration),
+    /// The client is none of the stand-by's business any more.
+    Over,
 }
 
 /// The connection is over: left, refused or dropped.
-struct Over;
+pub(super) struct Over;
 
 /// Why nothing more is run.
 enum Ending {
@@ -80,7 +101,7 @@ impl From<Violation> for Ending {
 
 /// Whether a client has more to run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     /// Only its turn is over.
     Next,
     /// Nothing can be run before something happens.
@@ -113,39 +134,97 @@ impl Connection {
             is_subscribed: false,
             active_at: Instant::now(),
             timer: None,
+            waker: None,
+            is_disturbed: false,
         }
     }
 
-    /// Serves the client until it leaves, is closed, or the endpoint stops.
-    pub(super) async fn serve(mut self) {
-        loop {
-            let turn = self.take_turn();
-            let Ok(turn) = turn else { return };
-            if std::future::poll_fn(|context| Poll::Ready(self.send(context)))
-                .await
-                .is_err()
-            {
-                return;
+    /// Has its turn, and sends what the socket takes. `None` when the connection is over.
+    pub(super) fn poll_turn(&mut self, context: &mut Context<'_>) -> Option<Turn> {
+        let turn = self.take_turn().ok()?;
+        self.send(context).ok()?;
+        (!self.is_finished()).then_some(turn)
+    }
+
+    /// Everything that is to leave before the end has left.
+    fn is_finished(&self) -> bool {
+        self.is_closing && self.output.is_empty()
+    }
+
+    /// A copy of the socket for the stand-by.
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Makes the client's own task look at it, if there is something it cannot know of.
+    pub(super) fn call_back(&mut self) {
+        if self.session.is_behind() || self.is_request_found || !self.output.is_empty() {
+            self.disturb();
+        }
+    }
+
+    fn disturb(&mut self) {
+        self.is_disturbed = true;
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Answers what has arrived, for the time a script keeps the engine, on the stand-by's thread.
+    ///
+    /// `socket` is a duplicate: what the runtime knows of the socket may be old, since its own thread may be kept too.
+    pub(super) fn stand_in(&mut self, socket: &TcpStream) -> Visit {
+        let is_silent = self.session.standing().has(Standing::SILENT);
+        if self.is_closing || self.waiting.is_some() || is_silent {
+            return Visit::More(LATER);
+        }
+        let visit = match self.answer_aside(socket) {
+            Ok(visit) => visit,
+            Err(Ending::Over) => Visit::Over,
+            Err(Ending::Breach(violation)) => {
+                self.refuse(violation);
+                Visit::Over
             }
-            if self.is_closing && self.output.is_empty() {
-                return;
-            }
-            match turn {
-                Turn::Next => tokio::task::yield_now().await,
-                Turn::Idle => {
-                    if std::future::poll_fn(|context| self.poll_event(context))
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
+        };
+        let is_gone = self.output.send_now(socket).is_err() || self.check_output().is_err();
+        if is_gone {
+            // The task sees the end as if the client had left.
+            self.stream.shut();
+        }
+        self.disturb();
+        match visit {
+            _ if is_gone || self.is_closing => Visit::Over,
+            visit => visit,
+        }
+    }
+
+    fn answer_aside(&mut self, socket: &TcpStream) -> Result<Visit, Ending> {
+        let mut room = [0; 4096];
+        for _ in 0..COMMANDS_AT_ONCE {
+            if self.find_request()? {
+                self.run_while_busy()?;
+                if self.is_closing {
+                    return Ok(Visit::Over);
                 }
+                continue;
+            }
+            let space = self.requests.space()?;
+            match socket.try_read(&mut room) {
+                Ok(0) => return Ok(Visit::Over),
+                Ok(read) => space.extend(room.iter().take(read)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Visit::Done),
+                Err(_gone) => return Ok(Visit::Over),
             }
         }
+        Ok(Visit::More(Duration::ZERO))
     }
 
     /// Runs what has arrived, within the bounds of one turn.
     fn take_turn(&mut self) -> Result<Turn, Over> {
+        if self.session.is_behind() {
+            self.session.catch_up();
+        }
         if self.is_closing || self.waiting.is_some() {
             return Ok(Turn::Idle);
         }
@@ -191,7 +270,8 @@ impl Connection {
             return Ok(Turn::Idle);
         }
         let Ok(mut batch) = self.session.batch() else {
-            return Ok(self.run_while_busy()?);
+            self.run_while_busy()?;
+            return Ok(Turn::Next);
         };
         if batch.should_close() {
             // Killed by somebody who was told so: nothing of it may run any more.
@@ -238,27 +318,23 @@ impl Connection {
         })
     }
 
-    /// One request while a script of somebody else keeps the engine.
-    fn run_while_busy(&mut self) -> Result<Turn, Over> {
+    /// One request while a script keeps the engine.
+    fn run_while_busy(&mut self) -> Result<(), Over> {
         let arguments: Arguments<'_> = self.requests.arguments().collect();
         if is_web_request(&arguments) {
             return Err(self.drop_web_request());
         }
-        let served = self.session.run(&arguments);
+        let reply = self.session.run_aside(&arguments);
         drop(arguments);
         self.is_request_found = false;
-        self.waiting = take_answer(served, self.protocol, &mut self.output);
-        // The script may have ended in between, then the command was run as any other.
-        let mut should_close = false;
-        if let Ok(batch) = self.session.batch() {
-            self.protocol = batch.protocol();
-            self.is_authenticated = batch.is_authenticated();
-            should_close = batch.should_close();
-        }
-        if should_close {
+        let standing = self.session.standing();
+        self.protocol = standing.protocol();
+        self.is_authenticated = standing.has(Standing::AUTHENTICATED);
+        take_answer(Served::Reply(reply), self.protocol, &mut self.output);
+        if standing.has(Standing::LEAVING) {
             self.close();
         }
-        Ok(Turn::Next)
+        Ok(())
     }
 
     /// A web page must not be able to make a browser talk to the engine.
@@ -285,10 +361,20 @@ impl Connection {
     }
 
     /// Waits until there is something to run or to send.
-    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+    pub(super) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()))
+        {
+            self.waker = Some(context.waker().clone());
+        }
+        if std::mem::take(&mut self.is_disturbed) {
+            return Poll::Ready(Ok(()));
+        }
         if !self.output.is_empty() {
             self.send(context)?;
-            if self.is_closing && self.output.is_empty() {
+            if self.is_finished() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -8,11 +8,13 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::address::{self, Address, Bound};
 use super::limits::Limits;
 use super::listener::{Listener, Shared};
+use super::standby::{self, StandBy};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 
@@ -55,13 +57,13 @@ impl Engine {
 }
 
 impl Endpoint {
-    /// Adds an address to listen on.
+    /// Adds an address to listen on; an endpoint may have several, and one without any serves nobody.
     pub fn listen_on(mut self, address: impl Into<Address>) -> Self {
         self.addresses.push(address.into());
         self
     }
 
-    /// Limits on each client.
+    /// Limits on each client, instead of [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -69,8 +71,13 @@ impl Endpoint {
 
     /// Listens, and serves on a thread of its own.
     ///
-    /// A script that one of these clients runs keeps all of them waiting until it ends; only on a runtime of several
-    /// threads ([`Endpoint::spawn`]) can another client stop it with SCRIPT KILL.
+    /// A script that one of these clients runs keeps all of them waiting. When it has run too long
+    /// (`busy-reply-threshold`), others are told that the engine is busy, and can stop it with SCRIPT KILL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PasswordRequired`] for an address that other machines can reach while the engine has no password,
+    /// [`ErrorKind::AddressInUse`] when another process listens there or a file that is no socket is in the way,
+    /// [`ErrorKind::Listen`] when it cannot listen or start a thread for another reason. It then listens nowhere.
     pub fn spawn_thread(self) -> Result<Server, Error> {
         let (server, task) = self.bind()?;
         let (starting, started) = std::sync::mpsc::channel();
@@ -87,9 +94,12 @@ impl Endpoint {
 
     /// Listens, and serves on the current tokio runtime, which has to have its I/O and its timer switched on.
     ///
-    /// A long script keeps a thread of that runtime.
+    /// A long script keeps a thread of that runtime; clients are told that the engine is busy all the same.
+    ///
+    /// # Errors
+    /// As [`Endpoint::spawn_thread`], and [`ErrorKind::Listen`] outside a tokio runtime.
     pub fn spawn(self) -> Result<Server, Error> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
+        let runtime = Handle::try_current().map_err(|error| {
             Error::with_source(ErrorKind::Listen, "cannot listen outside a tokio runtime", error)
         })?;
         let (server, mut task) = self.bind()?;
@@ -99,7 +109,7 @@ impl Endpoint {
     }
 
     fn bind(self) -> Result<(Server, Task), Error> {
-        let has_password = !self.engine.shared().lock().config.password.is_empty();
+        let has_password = !self.engine.shared().outside().password().is_empty();
         if let Some(open) = self
             .addresses
             .iter()
@@ -199,14 +209,19 @@ impl Task {
             end,
             ..
         } = self;
+        let (stand_by, bell) = StandBy::new();
         let shared = Arc::new(Shared {
             engine,
             limits,
             stop,
+            listeners: listeners.into_iter().map(Arc::new).collect(),
+            registry: Arc::default(),
+            stand_by,
             presence,
         });
-        for listener in listeners {
-            tokio::spawn(listener.accept_all(Arc::clone(&shared)));
+        standby::start(&shared, bell, Handle::current());
+        for listener in &shared.listeners {
+            tokio::spawn(Arc::clone(listener).accept_all(Arc::clone(&shared)));
         }
         drop(shared);
         // Nothing is ever sent: this ends when the last listener and the last client have ended.

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,12 @@ use tokio::sync::{mpsc, watch};
 use super::address::{Address, Bound, SocketFile};
 use super::connection::Connection;
 use super::limits::Limits;
+use super::registry::Registry;
+use super::standby::StandBy;
 use super::stop::Stop;
 use super::stream::Stream;
 use crate::client::Arrival;
-use crate::engine::Engine;
+use crate::engine::{Busy, Engine};
 
 /// How long to wait when the system has no more sockets to give.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +36,10 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) limits: Limits,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) listeners: Vec<Arc<Listener>>,
+    pub(super) registry: Arc<Registry>,
+    #[expect(dead_code, reason = "dropping it ends the stand-by")]
+    pub(super) stand_by: StandBy,
     /// Held by every task; all are gone when the receiver says so.
     pub(super) presence: mpsc::Sender<Infallible>,
 }
@@ -40,11 +47,11 @@ pub(super) struct Shared {
 /// A socket that clients are accepted from.
 pub(super) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, Arc<str>, SocketFile),
+    Unix(UnixListener, Arc<str>, Option<SocketFile>),
 }
 
 /// Where a client comes from.
-struct Origin {
+pub(super) struct Origin {
     peer: String,
     local: String,
     is_local: bool,
@@ -58,13 +65,13 @@ impl Listener {
             Bound::Unix(listener, file) => Self::Unix(
                 UnixListener::from_std(listener)?,
                 address.to_string().into(),
-                file,
+                Some(file),
             ),
         })
     }
 
     /// Accepts clients until the endpoint stops.
-    pub(super) async fn accept_all(self, shared: Arc<Shared>) {
+    pub(super) async fn accept_all(self: Arc<Self>, shared: Arc<Shared>) {
         let mut stop = Stop::new(shared.stop.clone());
         loop {
             let accepted = tokio::select! {
@@ -83,50 +90,65 @@ impl Listener {
         }
     }
 
-    async fn accept(&self, limits: &Limits) -> io::Result<(Stream, Origin)> {
+    pub(super) async fn accept(&self, limits: &Limits) -> io::Result<(Stream, Origin)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                let local = prepare(&stream, limits)?;
-                let is_local = peer.ip().to_canonical().is_loopback();
-                let origin = Origin {
-                    peer: peer.to_string(),
-                    local: local.to_string(),
-                    is_local,
-                };
-                Ok((Stream::Tcp(stream), origin))
+                prepare(stream, peer, limits)
             }
             Self::Unix(listener, path, _file) => {
                 let (stream, _peer) = listener.accept().await?;
-                // Clients of a Unix socket have no address; CLIENT LIST shows the path, as Redis does.
-                let address = format!("{path}:0");
-                Ok((
-                    Stream::Unix(stream),
-                    Origin {
-                        peer: address.clone(),
-                        local: address,
-                        is_local: true,
-                    },
-                ))
+                Ok((Stream::Unix(stream), Origin::of_file(path)))
             }
+        }
+    }
+
+    /// The same socket once more, on the current runtime. The file stays with the original.
+    pub(super) fn duplicate(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let copy = listener.as_fd().try_clone_to_owned()?;
+                Self::Tcp(TcpListener::from_std(copy.into())?)
+            }
+            Self::Unix(listener, path, _file) => {
+                let copy = listener.as_fd().try_clone_to_owned()?;
+                Self::Unix(UnixListener::from_std(copy.into())?, Arc::clone(path), None)
+            }
+        })
+    }
+}
+
+impl Origin {
+    /// Clients of a Unix socket have no address; CLIENT LIST shows the path, as Redis does.
+    fn of_file(path: &str) -> Self {
+        let address = format!("{path}:0");
+        Self {
+            peer: address.clone(),
+            local: address,
+            is_local: true,
         }
     }
 }
 
-fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<SocketAddr> {
+fn prepare(stream: TcpStream, peer: SocketAddr, limits: &Limits) -> io::Result<(Stream, Origin)> {
     stream.set_nodelay(true)?;
     if let Some(time) = limits.keepalive {
         // Asked three times before it counts as dead, as Redis does.
         let keepalive = TcpKeepalive::new()
             .with_time(time)
             .with_interval((time / 3).max(Duration::from_secs(1)));
-        SockRef::from(stream).set_tcp_keepalive(&keepalive.with_retries(3))?;
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive.with_retries(3))?;
     }
-    stream.local_addr()
+    let origin = Origin {
+        peer: peer.to_string(),
+        local: stream.local_addr()?.to_string(),
+        is_local: peer.ip().to_canonical().is_loopback(),
+    };
+    Ok((Stream::Tcp(stream), origin))
 }
 
 /// Whether accepting failed because that one client has already gone.
-fn is_one_clients(error: &io::Error) -> bool {
+pub(super) fn is_one_clients(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -137,12 +159,19 @@ fn is_one_clients(error: &io::Error) -> bool {
     )
 }
 
-fn admit(shared: &Arc<Shared>, stream: Stream, origin: Origin) {
-    let (has_password, is_full) = {
-        let mut core = shared.engine.shared().lock();
-        let is_full = core.clients.count() >= core.config.max_clients;
-        core.stats.rejected_connections += u64::from(is_full);
-        (!core.config.password.is_empty(), is_full)
+/// Lets a client in, on the current runtime. Does not wait for a script that runs too long.
+pub(super) fn admit(shared: &Arc<Shared>, stream: Stream, origin: Origin) {
+    let (has_password, is_full) = match shared.engine.shared().enter() {
+        Ok(mut core) => {
+            let is_full = core.clients.count() >= core.config.max_clients;
+            core.stats.rejected_connections += u64::from(is_full);
+            (!core.config.password.is_empty(), is_full)
+        }
+        Err(Busy) => {
+            let outside = shared.engine.shared().outside();
+            let is_full = shared.registry.count() >= outside.max_clients();
+            (!outside.password().is_empty(), is_full)
+        }
     };
     if is_full || (!has_password && !origin.is_local) {
         let text = if is_full { TOO_MANY } else { NOT_LOCAL };
@@ -157,11 +186,13 @@ fn admit(shared: &Arc<Shared>, stream: Stream, origin: Origin) {
         inbox: Some(outbox),
     };
     let session = shared.engine.session(arrival);
+    let id = session.id();
     let (limits, stop) = (shared.limits.clone(), Stop::new(shared.stop.clone()));
     let connection = Connection::new(stream, session, inbox, !has_password, limits, stop);
+    let client = shared.registry.register(id, connection);
     let presence = shared.presence.clone();
     tokio::spawn(async move {
-        connection.serve().await;
+        client.serve().await;
         drop(presence);
     });
 }

@@ -15,7 +15,9 @@ mod output;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
+mod registry;
 mod request;
+mod standby;
 mod stop;
 mod stream;
 mod violation;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::encode::encode;
@@ -86,6 +87,22 @@ impl Output {
             self.clear();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes what the socket takes at once.
+    pub(super) fn send_now(&mut self, socket: &TcpStream) -> io::Result<()> {
+        while self.sent < self.bytes.len() {
+            let rest = self.bytes.get(self.sent..).unwrap_or_default();
+            match socket.try_write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.clear();
+        Ok(())
     }
 
     /// Moves what is left to the front once that is the smaller part, so each byte moves at most about once.

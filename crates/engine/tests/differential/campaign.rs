@@ -6,6 +6,7 @@
 //! Next: `runner.rs`, `shrink.rs`, `families/`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::families::{ALL, Family, Generator};
@@ -14,7 +15,7 @@ use crate::runner::{Difference, Runner};
 use crate::shrink::shrink;
 use crate::side::Side;
 use crate::statistics::Statistics;
-use crate::step::{Arguments, Sequence};
+use crate::step::{Arguments, Sequence, has_subcommands};
 
 const COMMANDS: u64 = 4_000;
 /// Slow families wait for time-outs and deadlines.
@@ -107,6 +108,10 @@ fn compare(plan: &Plan, generator: &Generator, runner: &mut Runner) -> BTreeMap<
             break;
         }
         let sequence = generator.sequence(seed);
+        let _announcement = Announcement {
+            seed,
+            sequence: sequence.clone(),
+        };
         if let Some(difference) = runner.run(&sequence) {
             // One report per command and pair of replies: the first of them is enough.
             let signature = format!(
@@ -115,14 +120,32 @@ fn compare(plan: &Plan, generator: &Generator, runner: &mut Runner) -> BTreeMap<
                 outline(&difference.oracle),
                 outline(&difference.subject)
             );
-            if !differences.contains_key(&signature) {
-                let found = shrink(runner, sequence, difference);
-                differences.insert(signature, (seed, found));
+            if let Entry::Vacant(place) = differences.entry(signature) {
+                place.insert((seed, shrink(runner, sequence, difference)));
             }
         }
         seed += 1;
     }
     differences
+}
+
+/// Names the sequence when a side dies in it.
+struct Announcement {
+    seed: u64,
+    sequence: Sequence,
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let steps: Vec<String> = self.sequence.steps.iter().map(ToString::to_string).collect();
+            println!(
+                "in the sequence of OXHERD_DIFFERENTIAL_SEED={}:\n{}",
+                self.seed,
+                steps.join("\n")
+            );
+        }
+    }
 }
 
 /// The kind of a reply, and the words of an error.
@@ -171,7 +194,9 @@ fn unknown_command(side: &mut dyn Side, name: &Arguments) -> Option<String> {
         return None;
     }
     side.begin(&[crate::step::Protocol::Resp2]);
-    let reply = side.call(0, &name[..1]).to_string();
-    let is_unknown = reply.starts_with("-ERR unknown command");
+    let has_subcommand = name.len() > 1 && has_subcommands(&name[0]);
+    let reply = side.call(0, &name[..1 + usize::from(has_subcommand)]).to_string();
+    let is_unknown =
+        reply.starts_with("-ERR unknown command") || reply.starts_with("-ERR unknown subcommand");
     is_unknown.then_some(text)
 }

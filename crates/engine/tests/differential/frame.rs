@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::notation::quoted;
+use crate::notation::{escaped, quoted};
 
 /// One reply or push message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +34,21 @@ pub(crate) enum Frame {
 impl Frame {
     /// The first frame of `bytes` and its length; nothing while it is incomplete.
     ///
+    /// A message inside an aggregate (a client that publishes to itself in a transaction finds it there) comes out
+    /// of it, in front.
+    ///
     /// # Panics
     /// On bytes that are no RESP: a side that sends such bytes is broken.
-    pub(crate) fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
-        let mut parser = Parser { bytes, at: 0 };
+    pub(crate) fn parse(bytes: &[u8]) -> Option<(Vec<Self>, usize)> {
+        let mut parser = Parser {
+            bytes,
+            at: 0,
+            pushes: Vec::new(),
+        };
         let frame = parser.frame()?;
-        Some((frame, parser.at))
+        let mut frames = parser.pushes;
+        frames.push(frame);
+        Some((frames, parser.at))
     }
 
     /// The members of an array, set, push or map.
@@ -59,6 +68,14 @@ impl Frame {
         }
     }
 
+    /// A push that answers no command, as a confirmed subscription does.
+    fn is_message(&self) -> bool {
+        let Self::Push(items) = self else {
+            return false;
+        };
+        !matches!(items.first(), Some(Self::Bulk(kind)) if kind.ends_with(b"subscribe"))
+    }
+
     pub(crate) fn is_error(&self) -> bool {
         matches!(self, Self::Error(_) | Self::BlobError(_))
     }
@@ -67,6 +84,7 @@ impl Frame {
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
+    pushes: Vec<Frame>,
 }
 
 impl Parser<'_> {
@@ -114,7 +132,16 @@ impl Parser<'_> {
     }
 
     fn members(&mut self, count: i64) -> Option<Vec<Frame>> {
-        (0..count).map(|_| self.frame()).collect()
+        let mut members = Vec::new();
+        for _ in 0..count {
+            let mut member = self.frame()?;
+            while member.is_message() {
+                self.pushes.push(member);
+                member = self.frame()?;
+            }
+            members.push(member);
+        }
+        Some(members)
     }
 }
 
@@ -128,16 +155,16 @@ fn number(text: &[u8]) -> i64 {
 impl fmt::Display for Frame {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Simple(text) => write!(formatter, "+{}", text.escape_ascii()),
-            Self::Error(text) => write!(formatter, "-{}", text.escape_ascii()),
+            Self::Simple(text) => write!(formatter, "+{}", escaped(text)),
+            Self::Error(text) => write!(formatter, "-{}", escaped(text)),
             Self::Integer(number) => write!(formatter, ":{number}"),
             Self::Bulk(text) => formatter.write_str(&quoted(text)),
             Self::NilBulk => formatter.write_str("$nil"),
             Self::NilArray => formatter.write_str("*nil"),
             Self::Null => formatter.write_str("_"),
-            Self::Double(text) => write!(formatter, ",{}", text.escape_ascii()),
+            Self::Double(text) => write!(formatter, ",{}", escaped(text)),
             Self::Boolean(value) => write!(formatter, "#{}", if *value { 't' } else { 'f' }),
-            Self::BigNumber(text) => write!(formatter, "({}", text.escape_ascii()),
+            Self::BigNumber(text) => write!(formatter, "({}", escaped(text)),
             Self::Verbatim(text) => write!(formatter, "={}", quoted(text)),
             Self::BlobError(text) => write!(formatter, "!{}", quoted(text)),
             Self::Array(items) => list(formatter, '*', items),

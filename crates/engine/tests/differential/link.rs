@@ -1,5 +1,6 @@
 //! A Unix socket to a side: bytes out, frames in.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -15,6 +16,8 @@ pub(crate) struct Link {
     input: Vec<u8>,
     /// How much of the input was parsed.
     parsed: usize,
+    /// Frames parsed and not taken.
+    ready: VecDeque<Frame>,
 }
 
 impl Link {
@@ -28,6 +31,7 @@ impl Link {
             id: 0,
             input: Vec::new(),
             parsed: 0,
+            ready: VecDeque::new(),
         }
     }
 
@@ -60,18 +64,20 @@ impl Link {
 
     /// A complete frame of what was read.
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
-        let parsed = Frame::parse(&self.input[self.parsed..]);
-        match parsed {
-            Some((frame, length)) => {
-                self.parsed += length;
-                Some(frame)
-            }
-            None => {
-                self.input.drain(..self.parsed);
-                self.parsed = 0;
-                None
+        if self.ready.is_empty() {
+            let parsed = Frame::parse(&self.input[self.parsed..]);
+            match parsed {
+                Some((frames, length)) => {
+                    self.parsed += length;
+                    self.ready.extend(frames);
+                }
+                None => {
+                    self.input.drain(..self.parsed);
+                    self.parsed = 0;
+                }
             }
         }
+        self.ready.pop_front()
     }
 
     /// Reads what is there; false when nothing is.

@@ -10,6 +10,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    // In `compare.rs` each exception stands by itself.
+    clippy::match_same_arms,
     missing_docs,
     reason = "tests"
 )]
@@ -27,6 +29,7 @@ mod notation;
 mod pools;
 mod random;
 mod real;
+mod regressions;
 mod runner;
 mod scripts;
 mod shrink;
@@ -86,4 +89,10 @@ families_agree! {
     tracking_agrees: families::clients::TRACKING;
     connections_agree: families::clients::CONNECTION;
     everything_agrees: families::EVERYTHING;
+}
+
+#[test]
+fn kept_cases_are_answered_as_written() {
+    let (mut oracle, mut subject) = sides();
+    regressions::check(&mut *oracle, &mut *subject);
 }

@@ -48,6 +48,13 @@ pub(crate) fn is_hazardous(arguments: &[Vec<u8>]) -> bool {
     let name = arguments[0].to_ascii_uppercase();
     let numbers = || arguments.iter().skip(1).filter_map(|text| number(text));
     match name.as_slice() {
+        // An unknown subcommand is repeated in the error, and ids differ.
+        b"WAIT" => arguments.get(1).is_none_or(|replicas| replicas != b"0"),
+        // A small number is somebody's id, on one side perhaps that of the test's own connection.
+        b"CLIENT" => {
+            arguments.get(1).is_some_and(|verb| verb.starts_with(b"@"))
+                || numbers().any(|number| (0..100_000).contains(&number))
+        }
         b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER" => numbers().any(|number| number < -1_000),
         b"SETRANGE" | b"SETBIT" | b"BITFIELD" | b"BITFIELD_RO" => {
             numbers().any(|number| (100_000..5_000_000_000).contains(&number))
@@ -66,6 +73,14 @@ pub(crate) fn is_hazardous(arguments: &[Vec<u8>]) -> bool {
         // What would be stored has an open order.
         b"SORT" => {
             is_sorted_openly(arguments) && arguments.iter().any(|word| word.eq_ignore_ascii_case(b"STORE"))
+        }
+        // Ranges by name are defined among equal scores only.
+        b"ZADD"
+            if arguments
+                .get(1)
+                .is_some_and(|key| key.starts_with(b"l") && key.len() == 2) =>
+        {
+            arguments.len() % 2 == 1 || arguments.iter().skip(2).step_by(2).any(|score| score != b"0")
         }
         // An id of the moment's making.
         b"XADD" => arguments.iter().any(|text| text == b"*"),

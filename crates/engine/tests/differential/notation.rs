@@ -18,20 +18,24 @@ pub(crate) fn argument(text: &[u8]) -> String {
 
 /// `text` in double quotes.
 pub(crate) fn quoted(text: &[u8]) -> String {
+    format!("\"{}\"", escaped(text))
+}
+
+/// `text` as it stands between double quotes.
+pub(crate) fn escaped(text: &[u8]) -> String {
     use std::fmt::Write as _;
-    let mut quoted = String::from("\"");
+    let mut escaped = String::new();
     for &byte in text {
         match byte {
-            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
-            b'\n' => quoted.push_str("\\n"),
-            b'\r' => quoted.push_str("\\r"),
-            b'\t' => quoted.push_str("\\t"),
-            b' '..=b'~' => quoted.push(char::from(byte)),
-            _ => write!(quoted, "\\x{byte:02x}").expect("writing to a string cannot fail"),
+            b'"' | b'\\' => escaped.extend(['\\', char::from(byte)]),
+            b'\n' => escaped.push_str("\\n"),
+            b'\r' => escaped.push_str("\\r"),
+            b'\t' => escaped.push_str("\\t"),
+            b' '..=b'~' => escaped.push(char::from(byte)),
+            _ => write!(escaped, "\\x{byte:02x}").expect("a string takes all"),
         }
     }
-    quoted.push('"');
-    quoted
+    escaped
 }
 
 /// The arguments of one line.
@@ -54,7 +58,7 @@ pub(crate) fn arguments(line: &str) -> Vec<Vec<u8>> {
 }
 
 fn word(text: &[u8]) -> (Vec<u8>, &[u8]) {
-    let end = text.iter().position(|byte| byte.is_ascii_whitespace());
+    let end = text.iter().position(u8::is_ascii_whitespace);
     let (word, rest) = text.split_at(end.unwrap_or(text.len()));
     (word.to_vec(), rest)
 }

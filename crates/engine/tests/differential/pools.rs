@@ -36,6 +36,7 @@ offset  0 1 2 3 7 8 9 15 16 31 63 64 100 ~ -1 4294967296 5000000000 a "" 1.5 #0 
 field   u8 i8 u1 i1 u4 i5 u16 i16 i32 i64 u63 u32 i17 ~ u64 i65 u0 i0 u a "" i-1 u08 U8 8
 slot    0 1 2 3 8 #0 #1 #2 7 100 ~ -1 #-1 # a "" #a 4294967296 4294967295000 1.5 #9223372036854775807
 f       f g h a ~ "" "a b" 1 "\x00" xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+l       l1 l2
 number  1 2 3 4 5 10 -1 100 7 8 9 11 12 13 ~ 32767 32768 2147483648 -32769 0 -2147483649
 positive 1 2 3 10 100 1000 ~ 0 -1 a "" 1.5
 cursor  0 0 ~ a "" -1 1.5 18446744073709551616 " 0" 0a

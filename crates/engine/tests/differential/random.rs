@@ -47,8 +47,10 @@ fn shows_all(before: &[Vec<u8>], arguments: &[Vec<u8>]) -> bool {
     }
 }
 
+type Members = Vec<Vec<u8>>;
+
 /// Members that the first side removed and those that the second removed.
-pub(crate) fn removed(left: &Frame, right: &Frame) -> Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+pub(crate) fn removed(left: &Frame, right: &Frame) -> Option<(Members, Members)> {
     let (mut left, mut right) = (flat(left), flat(right));
     left.sort();
     right.sort();

@@ -9,10 +9,10 @@ use fastrand::Rng;
 
 use crate::pools::Pools;
 
-/// Statements that may come before the `return`; `$` is an expression, `%` a command.
+/// Statements that may come before the `return`: `$` is a value, `?` a scalar, `&` a command, `@` JSON, `~` MessagePack.
 const STATEMENTS: &[&str] = &[
     "local x = $",
-    "local x = %",
+    "local x = redis.call(&)",
     "local x = redis.pcall(&)",
     "redis.call(&)",
     "local t = {$, $, $}",
@@ -20,21 +20,24 @@ const STATEMENTS: &[&str] = &[
     "redis.setresp(2)",
     "redis.setresp($)",
     "x = 1",
-    "local ok, e = pcall(function() return % end)",
+    "local ok, e = pcall(function() return redis.call(&) end)",
     "local ok, e = pcall(redis.call, 'GET')",
-    "if # then return $ end",
+    "if ? then return $ end",
     "for i = 1, 3 do redis.call('RPUSH', KEYS[1], i / 2) end",
     "for i = 1, 3 do redis.call('INCRBY', KEYS[2], i) end",
     "redis.log(redis.LOG_DEBUG, $)",
     "redis.replicate_commands()",
     "redis.set_repl(redis.REPL_ALL)",
     "local t = {} t[1] = $ t[3] = $",
-    "error($)",
-    "error({err = $})",
-    "assert(#, 'not so')",
+    "error(?)",
+    "error({err = 'ERR my own'})",
+    "error({err = 'MINE alone'})",
+    "error({err = 'no code'})",
+    "error({err = 7})",
+    "assert(?, 'not so')",
     "local a, b = $, $",
     "math.randomseed(1)",
-    "local s = tostring($) .. '|'",
+    "local s = tostring(?) .. '|'",
     "KEYS[1] = 'b'",
     "redis.call('SET', KEYS[1], $)",
     "redis.call('ZADD', KEYS[1], $, 'm')",
@@ -45,9 +48,9 @@ const STATEMENTS: &[&str] = &[
 const RESULTS: &[&str] = &[
     "$",
     "$",
-    "%",
-    "%",
-    "%",
+    "redis.call(&)",
+    "redis.call(&)",
+    "redis.call(&)",
     "x",
     "t",
     "{$, $}",
@@ -61,25 +64,25 @@ const RESULTS: &[&str] = &[
     "{set = {a = true}}",
     "{big_number = '123'}",
     "{verbatim_string = {string = 'text', format = 'txt'}}",
-    "redis.error_reply($)",
-    "redis.status_reply($)",
+    "redis.error_reply(?)",
+    "redis.status_reply(?)",
     "redis.error_reply('ERR my own')",
     "redis.error_reply('-ERR dashed')",
-    "redis.sha1hex($)",
+    "redis.sha1hex(?)",
     "redis.sha1hex()",
     "{tostring(ok), type(e)}",
     "{tostring(ok), type(e) == 'table' and e.err or e}",
     "e",
     "s",
     "{a, b}",
-    "type(%)",
-    "{type(%), type(x)}",
+    "type(redis.call(&))",
+    "{type(redis.call(&)), type(x)}",
     "cjson.encode($)",
     "cjson.encode({$, $})",
     "cjson.encode({a = $})",
     "cjson.encode(cjson.decode(@))",
     "cjson.decode(@)",
-    "tostring(cjson.decode(@))",
+    "type(cjson.decode(@))",
     "cjson.encode(x)",
     "cjson.encode({[1] = 1, [3] = $})",
     "cmsgpack.pack($)",
@@ -96,7 +99,7 @@ const RESULTS: &[&str] = &[
     "{cmsgpack.unpack_one($, 1)}",
     "string.format('%d %s', $, 'x')",
     "string.format('%.14g', $)",
-    "tostring($)",
+    "tostring(?)",
     "tonumber($)",
     "#KEYS",
     "#ARGV",
@@ -147,6 +150,39 @@ const RESULTS: &[&str] = &[
     "redis.call('GET', KEYS[1]) == false",
     "redis.call('LRANGE', KEYS[1], 0, -1)[1]",
     "redis.call('EXISTS', KEYS[1], KEYS[2]) + 0.7",
+];
+
+/// What has a text of its own: a table's would be an address, and raising one without `err` ends a real server.
+const SCALARS: &[&str] = &[
+    "1",
+    "0",
+    "-1",
+    "3.7",
+    "1e15",
+    "1e17",
+    "2^53",
+    "2^63",
+    "0.1",
+    "1/3",
+    "1/0",
+    "0/0",
+    "true",
+    "false",
+    "nil",
+    "''",
+    "'a'",
+    "'10'",
+    "'a\\0b'",
+    "KEYS[1]",
+    "ARGV[1]",
+    "ARGV[9]",
+    "100",
+    "-32",
+    "1.5e300",
+    "math.pi",
+    "'ERR text'",
+    "'-ERR text'",
+    "'two words'",
 ];
 
 const EXPRESSIONS: &[&str] = &[
@@ -362,7 +398,10 @@ pub(crate) fn random(random: &mut Rng, pools: &Pools) -> Vec<u8> {
         script.push_str(&filled(RESULTS, random));
     }
     if random.u32(..40) == 0 {
-        script.truncate(script.floor_char_boundary(random.usize(..=script.len())));
+        let end = (0..=random.usize(..=script.len()))
+            .rev()
+            .find(|end| script.is_char_boundary(*end));
+        script.truncate(end.unwrap_or(0));
     }
     script.into_bytes()
 }
@@ -374,23 +413,11 @@ fn filled(templates: &[&str], random: &mut Rng) -> String {
     for character in template.chars() {
         match character {
             '$' => text.push_str(&filled(EXPRESSIONS, random)),
+            '?' => text.push_str(&filled(SCALARS, random)),
             '&' => text.push_str(&filled(COMMANDS, random)),
             '@' => text.push_str(&filled(JSON, random)),
             '~' => text.push_str(&filled(MESSAGES, random)),
             other => text.push(other),
-        }
-    }
-    // `%` and a lone `#` are signs of Lua as well; they mean a call and a condition where they stand alone.
-    text = text.replace("return % ", "return redis.call('GET', KEYS[1]) ");
-    if text.contains('%') && !text.contains("format") {
-        let call = format!("redis.call({})", filled(COMMANDS, random));
-        text = text.replace('%', &call);
-    }
-    for (place, after) in [("if # ", "if"), ("assert(#,", "assert(")] {
-        if text.contains(place) {
-            let condition = filled(EXPRESSIONS, random);
-            let end = place.trim_start_matches(after).replace('#', &condition);
-            text = text.replace(place, &format!("{after}{end}"));
         }
     }
     text

@@ -83,6 +83,12 @@ const WITH_SUBCOMMANDS: [&str; 11] = [
     "DEBUG",
 ];
 
+pub(crate) fn has_subcommands(name: &[u8]) -> bool {
+    WITH_SUBCOMMANDS
+        .iter()
+        .any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
 pub(crate) fn name_of(arguments: &[Vec<u8>]) -> String {
     let word = |index: usize| {
         arguments

@@ -14,9 +14,11 @@
 mod addresses;
 mod blocking;
 mod breaches;
+mod busy;
 mod clients;
 mod limits;
 mod pipelines;
 mod pushes;
 mod scene;
 mod shutdown;
+mod silence;

@@ -130,17 +130,11 @@ async function pages() {
   }
   await stage.tell('the server', async () => {
     const { status, body } = await ask('GET', '/api/redis/stats');
-    const kinds = (value) =>
-      typeof value === 'object'
-        ? Object.fromEntries(Object.entries(value).map(([at, item]) => [at, kinds(item)]))
-        : typeof value;
     return [
-      status,
-      body.mode,
-      kinds(body),
-      body.clients?.connected > 0,
-      body.memory?.used > 0,
-      body.uptime >= 0,
+      [status, body.backend, body.mode, body.version],
+      [typeof body.os, typeof body.port, body.uptime >= 0],
+      [body.clients.connected > 0, body.clients.blocked],
+      Object.fromEntries(Object.entries(body.memory).map(([name, amount]) => [name, amount > 0])),
     ];
   });
 }

@@ -14,6 +14,7 @@ import * as keeping from './chapters/keeping.mjs';
 import * as limits from './chapters/limits.mjs';
 import * as manual from './chapters/manual.mjs';
 import * as moving from './chapters/moving.mjs';
+import * as parents from './chapters/parents.mjs';
 import * as pausing from './chapters/pausing.mjs';
 import * as relay from './chapters/relay.mjs';
 import * as repeating from './chapters/repeating.mjs';
@@ -35,6 +36,7 @@ const all = {
   deduplication,
   flows,
   failing,
+  parents,
   keeping,
   events,
   pausing,

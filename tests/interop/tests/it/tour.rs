@@ -1,31 +1,40 @@
 //! All that npm bullmq and Bull Board do, on two servers: the documents of what they observed must be equal.
 //!
-//! The programs are in `node/tour`; each runs on a server of its own, so that both sides have the machine alike.
+//! The programs are in `node/tour`; each runs on a server of its own, one after the other.
+//! Next: `tour/tools.rs` (redis-cli and redis-benchmark).
 
 mod tools;
 
+use std::net::{Ipv4Addr, SocketAddr};
+
+use oxherd_engine::{Address, Engine, Server};
 use oxherd_interop::{keys, observed};
 use oxherd_testkit::RedisServer;
 use serde_json::Value;
 
-/// The server that should be as good as Redis; dropped at the end of a test.
+/// An engine of its own with a port; it ends with the value.
 struct Candidate {
-    server: RedisServer,
+    server: Server,
 }
 
 impl Candidate {
-    async fn start() -> Self {
+    fn start() -> Self {
+        let endpoint = Engine::in_memory().endpoint();
+        let server = endpoint.listen_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         Self {
-            server: RedisServer::start().await,
+            server: server.spawn_thread().unwrap(),
         }
     }
 
     fn url(&self) -> String {
-        self.server.url()
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     fn port(&self) -> u16 {
-        self.server.port()
+        match self.server.addresses() {
+            [Address::Tcp(address)] => address.port(),
+            other => panic!("the engine listens on {other:?}"),
+        }
     }
 }
 
@@ -34,7 +43,7 @@ async fn observes_the_same(program: &str, package: &str, version: &str) {
     let redis = RedisServer::start().await;
     let expected = observed(program, package, &redis.url()).await;
     drop(redis);
-    let candidate = Candidate::start().await;
+    let candidate = Candidate::start();
     let found = observed(program, package, &candidate.url()).await;
     assert_eq!(
         expected["bullmq"], version,

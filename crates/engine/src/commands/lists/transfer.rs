@@ -34,7 +34,12 @@ fn wait_and_transfer(ctx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End, limi
     {
         return Ok(moved);
     }
-    ctx.block(args, [source], limit, Reply::Nil)
+    let answer = ctx.block(args, [source], limit, Reply::Nil);
+    if let Some(wait) = &mut ctx.wait {
+        // Where nothing waits the answer is no value, but after a wait it is no array.
+        wait.on_timeout = Reply::NilArray;
+    }
+    answer
 }
 
 /// The item that went over; `None` when there is no source.

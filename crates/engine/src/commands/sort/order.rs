@@ -63,7 +63,8 @@ fn to_number(text: &[u8]) -> Option<f64> {
         return Some(0.0);
     }
     let number = parse_float(text.trim_ascii_start())?;
-    (number != 0.0 || is_zero(text)).then_some(number)
+    // For `strtod` what is below the normal numbers is out of range.
+    (!number.is_subnormal() && (number != 0.0 || is_zero(text))).then_some(number)
 }
 
 /// Whether a number that was read as zero is written as zero; otherwise it is too small for `strtod`.

@@ -4,7 +4,7 @@
 
 use super::{id, no_group, signed, subcommand_syntax};
 use crate::arguments::{Args, int, is};
-use crate::commands::{help, subcommand_arity, unknown_subcommand};
+use crate::commands::{Subcommand, help};
 use crate::context::Ctx;
 use crate::keyspace::stream::{GroupMut, Stream, StreamId};
 use crate::reply::{Answer, Fault, Reply};
@@ -33,22 +33,24 @@ const NO_KEY: Fault = Fault::of(
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.",
 );
 
+pub(super) const SUBCOMMANDS: &[Subcommand] = &[
+    ("create", -5),
+    ("setid", -5),
+    ("destroy", 4),
+    ("createconsumer", 5),
+    ("delconsumer", 5),
+    ("help", 2),
+];
+
 pub(super) fn xgroup(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    type Run = fn(&mut Ctx<'_>, Args<'_>) -> Answer;
-    let verb = args.at(1);
-    let (takes, run): (std::ops::RangeInclusive<usize>, Run) = match verb {
-        verb if is(verb, "CREATE") => (5..=usize::MAX, create),
-        verb if is(verb, "SETID") => (5..=usize::MAX, set_id),
-        verb if is(verb, "DESTROY") => (4..=4, destroy),
-        verb if is(verb, "CREATECONSUMER") => (5..=5, create_consumer),
-        verb if is(verb, "DELCONSUMER") => (5..=5, delete_consumer),
-        verb if is(verb, "HELP") => (2..=2, |_, _| Ok(help(HELP))),
-        verb => return Err(unknown_subcommand("XGROUP", verb)),
-    };
-    if !takes.contains(&args.len()) {
-        return Err(subcommand_arity("xgroup", verb));
+    match args.at(1) {
+        verb if is(verb, "CREATE") => create(ctx, args),
+        verb if is(verb, "SETID") => set_id(ctx, args),
+        verb if is(verb, "DESTROY") => destroy(ctx, args),
+        verb if is(verb, "CREATECONSUMER") => create_consumer(ctx, args),
+        verb if is(verb, "DELCONSUMER") => delete_consumer(ctx, args),
+        _ => Ok(help(HELP)),
     }
-    run(ctx, args)
 }
 
 /// MKSTREAM and ENTRIESREAD.

@@ -4,7 +4,7 @@
 
 use super::{entry_reply, id_reply, natural, no_group, signed, subcommand_syntax};
 use crate::arguments::{Args, int, is};
-use crate::commands::{help, subcommand_arity, unknown_subcommand};
+use crate::commands::{Subcommand, help};
 use crate::context::Ctx;
 use crate::keyspace::stream::{Consumer, Group, Log, Stream, StreamId};
 use crate::reply::{Answer, Fault, Reply};
@@ -24,20 +24,15 @@ const HELP: &[&str] = &[
 /// Entries and pending entries that FULL shows unless told otherwise.
 const DEFAULT_COUNT: usize = 10;
 
+pub(super) const SUBCOMMANDS: &[Subcommand] = &[("stream", -3), ("groups", 3), ("consumers", 4), ("help", 2)];
+
 pub(super) fn xinfo(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    type Run = fn(&mut Ctx<'_>, Args<'_>) -> Answer;
-    let verb = args.at(1);
-    let (takes, run): (std::ops::RangeInclusive<usize>, Run) = match verb {
-        verb if is(verb, "STREAM") => (3..=usize::MAX, stream),
-        verb if is(verb, "GROUPS") => (3..=3, groups),
-        verb if is(verb, "CONSUMERS") => (4..=4, consumers),
-        verb if is(verb, "HELP") => (2..=2, |_, _| Ok(help(HELP))),
-        verb => return Err(unknown_subcommand("XINFO", verb)),
-    };
-    if !takes.contains(&args.len()) {
-        return Err(subcommand_arity("xinfo", verb));
+    match args.at(1) {
+        verb if is(verb, "STREAM") => stream(ctx, args),
+        verb if is(verb, "GROUPS") => groups(ctx, args),
+        verb if is(verb, "CONSUMERS") => consumers(ctx, args),
+        _ => Ok(help(HELP)),
     }
-    run(ctx, args)
 }
 
 fn map<const N: usize>(members: [(&'static str, Reply); N]) -> Reply {

@@ -36,12 +36,16 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::write("xreadgroup", -7, read::xreadgroup)
         .with(flag::BLOCKING)
         .keys_at(Keys::Streams),
-    Command::write("xgroup", -2, group::xgroup).keys(2, 2, 1),
+    Command::write("xgroup", -2, group::xgroup)
+        .keys(2, 2, 1)
+        .subcommands(group::SUBCOMMANDS),
     Command::write("xack", -4, pending::xack).fast().key(),
     Command::read("xpending", -3, pending::xpending).key(),
     Command::write("xclaim", -6, claim::xclaim).fast().key(),
     Command::write("xautoclaim", -6, claim::xautoclaim).fast().key(),
-    Command::read("xinfo", -2, info::xinfo).keys(2, 2, 1),
+    Command::read("xinfo", -2, info::xinfo)
+        .keys(2, 2, 1)
+        .subcommands(info::SUBCOMMANDS),
 ];
 
 const INVALID_ID: Fault = Fault::of("ERR Invalid stream ID specified as stream command argument");

@@ -9,6 +9,7 @@
 use smallvec::SmallVec;
 
 use super::entry;
+use super::walk::Items;
 
 /// Items a chunk takes at most.
 pub(super) const MAX_ITEMS: usize = 128;
@@ -118,10 +119,7 @@ impl Chunk {
     /// The items in order, from both ends.
     #[inline]
     pub(super) fn iter(&self) -> Items<'_> {
-        Items {
-            packed: self.packed(),
-            left: self.count(),
-        }
+        Items::of(self.packed(), self.count())
     }
 
     pub(super) fn first(&self) -> Option<&[u8]> {
@@ -145,10 +143,10 @@ impl Chunk {
         let mut items = self.iter();
         if ordinal <= self.count() / 2 {
             items.skip_front(ordinal);
-            return self.used() - items.packed.len();
+            return self.used() - items.bytes_left();
         }
         items.skip_back(self.count() - ordinal);
-        items.packed.len()
+        items.bytes_left()
     }
 
     /// The numbers of the items that equal `value`.
@@ -431,56 +429,3 @@ fn grown(used: usize, needed: usize) -> usize {
         (used + needed).max(used * 2).min(MAX_BYTES)
     }
 }
-
-/// The items of a chunk.
-#[derive(Debug, Clone)]
-pub(crate) struct Items<'a> {
-    packed: &'a [u8],
-    left: usize,
-}
-
-impl Items<'_> {
-    pub(super) fn empty() -> Self {
-        Self { packed: &[], left: 0 }
-    }
-
-    pub(super) fn skip_front(&mut self, count: usize) {
-        for _ in 0..count {
-            self.next();
-        }
-    }
-
-    fn skip_back(&mut self, count: usize) {
-        for _ in 0..count {
-            self.next_back();
-        }
-    }
-}
-
-impl<'a> Iterator for Items<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (value, total) = entry::first(self.packed)?;
-        self.packed = self.packed.get(total..).unwrap_or_default();
-        self.left = self.left.saturating_sub(1);
-        Some(value)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl DoubleEndedIterator for Items<'_> {
-    #[inline]
-    fn next_back(&mut self) -> Option<Self::Item> {
-        let (value, total) = entry::last(self.packed)?;
-        self.packed = self.packed.get(..self.packed.len() - total).unwrap_or_default();
-        self.left = self.left.saturating_sub(1);
-        Some(value)
-    }
-}
-
-impl ExactSizeIterator for Items<'_> {}

@@ -276,9 +276,10 @@ impl List {
                 Some(next) => self.insert_between(place, next, value),
             }
         } else {
-            self.split(place, ordinal);
-            if let Some(next) = self.sequence.next(place) {
-                self.insert_between(place, next, value);
+            let rest = self.split(place, ordinal);
+            if let Some((rest, previous)) = rest.and_then(|rest| Some((rest, self.sequence.previous(rest)?)))
+            {
+                self.insert_between(previous, rest, value);
             }
         }
     }
@@ -299,11 +300,9 @@ impl List {
         self.review_index();
     }
 
-    /// Cuts a chunk in two before the item with this number.
-    fn split(&mut self, place: Place, ordinal: usize) {
-        let Some((id, room)) = self.name_behind(place) else {
-            return;
-        };
+    /// Cuts a chunk in two before the item with this number; says where the second half is.
+    fn split(&mut self, place: Place, ordinal: usize) -> Option<Place> {
+        let (id, room) = self.name_behind(place)?;
         let rest = self.sequence.edit(place, |chunk| {
             self.changes.part();
             self.changes.note(chunk);
@@ -316,9 +315,7 @@ impl List {
             }
             rest
         });
-        if let Some(rest) = rest {
-            self.sequence.insert(place.behind(), rest);
-        }
+        Some(self.sequence.insert(place.behind(), rest?))
     }
 
     /// An empty chunk at an end.

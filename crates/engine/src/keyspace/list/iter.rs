@@ -3,8 +3,8 @@
 //! The start is found by counting, then entries are read one after the other; an item is borrowed, never copied.
 //! Next: `sequence.rs`, `chunk.rs`.
 
-use super::chunk::Items;
 use super::sequence::{Place, Sequence};
+use super::walk::Items;
 
 /// The items of a range in order.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ mod search;
 mod sequence;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use changes::Changes;
 pub(crate) use chunk::ChunkId;

@@ -6,9 +6,10 @@
 //! Next: `changes.rs` (which parts to write), `names.rs` (their order).
 
 use super::List;
-use super::chunk::{Chunk, ChunkId, Items};
+use super::chunk::{Chunk, ChunkId};
 #[cfg(test)]
 use super::names::Names;
+use super::walk::Items;
 use crate::keyspace::dirt::Dirt;
 
 /// One chunk as a journal sees it.

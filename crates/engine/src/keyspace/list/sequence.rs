@@ -233,22 +233,28 @@ impl Sequence {
         self.insert(place, chunk);
     }
 
-    /// Puts a chunk at this place, before the one that is there.
-    pub(super) fn insert(&mut self, place: Place, chunk: Chunk) {
+    /// Puts a chunk at this place, before the one that is there; other places are void then. Says where it came to be.
+    pub(super) fn insert(&mut self, place: Place, chunk: Chunk) -> Place {
         self.items += chunk.count();
         self.heap += chunk.heap();
         let place = self.make_room(place);
         let Some(segment) = self.segments.get_mut(place.segment) else {
             // Only a place behind the last segment is unknown.
             self.segments.push(Segment::of(chunk));
-            return;
+            return Place {
+                segment: self.segments.len() - 1,
+                chunk: 0,
+            };
         };
         let before = segment.heap();
         segment.items += chunk.count();
-        segment
-            .chunks
-            .insert(place.chunk.min(segment.chunks.len()), chunk);
+        let place = Place {
+            chunk: place.chunk.min(segment.chunks.len()),
+            ..place
+        };
+        segment.chunks.insert(place.chunk, chunk);
         self.heap = self.heap + segment.heap() - before;
+        place
     }
 
     /// The place to use when the segment of `place` may be full.

@@ -396,6 +396,33 @@ fn chunks_are_named_anew_when_no_number_is_left_between_two() {
 }
 
 #[test]
+fn an_item_finds_its_place_among_very_many_chunks() {
+    let mut list = numbers(40_000);
+    let mut model: VecDeque<_> = list.iter().map(<[u8]>::to_vec).collect();
+    // From the back, so that the positions in the model stay what they are.
+    for number in (7..40_000).rev().step_by(77) {
+        let pivot = number.to_string().into_bytes();
+        assert!(list.insert_before(&pivot, b"new"));
+        model.insert(number, b"new".to_vec());
+    }
+    check(&list, &model);
+    assert!((0..model.len()).all(|index| list.get(index) == model.get(index).map(Vec::as_slice)));
+    // And back again: chunks are joined and segments with them.
+    assert_eq!(list.remove(0, b"new"), 520);
+    for number in 0..40_000 {
+        if number % 50 > 0 {
+            assert_eq!(list.remove(1, number.to_string().as_bytes()), 1);
+        }
+    }
+    let rest = (0..40_000)
+        .step_by(50)
+        .map(|number| number.to_string().into_bytes())
+        .collect();
+    check(&list, &rest);
+    check_index(&mut list);
+}
+
+#[test]
 fn names_are_not_used_twice() {
     let mut list = numbers(300);
     let mut seen: Vec<ChunkId> = Vec::new();

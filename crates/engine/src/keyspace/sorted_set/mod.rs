@@ -118,6 +118,11 @@ impl SortedSet {
         if self.skiplist { "skiplist" } else { "listpack" }
     }
 
+    /// SORT has read it, for which Redis takes to its other encoding.
+    pub(crate) fn note_sorted(&mut self) {
+        self.skiplist = true;
+    }
+
     /// What changed since the last call; everything if nothing is tracked.
     pub(crate) fn take_dirt(&mut self) -> Dirt<Box<[u8]>> {
         match &mut self.form {

@@ -7,7 +7,7 @@ const ANY_KEY: &str = "k a b str list set words hash zset stream missing";
 
 pub(crate) const KEYS: Family = Family {
     name: "keys",
-    forms: &[KEY_FORMS, VALUE_FORMS, "4 DBSIZE"],
+    forms: &[KEY_FORMS, VALUE_FORMS, "4 !iterate SCAN COUNT 1000 ;; DBSIZE"],
     pools: &[OTHER_KEYS, ANY_KEY],
     ..PLAIN
 };
@@ -40,11 +40,13 @@ TTL {k}
 PTTL {k}
 2 EXPIRETIME {k}
 2 PEXPIRETIME {k}
-6 EXPIRE {k} {ttl} [NX|XX|GT|LT]
-PEXPIRE {k} {pttl} [NX|XX|GT|LT]
+6 EXPIRE {k} {ttl} [NX|XX]
+PEXPIRE {k} {pttl} [NX|XX]
+3 EXPIREAT {k} {at} ;; EXPIRE {^} {ttl} (GT|LT)
+2 EXPIREAT {k} {at} ;; PEXPIRE {^} {pttl} (GT|LT)
 3 EXPIREAT {k} {at} [NX|XX|GT|LT]
 3 PEXPIREAT {k} {pat} [NX|XX|GT|LT]
-2 EXPIRE {k} {ttl} <[NX] [XX] [GT] [LT]>
+2 EXPIREAT {k} {at} <[NX] [XX] [GT] [LT]>
 PERSIST {k}
 6 RENAME {k} {k}
 RENAMENX {k} {k}
@@ -104,7 +106,7 @@ const DATABASE_FORMS: &str = "
 8 SWAPDB {db} {db}
 1 FLUSHDB [ASYNC|SYNC]
 1 FLUSHALL [ASYNC|SYNC]
-4 DBSIZE
+4 !iterate SCAN COUNT 1000 ;; DBSIZE
 4 KEYS {glob}
 ";
 

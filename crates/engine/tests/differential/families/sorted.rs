@@ -1,4 +1,6 @@
 //! Sorted sets.
+//!
+//! Ranges by name are defined where all scores are equal, so they have keys of their own.
 
 use super::strings::COMMON_FORMS;
 use super::{Family, PLAIN};
@@ -24,23 +26,24 @@ ZRANK {k} {m}
 ZREVRANK {k} {m}
 1 ZRANK {k} {m} WITHSCORE
 6 ZCOUNT {k} {bound} {bound}
-6 ZLEXCOUNT {k} {lex} {lex}
+6 ZADD {l} (0 {m})*2-6
+6 ZLEXCOUNT {l} {lex} {lex}
 8 ZRANGE {k} {i} {i} <[REV] [WITHSCORES]>
 8 ZRANGE {k} {bound} {bound} BYSCORE <[REV] [WITHSCORES] [LIMIT {i} {i}]>
-8 ZRANGE {k} {lex} {lex} BYLEX <[REV] [LIMIT {i} {i}]>
-4 ZRANGE {k} ({i} {i}|{bound} {bound}|{lex} {lex}) <[BYSCORE] [BYLEX] [REV] [LIMIT {i} {i}] [WITHSCORES]>
+8 ZRANGE {l} {lex} {lex} BYLEX <[REV] [LIMIT {i} {i}]>
+4 ZRANGE {l} ({i} {i}|{bound} {bound}|{lex} {lex}) <[BYSCORE] [BYLEX] [REV] [LIMIT {i} {i}] [WITHSCORES]>
 ZRANGESTORE {k} {k} {i} {i} [REV]
 ZRANGESTORE {k} {k} {bound} {bound} BYSCORE <[REV] [LIMIT {i} {i}]>
-ZRANGESTORE {k} {k} {lex} {lex} BYLEX <[REV] [LIMIT {i} {i}]>
+ZRANGESTORE {l} {l} {lex} {lex} BYLEX <[REV] [LIMIT {i} {i}]>
 1 ZRANGESTORE {k} {k} {i} {i} WITHSCORES
 ZREVRANGE {k} {i} {i} [WITHSCORES]
 6 ZRANGEBYSCORE {k} {bound} {bound} <[WITHSCORES] [LIMIT {i} {i}]>
 6 ZREVRANGEBYSCORE {k} {bound} {bound} <[WITHSCORES] [LIMIT {i} {i}]>
-ZRANGEBYLEX {k} {lex} {lex} [LIMIT {i} {i}]
-ZREVRANGEBYLEX {k} {lex} {lex} [LIMIT {i} {i}]
+ZRANGEBYLEX {l} {lex} {lex} [LIMIT {i} {i}]
+ZREVRANGEBYLEX {l} {lex} {lex} [LIMIT {i} {i}]
 2 ZREMRANGEBYRANK {k} {i} {i}
 2 ZREMRANGEBYSCORE {k} {bound} {bound}
-2 ZREMRANGEBYLEX {k} {lex} {lex}
+2 ZREMRANGEBYLEX {l} {lex} {lex}
 ZPOPMIN {k} [{count}]
 ZPOPMAX {k} [{count}]
 ZMPOP #{k}*1-3 (MIN|MAX) [COUNT {n}]

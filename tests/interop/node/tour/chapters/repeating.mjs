@@ -3,7 +3,6 @@
 import { listen } from '../stage.mjs';
 import { ids, shown } from '../job.mjs';
 
-const HOUR = 60 * 60_000;
 const THEN = 2_000_000_000_000;
 
 export async function play(stage) {

@@ -1,0 +1,48 @@
+//! What is known of an engine without its lock.
+//!
+//! A script that runs too long keeps the lock; who connects meanwhile has still to be let in, asked for the password
+//! and told that the engine is busy. Everything here is a copy that `Core::configure` keeps true.
+//! Next: `aside.rs` (who uses it), `scripts.rs` (`Running`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::config::Config;
+use crate::scripts::Running;
+
+/// The part of an engine that anybody may look at at any time.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    pub(crate) running: Running,
+    password: Mutex<Arc<[u8]>>,
+    max_clients: AtomicUsize,
+    last_client: AtomicU64,
+}
+
+impl Outside {
+    /// The settings have changed.
+    pub(crate) fn adopt(&self, config: &Config) {
+        self.running.set_limit(config.busy_after);
+        self.max_clients.store(config.max_clients, Ordering::Relaxed);
+        let mut password = self.password.lock();
+        if **password != *config.password {
+            *password = config.password.as_slice().into();
+        }
+    }
+
+    /// What AUTH asks for; empty is no password.
+    pub(crate) fn password(&self) -> Arc<[u8]> {
+        Arc::clone(&self.password.lock())
+    }
+
+    pub(crate) fn max_clients(&self) -> usize {
+        self.max_clients.load(Ordering::Relaxed)
+    }
+
+    /// The id of a new client.
+    pub(crate) fn next_client(&self) -> u64 {
+        self.last_client.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
