@@ -114,11 +114,6 @@ impl Core {
         self.now_nanos / 1_000_000
     }
 
-    /// Nanoseconds since 1970.
-    pub(crate) fn now_nanos(&self) -> u64 {
-        self.now_nanos
-    }
-
     /// Microseconds since 1970.
     pub(crate) fn now_micros(&self) -> u64 {
         self.now_nanos / 1_000

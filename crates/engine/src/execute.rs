@@ -79,7 +79,7 @@ impl Core {
                     crate::tracking::end_caching(client);
                 }
                 if let Some(command) = commands::find(args.at(0)) {
-                    self.stats.calls.entry(command.name).or_default().rejected += 1;
+                    self.stats.calls_of(command).rejected += 1;
                 }
                 return (Reply::Error(fault), None);
             }

@@ -55,11 +55,11 @@ impl Stats {
         &mut self.calls[command.place]
     }
 
-    /// The commands that were called, by name.
+    /// The commands that were called or refused, by name.
     pub(crate) fn called(&self) -> Vec<(&'static str, Calls)> {
         let rows = commands::all().zip(&self.calls);
         let mut called: Vec<_> = rows
-            .filter(|(_, calls)| calls.calls > 0)
+            .filter(|(_, calls)| calls.calls + calls.rejected > 0)
             .map(|(command, calls)| (command.name, *calls))
             .collect();
         called.sort_unstable_by_key(|(name, _)| *name);
