@@ -93,7 +93,8 @@ async function inProcess() {
   const seen = new Map();
   for (let round = 0; round < rounds; round++) {
     for (const line of jsonLines(run(join(release, 'oxherd-bench'), [String(size.operations)]))) {
-      const figure = `${line.bench.toUpperCase()} in process, ${line.tasks} task${line.tasks > 1 ? 's' : ''}`;
+      const order = line.order === 'random' ? 'keys in no order' : 'keys in order';
+      const figure = `${line.bench.toUpperCase()} in process, ${order}, ${line.tasks} task${line.tasks > 1 ? 's' : ''}`;
       seen.set(figure, [...(seen.get(figure) ?? []), line.ns_per_operation]);
     }
   }

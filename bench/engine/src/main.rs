@@ -1,19 +1,19 @@
 //! How long GET and SET take on an engine in this process, through redis-rs: one JSON object a line.
 //!
-//! Keys are asked for in no order, so caches help as little as in a real program. A time is the wall clock's, divided
-//! by the operations of all tasks; building the command and reading its answer are part of it.
+//! Keys are asked for in the order in which they were made, and in no order, where every look is a cache miss. A time
+//! is the wall clock's, divided by the operations of all tasks; making the key, building the command and reading its
+//! answer are part of it.
 //! `cargo run --release -p oxherd-bench [OPERATIONS]`
 
 #![allow(clippy::print_stdout, reason = "what it is for")]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oxherd_engine::{Connection, Engine};
 use redis::RedisResult;
 use tokio::task::JoinSet;
 
-const KEYS: usize = 100_000;
+const KEYS: u64 = 100_000;
 const VALUE: [u8; 32] = [b'v'; 32];
 
 #[derive(Clone, Copy)]
@@ -22,44 +22,50 @@ enum Operation {
     Set,
 }
 
+/// What one task does, and how often.
+#[derive(Clone, Copy)]
+struct Work {
+    operation: Operation,
+    in_order: bool,
+    count: u32,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let operations = std::env::args()
+    let operations: u32 = std::env::args()
         .nth(1)
         .map_or(Ok(2_000_000), |text| text.parse())?;
     let engine = Engine::in_memory();
-    let keys: Arc<[String]> = (0..KEYS).map(|number| format!("key:{number:012}")).collect();
     let mut connection = engine.connect();
-    for key in keys.iter() {
-        set(&mut connection, key).await?;
+    for number in 0..KEYS {
+        set(&mut connection, number).await?;
     }
     for tasks in [1, 4] {
-        for operation in [Operation::Get, Operation::Set] {
-            let took = measure(&engine, &keys, operation, operations, tasks).await?;
-            let name = match operation {
-                Operation::Get => "get",
-                Operation::Set => "set",
-            };
-            let nanoseconds = took.as_nanos() / u128::from(operations.max(1));
-            println!(r#"{{"bench":"{name}","tasks":{tasks},"ns_per_operation":{nanoseconds}}}"#);
+        for (name, operation) in [("get", Operation::Get), ("set", Operation::Set)] {
+            for (order, in_order) in [("sequential", true), ("random", false)] {
+                let count = operations / tasks;
+                let work = Work {
+                    operation,
+                    in_order,
+                    count,
+                };
+                let took = measure(&engine, work, tasks).await?;
+                let nanoseconds = took.as_nanos() / u128::from((count * tasks).max(1));
+                println!(
+                    r#"{{"bench":"{name}","order":"{order}","tasks":{tasks},"ns_per_operation":{nanoseconds}}}"#
+                );
+            }
         }
     }
     Ok(())
 }
 
-/// Runs the operations on so many tasks at once, each a client of its own.
-async fn measure(
-    engine: &Engine,
-    keys: &Arc<[String]>,
-    operation: Operation,
-    operations: u32,
-    tasks: u32,
-) -> Result<Duration, Box<dyn std::error::Error>> {
+/// Runs the work on so many tasks at once, each a client of its own.
+async fn measure(engine: &Engine, work: Work, tasks: u32) -> Result<Duration, Box<dyn std::error::Error>> {
     let mut running = JoinSet::new();
     let started = Instant::now();
     for _ in 0..tasks {
-        let connection = engine.connect();
-        running.spawn(work(connection, Arc::clone(keys), operation, operations / tasks));
+        running.spawn(run(engine.connect(), work));
     }
     while let Some(ended) = running.join_next().await {
         ended??;
@@ -67,32 +73,42 @@ async fn measure(
     Ok(started.elapsed())
 }
 
-async fn work(
-    mut connection: Connection,
-    keys: Arc<[String]>,
-    operation: Operation,
-    count: u32,
-) -> RedisResult<()> {
+async fn run(mut connection: Connection, work: Work) -> RedisResult<()> {
     let mut random = fastrand::Rng::new();
-    for _ in 0..count {
-        let Some(key) = keys.get(random.usize(..keys.len())) else {
-            continue;
+    for turn in 0..u64::from(work.count) {
+        let number = if work.in_order {
+            turn % KEYS
+        } else {
+            random.u64(..KEYS)
         };
-        match operation {
+        match work.operation {
             Operation::Get => {
-                let value: Vec<u8> = redis::cmd("GET").arg(key).query_async(&mut connection).await?;
+                let value: Vec<u8> = redis::cmd("GET")
+                    .arg(&key(number)[..])
+                    .query_async(&mut connection)
+                    .await?;
                 assert_eq!(value.len(), VALUE.len());
             }
-            Operation::Set => set(&mut connection, key).await?,
+            Operation::Set => set(&mut connection, number).await?,
         }
     }
     Ok(())
 }
 
-async fn set(connection: &mut Connection, key: &str) -> RedisResult<()> {
+async fn set(connection: &mut Connection, number: u64) -> RedisResult<()> {
     redis::cmd("SET")
-        .arg(key)
+        .arg(&key(number)[..])
         .arg(&VALUE[..])
         .query_async(connection)
         .await
+}
+
+/// `key:` and twelve digits, without the cost of formatting.
+fn key(mut number: u64) -> [u8; 16] {
+    let mut key = *b"key:000000000000";
+    for place in key.iter_mut().skip(4).rev() {
+        *place += (number % 10) as u8;
+        number /= 10;
+    }
+    key
 }

@@ -28,6 +28,8 @@ const EXPIRED_AT_ONCE: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Core {
     databases: Vec<Database>,
+    /// So many of them, from the first, may hold something: most programs use one alone, and much asks all of them.
+    reached: usize,
     pub(crate) clients: Clients,
     pub(crate) blocked: Blocked,
     pub(crate) pubsub: PubSub,
@@ -65,6 +67,7 @@ impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
         let mut core = Self {
             databases: (0..config.databases.max(1)).map(Database::new).collect(),
+            reached: 0,
             clients: Clients::default(),
             blocked: Blocked::default(),
             pubsub: PubSub::default(),
@@ -131,6 +134,7 @@ impl Core {
         reason = "SELECT and its like have checked the number"
     )]
     pub(crate) fn database(&mut self, index: usize) -> &mut Database {
+        self.reached = self.reached.max(index + 1);
         &mut self.databases[index]
     }
 
@@ -138,9 +142,13 @@ impl Core {
         &self.databases
     }
 
+    fn in_use(&self) -> impl Iterator<Item = &Database> {
+        self.databases.iter().take(self.reached)
+    }
+
     /// Bytes of all keys and values.
     pub(crate) fn data_memory(&self) -> usize {
-        self.databases.iter().map(Database::memory).sum()
+        self.in_use().map(Database::memory).sum()
     }
 
     /// The entry of a key, made by `empty` if there is none.
@@ -156,6 +164,7 @@ impl Core {
             reason = "SELECT and its like have checked the number"
         )]
         let database = &mut self.databases[db];
+        self.reached = self.reached.max(db + 1);
         let database_id = database.id();
         let (entry, is_new) = database.get_or_make(key, || Entry::new(id, empty(track), now));
         if is_new {
@@ -249,13 +258,11 @@ impl Core {
 
     /// A value was changed in place.
     pub(crate) fn touched(&mut self, db: usize, key: &[u8], by: Seat) {
-        let database = self.database(db);
-        if database.get(key).is_some_and(|entry| entry.value.is_spent()) {
+        if self.database(db).recharge(key) {
+            self.announce(db, key, Some(by));
+        } else {
             self.remove(db, key, by);
-            return;
         }
-        self.database(db).recharge(key);
-        self.announce(db, key, Some(by));
     }
 
     /// Something changed in a value that nobody has to be told of.
@@ -298,6 +305,7 @@ impl Core {
     /// Exchanges two databases.
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
         self.databases.swap(first, second);
+        self.reached = self.reached.max(first + 1).max(second + 1);
         self.effects.swapped();
         self.unit_changes += 1;
         for (watched, other) in [(first, second), (second, first)] {
@@ -363,7 +371,7 @@ impl Core {
         let now = self.now();
         let mut left = limit;
         self.has_backlog = false;
-        for db in 0..self.databases.len() {
+        for db in 0..self.reached {
             while let Some(key) = self.database(db).due(now) {
                 if left == 0 {
                     self.has_backlog = true;
@@ -379,11 +387,7 @@ impl Core {
 
     /// When something expires next; `NEVER` when nothing does.
     pub(crate) fn next_expiry(&self) -> u64 {
-        self.databases
-            .iter()
-            .map(Database::next_expiry)
-            .min()
-            .unwrap_or(NEVER)
+        self.in_use().map(Database::next_expiry).min().unwrap_or(NEVER)
     }
 
     /// Time since the engine's clock was made, for time-outs.

@@ -79,7 +79,7 @@ impl Core {
                     crate::tracking::end_caching(client);
                 }
                 if let Some(command) = commands::find(args.at(0)) {
-                    self.stats.calls.entry(command.name).or_default().rejected += 1;
+                    self.stats.calls_of(command).rejected += 1;
                 }
                 return (Reply::Error(fault), None);
             }
@@ -172,7 +172,7 @@ impl Core {
         let answer = (command.run)(&mut ctx, args);
         let wait = ctx.wait.take();
         let elapsed = self.clock.wall_nanos().saturating_sub(started);
-        let calls = self.stats.calls.entry(command.name).or_default();
+        let calls = self.stats.calls_of(command);
         calls.calls += 1;
         calls.nanos += elapsed;
         if let Err(fault) = &answer {

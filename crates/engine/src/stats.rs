@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-type Commands = hashbrown::HashMap<&'static str, Calls, foldhash::fast::FixedState>;
+use crate::commands::{self, Command};
 
 /// Counters since the engine started (or since CONFIG RESETSTAT).
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ pub(crate) struct Stats {
     pub(crate) changes: u64,
     /// Errors by their code.
     pub(crate) errors_by_code: HashMap<String, u64>,
-    /// Calls by command.
-    pub(crate) calls: Commands,
+    /// Calls by the command's place in the table; shorter than that as long as the last ones were not called.
+    calls: Vec<Calls>,
 }
 
 /// How often a command ran, and for how long.
@@ -44,6 +44,26 @@ impl Stats {
             changes: self.changes,
             ..Self::default()
         };
+    }
+
+    /// What is counted of a command.
+    pub(crate) fn calls_of(&mut self, command: &Command) -> &mut Calls {
+        if self.calls.len() <= command.place {
+            self.calls.resize(command.place + 1, Calls::default());
+        }
+        #[allow(clippy::indexing_slicing, reason = "the place was made just now")]
+        &mut self.calls[command.place]
+    }
+
+    /// The commands that were called or refused, by name.
+    pub(crate) fn called(&self) -> Vec<(&'static str, Calls)> {
+        let rows = commands::all().zip(&self.calls);
+        let mut called: Vec<_> = rows
+            .filter(|(_, calls)| calls.calls + calls.rejected > 0)
+            .map(|(command, calls)| (command.name, *calls))
+            .collect();
+        called.sort_unstable_by_key(|(name, _)| *name);
+        called
     }
 
     pub(crate) fn failed(&mut self, code: &str) {

@@ -183,9 +183,7 @@ fn replication(_core: &Core) -> String {
 
 #[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]
 fn command_stats(core: &Core) -> String {
-    let mut rows: Vec<_> = core.stats.calls.iter().collect();
-    rows.sort_by_key(|(name, _)| **name);
-    let lines = rows.into_iter().map(|(name, calls)| {
+    let lines = core.stats.called().into_iter().map(|(name, calls)| {
         let micros = calls.nanos / 1000;
         let each = calls.nanos as f64 / 1000.0 / calls.calls.max(1) as f64;
         line(

@@ -51,6 +51,8 @@ pub(crate) struct Command {
     pub(crate) keys: Keys,
     pub(crate) subcommands: &'static [Subcommand],
     pub(crate) run: Run,
+    /// Which row of the whole table it is.
+    pub(crate) place: usize,
 }
 
 /// A subcommand's name in lower case and its arity, the command's name included.
@@ -106,6 +108,7 @@ impl Command {
             keys: Keys::None,
             subcommands: &[],
             run,
+            place: 0,
         }
     }
 
@@ -246,9 +249,17 @@ static TABLE: &[&[Command]] = &[
 
 type Names = HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>;
 
+/// All rows, each with its place.
+static ROWS: LazyLock<Vec<Command>> = LazyLock::new(|| {
+    let rows = TABLE.iter().copied().flatten().copied().enumerate();
+    rows.map(|(place, command)| Command { place, ..command })
+        .collect()
+});
+
 static BY_NAME: LazyLock<Names> = LazyLock::new(|| {
-    let rows = TABLE.iter().flat_map(|family| family.iter());
-    rows.map(|command| (command.name.as_bytes(), command)).collect()
+    ROWS.iter()
+        .map(|command| (command.name.as_bytes(), command))
+        .collect()
 });
 
 /// Longer words are no commands.
@@ -265,7 +276,7 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
 
 /// All commands, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    TABLE.iter().flat_map(|family| family.iter())
+    ROWS.iter()
 }
 
 /// The answer of a HELP subcommand: one status a line.

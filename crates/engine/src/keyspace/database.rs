@@ -133,13 +133,17 @@ impl Database {
         (id, Some(old))
     }
 
-    /// Charges what the value of a key needs now.
-    pub(crate) fn recharge(&mut self, key: &[u8]) {
+    /// Charges what the value of a key needs now; false, and nothing else, when it is spent.
+    pub(crate) fn recharge(&mut self, key: &[u8]) -> bool {
         if let Some(entry) = self.keys.get_mut(key) {
+            if entry.value.is_spent() {
+                return false;
+            }
             let charge = KEY_OVERHEAD + key.len() + entry.value.memory();
             self.memory = (self.memory + charge).saturating_sub(entry.charged);
             entry.charged = charge;
         }
+        true
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {

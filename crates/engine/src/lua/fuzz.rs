@@ -411,7 +411,7 @@ fn fuzz(subject: &Subject) {
         fuzz.check();
     }
     let start = Instant::now();
-    let (mut runs, mut longest) = (0_u64, Duration::ZERO);
+    let (mut runs, mut longest, mut slowest) = (0_u64, Duration::ZERO, Vec::new());
     while start.elapsed() < time {
         let mut input = if random.u8(..8) == 0 {
             noise(&mut random, 80)
@@ -434,11 +434,14 @@ fn fuzz(subject: &Subject) {
             println!("after {runs} runs: \"{}\"", input.escape_ascii());
             std::panic::resume_unwind(panic);
         }
-        longest = longest.max(begun.elapsed());
+        if begun.elapsed() > longest {
+            (longest, slowest) = (begun.elapsed(), input);
+        }
         runs += 1;
     }
     fuzz.check();
-    println!("{runs} inputs, the longest took {longest:?}");
+    let slowest = slowest.escape_ascii();
+    println!("{runs} inputs, the longest took {longest:?}: \"{slowest}\"");
 }
 
 #[test]
