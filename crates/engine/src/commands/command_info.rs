@@ -147,7 +147,7 @@ fn get_keys(args: Args<'_>) -> Answer {
         return Err(Fault::of("ERR Invalid number of arguments specified for command"));
     }
     if let Keys::Counted { at, .. } = command.keys {
-        let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
+        let count = leading_number(args.at(at));
         // Scripts may do without keys.
         let may_lack_keys = command.name.starts_with("eval");
         if !may_lack_keys && count.is_none_or(|count| count > args.tail(at + 1).len()) {
@@ -162,6 +162,13 @@ fn get_keys(args: Args<'_>) -> Answer {
         return Err(Fault::of("ERR The command has no key arguments"));
     }
     Ok(Reply::bulks(keys))
+}
+
+/// The number an argument begins with, as C's `atoi` reads it.
+fn leading_number(argument: &[u8]) -> Option<usize> {
+    let end = argument.iter().position(|byte| !byte.is_ascii_digit());
+    let digits = argument.get(..end.unwrap_or(argument.len()))?;
+    usize::try_from(number::parse_int(digits)?).ok()
 }
 
 /// The keys among a command's arguments.
@@ -186,7 +193,7 @@ pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
                 .collect()
         }
         Keys::Counted { at, also } => {
-            let count = number::parse_int(args.at(at)).and_then(|count| usize::try_from(count).ok());
+            let count = leading_number(args.at(at));
             let mut keys = Vec::new();
             if also > 0 {
                 keys.push(args.at(also));
@@ -202,11 +209,27 @@ pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
         }
         Keys::Sort => {
             let mut keys = vec![args.at(1)];
-            keys.extend(args.tail(2).windows(2).filter_map(|pair| match pair {
-                [word, key] if is(word, "store") => Some(*key),
-                _ => None,
-            }));
+            keys.extend(stored_by_sort(args.tail(2)));
             keys
         }
     }
+}
+
+/// What the last STORE of SORT names; the values of other options are passed over.
+fn stored_by_sort<'a>(options: &[&'a [u8]]) -> Option<&'a [u8]> {
+    let (mut rest, mut stored) = (options, None);
+    while let [option, values @ ..] = rest {
+        let passed = match option {
+            option if is(option, "limit") => 2,
+            option if is(option, "get") || is(option, "by") => 1,
+            _ => 0,
+        };
+        if is(option, "store")
+            && let Some(key) = values.first()
+        {
+            stored = Some(*key);
+        }
+        rest = values.get(passed..).unwrap_or_default();
+    }
+    stored
 }

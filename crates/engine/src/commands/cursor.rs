@@ -4,6 +4,8 @@ use crate::reply::Fault;
 /// Reads a cursor as C's `strtoul` does: a sign is allowed, and nothing at all is zero.
 pub(super) fn parse(argument: &[u8]) -> Result<u64, Fault> {
     const INVALID: Fault = Fault::of("ERR invalid cursor");
+    // A C string ends at its first zero.
+    let argument = argument.split(|byte| *byte == 0).next().unwrap_or_default();
     if argument.is_empty() {
         return Ok(0);
     }
@@ -34,6 +36,8 @@ mod tests {
         for (text, cursor) in [
             ("", 0),
             ("+0", 0),
+            ("\0", 0),
+            ("7\0x", 7),
             ("17", 17),
             ("-1", u64::MAX),
             ("18446744073709551615", u64::MAX),

@@ -252,6 +252,8 @@ fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if ctx.core.database(db).contains(to) && !replaces {
         return Ok(Reply::Int(0));
     }
+    // Not an overwritten key but a new one: it serves who waits for what it holds now.
+    ctx.core.remove(db, to, by);
     ctx.core.put(db, to, value, expires, by);
     Ok(Reply::Int(1))
 }

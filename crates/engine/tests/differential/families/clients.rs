@@ -65,6 +65,8 @@ const WAITING_FORMS: &str = "
 1 BRPOPLPUSH {k} {k} {short} ;; !await
 ";
 
+/// Where a key is overwritten by another type, Redis serves its waiters neither then nor at the next push, and the
+/// engine does at the next push; so what is stored goes to a key that nobody waits for, and from there on.
 const SERVING_FORMS: &str = "
 40 LPUSH {k} {v}*1-3
 40 RPUSH {k} {v}*1-3
@@ -78,9 +80,7 @@ const SERVING_FORMS: &str = "
 4 COPY {k} {k} REPLACE
 3 RPOPLPUSH {k} {k}
 3 LMOVE {k} {k} LEFT RIGHT
-3 ZUNIONSTORE {k} 2 {k} {k}
-2 ZRANGESTORE {k} {k} 0 -1
-3 SORT {k} ALPHA STORE {k}
+4 (ZUNIONSTORE stored 2 {k} {k}|ZRANGESTORE stored {k} 0 -1|SORT {k} ALPHA STORE stored) ;; (RENAME stored {k}|COPY stored {k} REPLACE)
 2 LINSERT {k} BEFORE a b
 2 LPUSHX {k} {v}
 2 ZINCRBY {k} 1 {m}

@@ -121,7 +121,10 @@ LRANGE {k} 0 -1
 ";
 
 /// Weights are never so large or small that `strtod` complains: the complaint sticks and makes later ones fail.
+///
+/// No value has a zero in it, where the comparison of texts ends.
 pub(super) const SORT_POOLS: &str = "
+v       a b c 1 2 10 -5 3.5 hello world foobar 12345 ~ \"\" \" \" \"a b\" \"\\xff\\x80\" 007 0 -0 1e3 0.1 inf nan OK
 weight  0 1 -1 1.5 2.25 0.1 -0.5 3.0e2 10 100.001 ~ inf -inf nan 1e308 1e-5 -0 \" 1\" \"1 \" 1_0 \"\" abc 1. 0x10
 by      weight_* weights_*->f nosort weight_* ~ *->f missing_* weight_ * weights_*-> \"\" a*b* hash->f
 get     # weight_* weights_*->f weights_*->g * ~ weights_*-> missing_* \"\" weight_ ## hash->f
