@@ -1,6 +1,6 @@
 // The engine in this process beside redis-server, in one run: rounds in turn, medians. Absolute figures depend on the
 // machine and its hour; a ratio is the median of the rounds' ratios, and it is what to quote.
-// usage: node bench/engine.mjs [--rounds 5] [--quick]
+// usage: node bench/engine.mjs [--rounds 5] [--quick] [--only in-process,resp,queue,bullmq,memory]
 // Needs redis-server and redis-benchmark, `npm ci --prefix tests/interop/node` and
 // `cargo build --release -p oxherd-cli -p oxherd-bench`. Prints one JSON object a figure, then a table.
 import { execFileSync, spawn } from 'node:child_process';
@@ -17,6 +17,7 @@ const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? fallback : process.argv[at + 1];
 };
+const parts = option('only', 'in-process,resp,queue,bullmq,memory').split(',');
 const isQuick = process.argv.includes('--quick');
 const rounds = Number(option('rounds', isQuick ? 1 : 5));
 const size = isQuick
@@ -49,7 +50,7 @@ async function start(name) {
   children.add(child);
   for (let tries = 0; ; tries++) {
     try {
-      if (run('redis-cli', ['-p', String(port), 'ping']) === 'PONG') break;
+      if (execFileSync('redis-cli', ['-p', String(port), 'ping'], { encoding: 'utf8', stdio: 'pipe' }).trim() === 'PONG') break;
     } catch { /* It does not listen yet. */ }
     if (tries > 200) throw new Error(`${name} did not start`);
     await pause(50);
@@ -95,7 +96,8 @@ async function inProcess() {
     for (const line of jsonLines(run(join(release, 'oxherd-bench'), [String(size.operations)]))) {
       const order = line.order === 'random' ? 'keys in no order' : 'keys in order';
       const figure = `${line.bench.toUpperCase()} in process, ${order}, ${line.tasks} task${line.tasks > 1 ? 's' : ''}`;
-      seen.set(figure, [...(seen.get(figure) ?? []), line.ns_per_operation]);
+      const times = { [`${figure}: wall clock`]: line.ns_per_operation, [`${figure}: processor time`]: line.cpu_ns_per_operation };
+      for (const [name, time] of Object.entries(times)) seen.set(name, [...(seen.get(name) ?? []), time]);
     }
   }
   for (const [figure, values] of seen) {
@@ -172,12 +174,12 @@ async function memory() {
 }
 
 try {
-  await inProcess();
+  if (parts.includes('in-process')) await inProcess();
   const servers = { engine: await start('engine'), redis: await start('redis') };
-  await overResp(servers);
-  await ownQueue(servers);
-  await npmBullmq(servers);
-  await memory();
+  if (parts.includes('resp')) await overResp(servers);
+  if (parts.includes('queue')) await ownQueue(servers);
+  if (parts.includes('bullmq')) await npmBullmq(servers);
+  if (parts.includes('memory')) await memory();
   const version = run('redis-server', ['--version']).match(/v=(\S+)/)[1];
   console.log(`\n${cpus().length} x ${cpus()[0].model}; medians of ${rounds} rounds in turn; redis-server ${version} without persistence; Node ${process.version}`);
   console.log('\n| figure | unit | engine | redis-server | ratio | goal | met |\n|---|---|---|---|---|---|---|');
