@@ -112,7 +112,8 @@ impl Options {
 
     /// Hands over what each command, script or transaction has changed, as one batch of final states.
     ///
-    /// Called under the engine's lock: it must be quick, and must not use the engine.
+    /// Called under the engine's lock: it must be quick, and must not use the engine. Should it panic, so does the
+    /// command that made the change; the change stays, its batch is lost, and later batches come all the same.
     #[must_use]
     pub fn on_change(mut self, taker: impl FnMut(&[Effect<'_>]) + Send + 'static) -> Self {
         self.taker = Some(Box::new(taker));

@@ -1,8 +1,9 @@
 //! The engine's one thread of its own: it ends waits in time and removes what expires while nobody calls.
 //!
 //! It sleeps until the next time-out of a waiting command, and looks for expired keys ten times a second while any key
-//! expires at all. It ends when the engine is dropped.
+//! expires at all. It ends when the engine is dropped, not when whoever takes the changes panics.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -68,7 +69,9 @@ fn keep_house(engine: &Weak<Shared>, alarm: &Alarm) {
         let Some(shared) = engine.upgrade() else {
             return;
         };
-        let now = work(&shared, alarm);
+        // The lock is free again after a panic, and the engine whole: only the program's own function can panic here.
+        let worked = catch_unwind(AssertUnwindSafe(|| work(&shared, alarm)));
+        let now = worked.unwrap_or_else(|_shown| recover(&shared, alarm));
         drop(shared);
         // Whoever hurried in the meantime has set an earlier hour.
         let mut wakes_at = alarm.wakes_at.lock();
@@ -77,6 +80,14 @@ fn keep_house(engine: &Weak<Shared>, alarm: &Alarm) {
             alarm.bell.wait_for(&mut wakes_at, sleep);
         }
     }
+}
+
+/// After a panic: sets the alarm; returns the time.
+fn recover(shared: &Shared, alarm: &Alarm) -> Duration {
+    tracing::error!("whoever takes the engine's changes has panicked: a batch is lost");
+    let now = shared.lock().monotonic();
+    *alarm.wakes_at.lock() = now + EXPIRY_PERIOD;
+    now
 }
 
 /// Does what is due and sets the alarm; returns the time.

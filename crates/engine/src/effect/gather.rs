@@ -21,9 +21,9 @@ enum Parts {
 
 /// Hands a unit's effects to whoever takes them.
 pub(crate) fn commit(recorder: &mut Recorder, databases: &mut [Database]) {
-    let Some(mut taker) = recorder.taker.take() else {
+    if !recorder.is_on() {
         return;
-    };
+    }
     let moves = std::mem::take(&mut recorder.moves);
     let mut changed = std::mem::take(&mut recorder.changed);
     let made = std::mem::take(&mut recorder.made);
@@ -46,10 +46,12 @@ pub(crate) fn commit(recorder: &mut Recorder, databases: &mut [Database]) {
         }
     }
     effects.dedup();
-    if !effects.is_empty() {
+    if !effects.is_empty()
+        && let Some(taker) = &mut recorder.taker
+    {
+        // It may panic: everything gathered has left the recorder by now.
         taker(&effects);
     }
-    recorder.taker = Some(taker);
 }
 
 fn find(databases: &[Database], id: u64) -> Option<&Database> {
