@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::execute::unknown;
 use crate::outside::Outside;
 use crate::reply::{Answer, Fault, Reply};
+use crate::scripts::NOT_BUSY;
 
 const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
 
@@ -29,6 +30,8 @@ impl Standing {
     pub(crate) const SILENT: u8 = 8;
     /// The connection is to end.
     pub(crate) const LEAVING: u8 = 16;
+    /// Of its silence one command is left.
+    const SKIPPING: u8 = 32;
 
     pub(crate) fn of(client: &Client) -> Self {
         let mut standing = Self::default();
@@ -37,6 +40,7 @@ impl Standing {
         standing.set(Self::QUEUING, client.transaction.is_some());
         standing.set(Self::SILENT, client.reply_mode != ReplyMode::On);
         standing.set(Self::LEAVING, client.should_close);
+        standing.set(Self::SKIPPING, client.reply_mode == ReplyMode::Skip);
         standing
     }
 
@@ -77,6 +81,7 @@ pub(crate) struct Aside {
     has_begun: bool,
     was_refused: bool,
     has_left: bool,
+    has_skipped: bool,
 }
 
 impl Aside {
@@ -86,6 +91,16 @@ impl Aside {
             arrival: Some(arrival),
             ..Self::default()
         }
+    }
+
+    /// Whether the client is not to be answered this time.
+    pub(crate) fn is_silenced(&mut self, standing: &mut Standing) -> bool {
+        let is_silent = standing.has(Standing::SILENT);
+        if standing.has(Standing::SKIPPING) {
+            self.has_skipped = true;
+            standing.set(Standing::SILENT | Standing::SKIPPING, false);
+        }
+        is_silent
     }
 
     /// Answers a command without the lock.
@@ -124,8 +139,11 @@ impl Aside {
             }
             "hello" => self.hello(standing, outside, id, args),
             "script" if args.len() == 2 && is(args.at(1), "kill") => {
-                outside.running.kill();
-                Ok(Reply::OK)
+                if outside.running.kill() {
+                    Ok(Reply::OK)
+                } else {
+                    Err(NOT_BUSY)
+                }
             }
             _ => Err(Fault::of(BUSY)),
         });
@@ -181,7 +199,10 @@ impl Aside {
     /// Carries over to a client what it has done.
     pub(crate) fn carry_over(self, core: &mut Core, client: &mut Client) {
         client.is_authenticated |= self.has_logged_in;
-        client.should_close |= self.has_left;
+        client.should_close |= self.has_left && !client.is_in_process;
+        if self.has_skipped {
+            client.reply_mode = ReplyMode::On;
+        }
         if let Some(protocol) = self.protocol {
             client.protocol = protocol;
         }

@@ -1,24 +1,47 @@
 //! Clients that wait for a key.
 //!
 //! A blocking command that finds nothing leaves a waiter in the queue of each of its keys. When such a key changes,
-//! the waiters of that key run their command again, first come first served, right after the command or script that
-//! changed it; the first that finds something takes it. A waiter that is dropped leaves its queues at once.
+//! waiters for what it holds now run their command again, first come first served, right after the command or script
+//! that changed it, until it holds nothing for them any more. A waiter that is dropped leaves its queues at once.
 //! Next: `execute.rs` (`serve`), `context.rs` (`block`).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::client::Seat;
+use crate::keyspace::Value;
 use crate::reply::Reply;
 
 /// Names one waiting command.
 pub(crate) type WaiterId = u64;
 
+/// What a waiting command takes from its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Awaited {
+    List,
+    SortedSet,
+    Stream,
+}
+
+impl Awaited {
+    /// What waiters a value is for.
+    pub(crate) fn in_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::List(_) => Some(Self::List),
+            Value::SortedSet(_) => Some(Self::SortedSet),
+            Value::Stream(_) => Some(Self::Stream),
+            Value::String(_) | Value::Hash(_) | Value::Set(_) => None,
+        }
+    }
+}
+
 /// A blocking command that found nothing.
 #[derive(Debug)]
 pub(crate) struct Wait {
+    pub(crate) awaited: Awaited,
     pub(crate) keys: Vec<Box<[u8]>>,
     /// How long it waits; `None` for ever.
     pub(crate) limit: Option<Duration>,
@@ -52,22 +75,33 @@ impl Waiter {
 
 /// A changed key that somebody waits for.
 #[derive(Debug)]
-struct Ready {
-    db: usize,
-    key: Box<[u8]>,
+pub(crate) struct Ready {
+    pub(crate) db: usize,
+    pub(crate) key: Box<[u8]>,
     /// It was only overwritten: as in Redis, that is news for readers of streams alone.
-    is_overwritten: bool,
+    pub(crate) is_overwritten: bool,
+}
+
+/// Who waits for one key.
+#[derive(Debug, Default)]
+struct Queue {
+    /// In the order they came.
+    waiters: BTreeSet<(Awaited, WaiterId)>,
+    /// The key has changed (whether it was only overwritten) and nobody has looked at it since.
+    news: Option<bool>,
 }
 
 /// All waiting commands.
 #[derive(Debug, Default)]
 pub(crate) struct Blocked {
     waiters: HashMap<WaiterId, Waiter>,
-    /// For each database, the waiters of each key in the order they came.
-    queues: HashMap<usize, HashMap<Box<[u8]>, VecDeque<WaiterId>>>,
+    /// For each database, the waiters of each key.
+    queues: HashMap<usize, HashMap<Box<[u8]>, Queue>>,
+    /// The waiters of each client, by its id.
+    by_client: BTreeSet<(u64, WaiterId)>,
     deadlines: BTreeSet<(Duration, WaiterId)>,
     /// Keys that changed and have waiters, in the order they changed.
-    ready: VecDeque<Ready>,
+    ready: VecDeque<(usize, Box<[u8]>)>,
     last: WaiterId,
 }
 
@@ -97,8 +131,10 @@ impl Blocked {
         let id = self.last;
         let queues = self.queues.entry(db).or_default();
         for key in &wait.keys {
-            queues.entry(key.clone()).or_default().push_back(id);
+            let queue = queues.entry(key.clone()).or_default();
+            queue.waiters.insert((wait.awaited, id));
         }
+        self.by_client.insert((seat.id, id));
         // A limit beyond what the clock can hold is no limit.
         let deadline = wait.limit.and_then(|limit| now.checked_add(limit));
         self.deadlines.extend(deadline.map(|at| (at, id)));
@@ -117,6 +153,7 @@ impl Blocked {
     /// Takes a waiter out of all its queues.
     pub(crate) fn remove(&mut self, id: WaiterId) -> Option<Waiter> {
         let waiter = self.waiters.remove(&id)?;
+        self.by_client.remove(&(waiter.seat.id, id));
         if let Some(deadline) = waiter.deadline {
             self.deadlines.remove(&(deadline, id));
         }
@@ -125,22 +162,32 @@ impl Blocked {
             let Some(queue) = queues.get_mut(key) else {
                 continue;
             };
-            queue.retain(|other| *other != id);
-            if queue.is_empty() {
+            queue.waiters.remove(&(waiter.wait.awaited, id));
+            if queue.waiters.is_empty() {
                 queues.remove(key);
             }
         }
         Some(waiter)
     }
 
-    pub(crate) fn get(&self, id: WaiterId) -> Option<&Waiter> {
-        self.waiters.get(&id)
+    pub(crate) fn get_mut(&mut self, id: WaiterId) -> Option<&mut Waiter> {
+        self.waiters.get_mut(&id)
     }
 
     /// The waiters of a client.
     pub(crate) fn of(&self, seat: Seat) -> Vec<WaiterId> {
-        let own = self.waiters.iter().filter(|(_, waiter)| waiter.seat == seat);
-        own.map(|(id, _)| *id).collect()
+        let own = self
+            .by_client
+            .range((seat.id, WaiterId::MIN)..=(seat.id, WaiterId::MAX));
+        own.map(|(_, id)| *id).collect()
+    }
+
+    /// Whether a client waits.
+    pub(crate) fn has(&self, seat: Seat) -> bool {
+        let mut own = self
+            .by_client
+            .range((seat.id, WaiterId::MIN)..=(seat.id, WaiterId::MAX));
+        own.next().is_some()
     }
 
     /// Notes that a key has changed, if anybody waits for it.
@@ -154,24 +201,16 @@ impl Blocked {
     }
 
     fn note(&mut self, db: usize, key: &[u8], is_overwritten: bool) {
-        let has_waiters = self
-            .queues
-            .get(&db)
-            .is_some_and(|queues| queues.contains_key(key));
-        if !has_waiters {
+        let queues = self.queues.get_mut(&db);
+        let Some(queue) = queues.and_then(|queues| queues.get_mut(key)) else {
             return;
-        }
-        let known = self
-            .ready
-            .iter_mut()
-            .find(|ready| ready.db == db && *ready.key == *key);
-        match known {
-            Some(ready) => ready.is_overwritten &= is_overwritten,
-            None => self.ready.push_back(Ready {
-                db,
-                key: key.into(),
-                is_overwritten,
-            }),
+        };
+        match &mut queue.news {
+            Some(was_overwritten) => *was_overwritten &= is_overwritten,
+            news => {
+                *news = Some(is_overwritten);
+                self.ready.push_back((db, key.into()));
+            }
         }
     }
 
@@ -189,31 +228,39 @@ impl Blocked {
         }
     }
 
-    /// The next changed key and its waiters, first come first.
-    pub(crate) fn next_ready(&mut self) -> Option<(usize, Box<[u8]>, Vec<WaiterId>)> {
-        let Ready {
-            db,
-            key,
-            is_overwritten,
-        } = self.ready.pop_front()?;
-        let queue = self.queues.get(&db).and_then(|queues| queues.get(&key));
-        let reads_streams = |id: &WaiterId| {
-            let name = self
-                .waiters
-                .get(id)
-                .and_then(|waiter| waiter.wait.command.first());
-            name.is_some_and(|name| {
-                name.first()
-                    .is_some_and(|letter| letter.eq_ignore_ascii_case(&b'x'))
-            })
-        };
-        let waiters = queue
-            .into_iter()
-            .flatten()
-            .filter(|id| !is_overwritten || reads_streams(id))
-            .copied()
-            .collect();
-        Some((db, key, waiters))
+    /// The next changed key.
+    pub(crate) fn next_ready(&mut self) -> Option<Ready> {
+        while let Some((db, key)) = self.ready.pop_front() {
+            let queues = self.queues.get_mut(&db);
+            // Nothing is new to waiters who came after the others had gone.
+            let Some(queue) = queues.and_then(|queues| queues.get_mut(&key)) else {
+                continue;
+            };
+            if let Some(is_overwritten) = queue.news.take() {
+                return Some(Ready {
+                    db,
+                    key,
+                    is_overwritten,
+                });
+            }
+        }
+        None
+    }
+
+    /// Who waits next for something of a key, `after` somebody.
+    pub(crate) fn next_waiter(
+        &self,
+        db: usize,
+        key: &[u8],
+        awaited: Awaited,
+        after: WaiterId,
+    ) -> Option<WaiterId> {
+        let queue = self.queues.get(&db)?.get(key)?;
+        let later = (
+            Bound::Excluded((awaited, after)),
+            Bound::Included((awaited, WaiterId::MAX)),
+        );
+        queue.waiters.range(later).next().map(|(_, id)| *id)
     }
 
     /// The waiters whose time is over, taken out.

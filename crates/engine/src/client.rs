@@ -83,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) is_monitor: bool,
     pub(crate) no_evict: bool,
     pub(crate) should_close: bool,
+    /// A part of this program: it needs no password and cannot be killed.
+    pub(crate) is_in_process: bool,
     /// Where pushes go; a client that takes none (an in-process connection nobody listens on) has none.
     pub(crate) inbox: Option<UnboundedSender<Message>>,
 }
@@ -107,6 +109,7 @@ pub(crate) struct Arrival {
     pub(crate) peer: String,
     pub(crate) local: String,
     pub(crate) is_authenticated: bool,
+    pub(crate) is_in_process: bool,
     pub(crate) inbox: Option<UnboundedSender<Message>>,
 }
 
@@ -143,6 +146,7 @@ impl Clients {
             is_monitor: false,
             no_evict: false,
             should_close: false,
+            is_in_process: arrival.is_in_process,
             inbox: arrival.inbox,
         });
         match self.seats.get_mut(index) {

@@ -59,6 +59,7 @@ impl Engine {
             local: "in-process".to_owned(),
             // The password guards the endpoint; this process has the engine itself.
             is_authenticated: true,
+            is_in_process: true,
             inbox,
         };
         Connection {
@@ -81,8 +82,14 @@ impl Connection {
                 let served = batch.run(words);
                 (served, batch.protocol())
             }
-            Err(Busy) => (self.session.run(words), Protocol::Resp2),
+            Err(Busy) => self.run_aside(words),
         }
+    }
+
+    /// Without the lock, which a script keeps.
+    fn run_aside(&self, words: &[&[u8]]) -> (Served, Protocol) {
+        let served = self.session.run_aside(words);
+        (served, self.session.standing().protocol())
     }
 
     async fn run_pipeline(&self, commands: &[Words<'_>]) -> Vec<Value> {
@@ -102,8 +109,8 @@ impl Connection {
     /// Runs some of the commands under one lock: up to a number, or up to one that must wait.
     fn run_some(&self, commands: &[Words<'_>]) -> (Vec<Served>, Protocol) {
         let Ok(mut batch) = self.session.batch() else {
-            let first = commands.first().map(|words| self.session.run(words));
-            return (first.into_iter().collect(), Protocol::Resp2);
+            let (served, protocol) = self.run_aside(commands.first().map_or(&[], |words| words));
+            return (vec![served], protocol);
         };
         let mut served = Vec::new();
         for words in commands.iter().take(COMMANDS_AT_ONCE) {
@@ -115,19 +122,22 @@ impl Connection {
         (served, batch.protocol())
     }
 
-    /// Runs a transaction under one lock; the value is EXEC's.
+    /// Runs a transaction under one lock; the value is EXEC's, or MULTI's if it was refused.
     async fn run_transaction(&self, commands: &[Words<'_>]) -> Value {
         tokio::task::coop::consume_budget().await;
+        let mut queued = Vec::with_capacity(commands.len());
         let executed = self.session.batch().map(|mut batch| {
-            batch.run(&[b"MULTI"]);
-            for words in commands {
-                batch.run(words);
+            let begun = batch.run(&[b"MULTI"]);
+            if matches!(begun, Served::Reply(Reply::Error(_))) {
+                return (begun, batch.protocol());
             }
-            let executed = batch.run(&[b"EXEC"]);
-            (executed, batch.protocol())
+            // Kept until the lock is given back: who has ended the transaction himself (DISCARD) may wait now, and a
+            // wait that is dropped takes the lock.
+            queued.extend(commands.iter().map(|words| batch.run(words)));
+            (batch.run(&[b"EXEC"]), batch.protocol())
         });
-        let (served, protocol) =
-            executed.unwrap_or_else(|Busy| (self.session.run(&[b"EXEC"]), Protocol::Resp2));
+        let (served, protocol) = executed.unwrap_or_else(|Busy| self.run_aside(&[b"EXEC"]));
+        drop(queued);
         finish(served, protocol).await
     }
 }
@@ -296,3 +306,12 @@ impl fmt::Debug for Connection {
             .finish()
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+mod tests;

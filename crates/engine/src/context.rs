@@ -5,10 +5,11 @@
 //! waiters and tells whoever watches or tracks the key.
 //! Next: `core.rs` (the state), `execute.rs` (who makes a context).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::arguments::Args;
-use crate::blocked::Wait;
+use crate::blocked::{Awaited, Wait};
 use crate::client::{Client, Protocol};
 use crate::core::Core;
 use crate::keyspace::{Database, Entry, Kind, NEVER, Value};
@@ -161,32 +162,36 @@ impl Ctx<'_> {
         }
     }
 
-    /// Waits until one of the keys changes, then runs the same command again.
+    /// Waits until one of the keys holds something of the awaited kind, then runs the same command again.
     ///
     /// Inside a transaction or a script nothing waits: the answer is `on_timeout` at once. The returned answer is to
     /// be passed on.
     pub(crate) fn block(
         &mut self,
         args: Args<'_>,
-        keys: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        awaited: Awaited,
+        keys: &[&[u8]],
         limit: Option<Duration>,
         on_timeout: Reply,
     ) -> Answer {
         if matches!(self.origin, Origin::Transaction | Origin::Script) {
             return Ok(on_timeout);
         }
-        let mut distinct: Vec<Box<[u8]>> = Vec::new();
-        for key in keys {
-            if !distinct.iter().any(|known| **known == *key.as_ref()) {
-                distinct.push(key.as_ref().into());
-            }
-        }
-        self.wait = Some(Wait {
-            keys: distinct,
+        let mut wait = Wait {
+            awaited,
+            keys: Vec::new(),
             limit,
             on_timeout,
-            command: args.all().iter().map(|argument| argument.to_vec()).collect(),
-        });
+            command: Vec::new(),
+        };
+        // Whoever is being served is in the queues already.
+        if !matches!(self.origin, Origin::Serve { .. }) {
+            let mut known = HashSet::with_capacity(keys.len());
+            let distinct = keys.iter().filter(|key| known.insert(**key));
+            wait.keys = distinct.map(|key| (*key).into()).collect();
+            wait.command = args.all().iter().map(|argument| argument.to_vec()).collect();
+        }
+        self.wait = Some(wait);
         Ok(Reply::Nil)
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blocked::Blocked;
+use crate::blocked::{Blocked, Waiter};
 use crate::client::{Clients, Message, Seat};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -17,6 +17,7 @@ use crate::effect::Recorder;
 use crate::keyspace::{Database, Entry, NEVER, Value};
 use crate::outside::Outside;
 use crate::pubsub::PubSub;
+use crate::reply::Reply;
 use crate::scripts::Scripts;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     has_backlog: bool,
     /// Messages for other clients, sent when the unit ends.
     outgoing: Vec<(Seat, Message)>,
+    /// Answers to commands that waited, given when the unit ends.
+    answers: Vec<(Waiter, Reply)>,
     next_entry: u64,
     /// Large values that nobody needs, to be dropped without the lock.
     trash: Vec<Value>,
@@ -83,6 +86,7 @@ impl Core {
             now_nanos: 0,
             has_backlog: false,
             outgoing: Vec::new(),
+            answers: Vec::new(),
             next_entry: 0,
             trash: Vec::new(),
             unit_changes: 0,
@@ -332,6 +336,15 @@ impl Core {
 
     pub(crate) fn take_outgoing(&mut self) -> Vec<(Seat, Message)> {
         std::mem::take(&mut self.outgoing)
+    }
+
+    /// Answers a command that waited when the unit ends.
+    pub(crate) fn answer_later(&mut self, waiter: Waiter, reply: Reply) {
+        self.answers.push((waiter, reply));
+    }
+
+    pub(crate) fn take_answers(&mut self) -> Vec<(Waiter, Reply)> {
+        std::mem::take(&mut self.answers)
     }
 
     /// Hides a key whose time has come although the backlog has not reached it.

@@ -1,13 +1,13 @@
 //! How a command becomes a unit of work.
 //!
-//! `run` finds the command, checks who may call it and when, runs it, and settles: waiters are served, trackers and
-//! subscribers told, the batch of effects handed over, all before the lock is given back.
+//! `run` finds the command, checks who may call it and when, runs it, and settles: waiters are served, the batch of
+//! effects is handed over, and only then waiters, trackers and subscribers are told, all before the lock is given back.
 //! Next: `commands/mod.rs` (the table), `core.rs`, `blocked.rs`.
 
 use tokio::sync::oneshot;
 
 use crate::arguments::{Args, shown};
-use crate::blocked::{Wait, WaiterId};
+use crate::blocked::{Awaited, Ready, Wait, WaiterId};
 use crate::client::{Client, Message, Protocol, ReplyMode, Seat};
 use crate::commands::{self, Command, flag};
 use crate::context::{Ctx, Origin};
@@ -155,7 +155,9 @@ impl Core {
         command: &'static Command,
         args: Args<'_>,
     ) -> (Reply, Option<Wait>) {
-        if self.monitors > 0 && !command.has(flag::ADMIN | flag::NO_MONITOR) {
+        // Serving who waits is no call of its own: monitors and counters have had that one.
+        let is_call = !matches!(origin, Origin::Serve { .. });
+        if self.monitors > 0 && is_call && !command.has(flag::ADMIN | flag::NO_MONITOR) {
             crate::monitor::feed(self, client, origin, args);
         }
         // The unit's own time is near enough for its first command, and reading a clock is not free.
@@ -173,14 +175,14 @@ impl Core {
         let wait = ctx.wait.take();
         let elapsed = self.clock.wall_nanos().saturating_sub(started);
         let calls = self.stats.calls_of(command);
-        calls.calls += 1;
+        calls.calls += u64::from(is_call);
         calls.nanos += elapsed;
         if let Err(fault) = &answer {
             calls.failed += 1;
             self.stats.failed(fault.code());
         }
         // What a client could not read it may have looked for: it is told of that too.
-        if self.tracking.is_on() && command.has(flag::READ_ONLY) {
+        if self.tracking.is_on() && is_call && command.has(flag::READ_ONLY) {
             match origin {
                 // Redis takes the keys the script was called with, whichever of them it reads.
                 Origin::Script => self.tracking.read(client, client.script_keys.iter()),
@@ -190,7 +192,8 @@ impl Core {
         (answer.into(), wait)
     }
 
-    /// Ends a unit: serves who waits, tells who tracks, hands over the batch, sends what is for others.
+    /// Ends a unit: serves who waits, hands over the batch, answers who was served, tells who tracks, sends what is for
+    /// others. Nobody hears of a change before it was handed over.
     pub(crate) fn settle(&mut self) {
         if !self.blocked.is_empty() {
             self.serve();
@@ -199,6 +202,10 @@ impl Core {
             self.stats.changes += self.unit_changes;
             self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
             self.commit();
+        }
+        for (waiter, reply) in self.take_answers() {
+            // Nobody may wait for it any more; what it took is gone with it, as with a client that leaves.
+            let _ = waiter.answer(reply);
         }
         crate::tracking::flush(self);
         for (seat, message) in self.take_outgoing() {
@@ -223,40 +230,79 @@ impl Core {
 
     /// Runs the commands of waiters whose keys have changed, in the order in which they came.
     fn serve(&mut self) {
-        while let Some((db, key, waiters)) = self.blocked.next_ready() {
-            for id in waiters {
-                self.serve_one(db, &key, id);
+        while let Some(ready) = self.blocked.next_ready() {
+            self.serve_readers(&ready);
+            if !ready.is_overwritten {
+                self.serve_takers(&ready);
             }
         }
     }
 
+    /// Readers of streams hear of every change: a group's reader is refused when its stream is no more.
+    fn serve_readers(&mut self, Ready { db, key, .. }: &Ready) {
+        let mut last = 0;
+        while let Some(id) = self.blocked.next_waiter(*db, key, Awaited::Stream, last) {
+            last = id;
+            self.serve_one(*db, key, id);
+        }
+    }
+
+    /// Who takes elements is asked only as long as there are some.
+    fn serve_takers(&mut self, Ready { db, key, .. }: &Ready) {
+        let mut last = 0;
+        loop {
+            self.forget_if_due(*db, key);
+            let entry = self.database(*db).get(key);
+            let held = entry.and_then(|entry| Awaited::in_value(&entry.value));
+            let Some(awaited) = held.filter(|held| *held != Awaited::Stream) else {
+                return;
+            };
+            let Some(id) = self.blocked.next_waiter(*db, key, awaited, last) else {
+                return;
+            };
+            last = id;
+            self.serve_one(*db, key, id);
+        }
+    }
+
     fn serve_one(&mut self, db: usize, key: &[u8], id: WaiterId) {
-        let Some(waiter) = self.blocked.get(id) else {
+        let Some(waiter) = self.blocked.get_mut(id) else {
             return;
         };
         if !waiter.is_wanted() {
             self.blocked.remove(id);
             return;
         }
-        let (seat, words) = (waiter.seat, waiter.wait.command.clone());
+        let seat = waiter.seat;
         let Some(mut client) = self.clients.take(seat) else {
             self.blocked.remove(id);
             return;
         };
-        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        if client.should_close {
+            // It was killed and is about to leave: it must not take anything with it.
+            self.clients.put_back(client);
+            return;
+        }
+        let command = std::mem::take(&mut waiter.wait.command);
+        let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
         let args = Args::new(&words);
         // The client may have selected another database since (in process, where it need not wait for the answer).
         let selected = std::mem::replace(&mut client.db, db);
         let served = commands::find(args.at(0))
             .map(|command| self.call(&mut client, Origin::Serve { key }, command, args));
         client.db = selected;
+        if self.take_self_is_dirty() {
+            client.is_dirty = true;
+        }
         self.clients.put_back(client);
         let Some((reply, None)) = served else {
+            if let Some(waiter) = self.blocked.get_mut(id) {
+                waiter.wait.command = command;
+            }
             return;
         };
         if let Some(waiter) = self.blocked.remove(id) {
-            // Checked above: under the lock nobody stops waiting in between.
-            let _ = waiter.answer(reply);
+            self.answer_later(waiter, reply);
         }
     }
 }
@@ -320,3 +366,12 @@ pub(crate) fn unknown(args: Args<'_>) -> Fault {
         "unknown command '{name}', with args beginning with: {beginning}"
     ))
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+mod tests;

@@ -79,6 +79,9 @@ impl Scripts {
 /// The refusal of a script that is not known.
 pub(crate) const NO_SCRIPT: Fault = Fault::of("NOSCRIPT No matching script. Please use EVAL.");
 
+/// The refusal to kill a script when none runs too long.
+pub(crate) const NOT_BUSY: Fault = Fault::of("NOTBUSY No scripts in execution right now.");
+
 /// The name of a source.
 fn sha_of(source: &[u8]) -> Sha {
     let mut sha = [0; 40];
@@ -155,9 +158,13 @@ impl Running {
         Duration::from_nanos(limit.saturating_sub(run))
     }
 
-    /// Stops the script.
-    pub(crate) fn kill(&self) {
-        self.is_killed.store(true, Ordering::Release);
+    /// Stops the script that runs too long; false when there is none (any more).
+    pub(crate) fn kill(&self) -> bool {
+        let is_slow = self.is_slow();
+        if is_slow {
+            self.is_killed.store(true, Ordering::Release);
+        }
+        is_slow
     }
 
     /// Whether the script is to stop.

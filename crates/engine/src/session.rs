@@ -115,7 +115,7 @@ impl Session {
     pub(crate) fn run(&self, arguments: &[&[u8]]) -> Served {
         match self.batch() {
             Ok(mut batch) => batch.run(arguments),
-            Err(Busy) => Served::Reply(self.run_aside(arguments)),
+            Err(Busy) => self.run_aside(arguments),
         }
     }
 
@@ -137,8 +137,12 @@ impl Session {
 
     #[cold]
     fn settle_in(&self, core: &mut Core) {
-        let mut aside = std::mem::take(&mut *self.aside.lock());
-        self.is_behind.store(false, Ordering::Release);
+        let mut aside = {
+            let mut aside = self.aside.lock();
+            // While it is locked: what is done without the engine after this is to be carried over again.
+            self.is_behind.store(false, Ordering::Release);
+            std::mem::take(&mut *aside)
+        };
         let arrival = aside.arrival.take().unwrap_or_default();
         let seat = self.seat.get_or_init(|| core.welcome(self.id, arrival));
         if let Some(mut client) = core.clients.take(*seat) {
@@ -148,14 +152,18 @@ impl Session {
     }
 
     /// Answers one command while a script keeps the engine.
-    pub(crate) fn run_aside(&self, arguments: &[&[u8]]) -> Reply {
+    pub(crate) fn run_aside(&self, arguments: &[&[u8]]) -> Served {
         let mut aside = self.aside.lock();
         let mut standing = self.standing();
         let outside = self.shared.outside();
+        let is_silent = aside.is_silenced(&mut standing);
         let reply = aside.answer(&mut standing, outside, self.id, Args::new(arguments));
         self.standing.store(standing.bits(), Ordering::Relaxed);
         self.is_behind.store(true, Ordering::Release);
-        reply
+        if is_silent {
+            return Served::Silent;
+        }
+        Served::Reply(reply)
     }
 }
 
@@ -241,6 +249,8 @@ impl Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.is_answered {
+            // First: while this waits for the lock, nobody shall be served who is not there any more.
+            self.receiver.close();
             self.shared.lock().blocked.remove(self.id);
         }
     }
@@ -292,3 +302,12 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+mod tests;

@@ -275,6 +275,12 @@ pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Err(Fault::SYNTAX);
     }
     check_mode(ctx.client.tracking.as_deref(), &mode)?;
+    if ctx.client.inbox.is_none() && ctx.client.is_in_process && mode.redirect.is_none() {
+        // It would believe for ever what it has read.
+        return Err(Fault::of(
+            "ERR CLIENT TRACKING isn't allowed for clients that take no pushes",
+        ));
+    }
     let mut mode = mode;
     if mode.is_broadcast {
         let old = ctx.client.tracking.as_deref();

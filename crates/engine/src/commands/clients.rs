@@ -165,7 +165,7 @@ fn reply(ctx: &mut Ctx<'_>, mode: &[u8]) -> Answer {
 fn describe(ctx: &Ctx<'_>, client: &Client) -> String {
     let now = ctx.now();
     let name = String::from_utf8_lossy(&client.name);
-    let is_blocked = !ctx.core.blocked.of(client.seat).is_empty();
+    let is_blocked = ctx.core.blocked.has(client.seat);
     let mut flags = String::new();
     for (letter, is_set) in [
         ('O', client.is_monitor),
@@ -278,7 +278,8 @@ struct Victims<'a> {
 
 impl Victims<'_> {
     fn include(&self, client: &Client) -> bool {
-        self.id.is_none_or(|id| id == id_of(client.seat))
+        !client.is_in_process
+            && self.id.is_none_or(|id| id == id_of(client.seat))
             && self.peer.is_none_or(|peer| peer == client.peer.as_bytes())
             && self.local.is_none_or(|local| local == client.local.as_bytes())
             && self.kind.is_none_or(|kind| kind == type_of(client))
@@ -333,6 +334,10 @@ fn kill(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let mut killed = seats.len();
     for seat in seats {
         ctx.core.deliver(seat, Message::Close);
+        // At once, so that it takes nothing that comes before its connection has noticed.
+        if let Some(client) = ctx.core.clients.get_mut(seat) {
+            client.should_close = true;
+        }
     }
     if !victims.spares_self && victims.include(ctx.client) {
         ctx.client.should_close = true;

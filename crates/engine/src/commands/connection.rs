@@ -189,7 +189,7 @@ pub(crate) fn facts(id: u64, protocol: Protocol) -> Reply {
 }
 
 fn quit(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
-    ctx.client.should_close = true;
+    ctx.client.should_close = !ctx.client.is_in_process;
     Ok(Reply::OK)
 }
 
@@ -212,6 +212,6 @@ fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
         ctx.client.reply_mode = ReplyMode::On;
     }
     ctx.client.no_evict = false;
-    ctx.client.is_authenticated = ctx.core.config.password.is_empty();
+    ctx.client.is_authenticated = ctx.client.is_in_process || ctx.core.config.password.is_empty();
     Ok(Reply::status("RESET"))
 }

@@ -26,7 +26,7 @@ use super::stream::Stream;
 use super::violation::Violation;
 use crate::aside::Standing;
 use crate::client::{Message, Protocol};
-use crate::session::{Served, Session, Waiting};
+use crate::session::{Session, Waiting};
 
 /// Commands run before others get their turn.
 const COMMANDS_AT_ONCE: usize = 128;
@@ -324,13 +324,13 @@ impl Connection {
         if is_web_request(&arguments) {
             return Err(self.drop_web_request());
         }
-        let reply = self.session.run_aside(&arguments);
+        let served = self.session.run_aside(&arguments);
         drop(arguments);
         self.is_request_found = false;
         let standing = self.session.standing();
         self.protocol = standing.protocol();
         self.is_authenticated = standing.has(Standing::AUTHENTICATED);
-        take_answer(Served::Reply(reply), self.protocol, &mut self.output);
+        take_answer(served, self.protocol, &mut self.output);
         if standing.has(Standing::LEAVING) {
             self.close();
         }

@@ -180,6 +180,7 @@ pub(super) fn admit(shared: &Arc<Shared>, stream: Stream, origin: Origin) {
     }
     let (outbox, inbox) = mpsc::unbounded_channel();
     let arrival = Arrival {
+        is_in_process: false,
         peer: origin.peer,
         local: origin.local,
         is_authenticated: !has_password,

@@ -4,6 +4,7 @@
 
 use super::{End, at_least};
 use crate::arguments::{Args, Options};
+use crate::blocked::Awaited;
 use crate::context::{Ctx, timeout_seconds};
 use crate::keyspace::List;
 use crate::reply::{Answer, Fault, Reply};
@@ -98,7 +99,7 @@ pub(super) fn blmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let limit = timeout_seconds(args.at(1))?;
     match several.take(ctx)? {
         Some(reply) => Ok(reply),
-        None => ctx.block(args, several.keys, limit, Reply::NilArray),
+        None => ctx.block(args, Awaited::List, several.keys, limit, Reply::NilArray),
     }
 }
 
@@ -124,5 +125,5 @@ fn wait_and_pop(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Answer {
         ctx.touched(key);
         return Ok(Reply::Array(vec![Reply::bulk(key), Reply::Bulk(item)]));
     }
-    ctx.block(args, keys, limit, Reply::NilArray)
+    ctx.block(args, Awaited::List, keys, limit, Reply::NilArray)
 }

@@ -4,6 +4,7 @@
 
 use super::End;
 use crate::arguments::Args;
+use crate::blocked::Awaited;
 use crate::context::{Ctx, timeout_seconds};
 use crate::keyspace::List;
 use crate::reply::{Answer, Fault, Reply};
@@ -34,7 +35,7 @@ fn wait_and_transfer(ctx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End, limi
     {
         return Ok(moved);
     }
-    let answer = ctx.block(args, [source], limit, Reply::Nil);
+    let answer = ctx.block(args, Awaited::List, &[source], limit, Reply::Nil);
     if let Some(wait) = &mut ctx.wait {
         // Where nothing waits the answer is no value, but after a wait it is no array.
         wait.on_timeout = Reply::NilArray;

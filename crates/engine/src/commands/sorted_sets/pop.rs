@@ -4,6 +4,7 @@
 //! key with a list of pairs in either protocol (ZMPOP).
 
 use crate::arguments::{Args, int};
+use crate::blocked::Awaited;
 use crate::context::{Ctx, timeout_seconds};
 use crate::keyspace::SortedSet;
 use crate::reply::{Answer, Fault, Reply};
@@ -89,7 +90,7 @@ fn pop_or_wait(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Answer {
                 std::iter::once(Reply::bulk(key)).chain(entry).collect(),
             ))
         }
-        None => ctx.block(args, keys, limit, Reply::NilArray),
+        None => ctx.block(args, Awaited::SortedSet, keys, limit, Reply::NilArray),
     }
 }
 
@@ -123,7 +124,7 @@ pub(super) fn bzmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let limit = timeout_seconds(args.at(1))?;
     match pop_first(ctx, wanted.keys, wanted.end, wanted.count)? {
         Some(popped) => Ok(several(popped)),
-        None => ctx.block(args, wanted.keys, limit, Reply::NilArray),
+        None => ctx.block(args, Awaited::SortedSet, wanted.keys, limit, Reply::NilArray),
     }
 }
 

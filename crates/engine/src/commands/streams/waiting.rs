@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::entry_reply;
 use super::read::{Reader, deliver_new, of_streams};
 use crate::arguments::Args;
+use crate::blocked::Awaited;
 use crate::context::Ctx;
 use crate::keyspace::stream::{Group, Stream, StreamId};
 use crate::reply::{Answer, Fault, Reply};
@@ -33,7 +34,7 @@ pub(super) fn wait(
     count: usize,
     limit: Option<Duration>,
 ) -> Answer {
-    let answer = ctx.block(args, keys, limit, Reply::NilArray)?;
+    let answer = ctx.block(args, Awaited::Stream, keys, limit, Reply::NilArray)?;
     let count = if count == usize::MAX {
         COUNT_WHEN_WOKEN
     } else {
@@ -139,5 +140,5 @@ fn entries(
 
 /// Not yet: the executor keeps what was left behind.
 fn wait_on(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
-    ctx.block(args, [[0_u8; 0]; 0], None, Reply::NilArray)
+    ctx.block(args, Awaited::Stream, &[], None, Reply::NilArray)
 }
