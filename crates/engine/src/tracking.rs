@@ -5,26 +5,25 @@
 //! to be told is gathered during a unit of work and sent when it ends.
 //! Next: `commands/clients.rs` (CLIENT TRACKING).
 
-use std::collections::HashMap;
-
 use crate::arguments::{Args, is, shown};
-use crate::client::{Client, Message, Protocol, Seat};
+use crate::client::{Client, Clients, Message, Protocol, Seat};
 use crate::context::Ctx;
 use crate::core::Core;
+use crate::keyspace::Dict;
 use crate::number;
 use crate::reply::{Answer, Fault, Reply};
 
 /// The channel on which RESP2 clients are told.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
 
-/// Keys remembered at most; beyond, readers of some key are told that it has changed.
+/// Keys remembered at most; beyond, readers of any key are told that it has changed.
 const MOST_KEYS: usize = 1_000_000;
 
 /// How a client tracks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mode {
     /// The client that is told instead.
-    redirect: Option<u64>,
+    redirect: Option<Seat>,
     is_broadcast: bool,
     prefixes: Vec<Box<[u8]>>,
     opt_in: bool,
@@ -39,7 +38,8 @@ pub(crate) struct Mode {
 #[derive(Debug, Default)]
 pub(crate) struct Tracking {
     clients: usize,
-    readers: HashMap<Box<[u8]>, Vec<Seat>>,
+    /// Who has read a key, by their ids.
+    readers: Dict<Vec<Seat>>,
     /// Broadcasting clients by prefix; the empty prefix is every key.
     broadcasts: Vec<(Box<[u8]>, Vec<Seat>)>,
     /// Keys changed in this unit, by whom, and who had read them before.
@@ -72,11 +72,14 @@ impl Tracking {
 
     /// A key has changed, by the command of this client (none: it expired).
     pub(crate) fn changed(&mut self, key: &[u8], by: Option<Seat>, is_by_script: bool) {
-        if !self.is_on() && self.readers.is_empty() {
+        if !self.is_on() && self.readers.len() == 0 {
             return;
         }
         // Whoever reads the key later in this unit reads what it has become.
-        let readers = self.readers.remove(key).unwrap_or_default();
+        let (_, readers) = self.readers.remove(key).unwrap_or_default();
+        if readers.is_empty() && self.broadcasts.is_empty() {
+            return;
+        }
         let is_known = self.changed.last().is_some_and(|last| *last.key == *key);
         if !is_known || !readers.is_empty() {
             let key = key.into();
@@ -95,8 +98,14 @@ impl Tracking {
         self.was_flushed = self.is_on();
     }
 
-    /// A client has read keys.
-    pub(crate) fn read(&mut self, client: &Client, keys: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    /// A client has read keys; the others sit in their seats.
+    pub(crate) fn read(
+        &mut self,
+        client: &Client,
+        keys: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        others: &Clients,
+        rng: &mut fastrand::Rng,
+    ) {
         let Some(mode) = client.tracking.as_deref().filter(|mode| !mode.is_broadcast) else {
             return;
         };
@@ -104,14 +113,22 @@ impl Tracking {
             return;
         }
         for key in keys {
-            let readers = self.readers.entry(key.as_ref().into()).or_default();
-            if !readers.contains(&client.seat) {
-                readers.push(client.seat);
+            let (readers, _) = self.readers.get_or_insert_with(key.as_ref(), Vec::new);
+            let place = readers.partition_point(|reader| reader.id < client.seat.id);
+            if readers.get(place) == Some(&client.seat) {
+                continue;
             }
+            if readers.len() == readers.capacity() {
+                // Before it grows: many may have left meanwhile.
+                readers.retain(|reader| others.get(*reader).is_some_and(|other| other.tracking.is_some()));
+            }
+            let place = readers.partition_point(|reader| reader.id < client.seat.id);
+            readers.insert(place, client.seat);
         }
-        if self.readers.len() > MOST_KEYS
-            && let Some(key) = self.readers.keys().next().cloned()
+        while self.readers.len() > MOST_KEYS
+            && let Some((key, _)) = self.readers.random(rng)
         {
+            let key: Box<[u8]> = key.into();
             self.changed(&key, None, false);
         }
     }
@@ -195,12 +212,13 @@ fn broadcast(core: &mut Core, changed: &[Change]) {
                 // As in Redis, NOLOOP does not cover here what a client's script has changed.
                 let is_own = no_loop && change.by == Some(*seat) && !change.is_by_script;
                 let key = &change.key;
-                if key.starts_with(prefix) && !is_own && !keys.contains(&&**key) {
+                if key.starts_with(prefix) && !is_own {
                     keys.push(key);
                 }
             }
             // In the order of Redis's tree.
             keys.sort_unstable();
+            keys.dedup();
             if !keys.is_empty() {
                 messages.push((*seat, Reply::bulks(keys)));
             }
@@ -219,7 +237,7 @@ fn tell(core: &mut Core, seat: Seat, keys: Reply) {
     let redirect = client.tracking.as_deref().and_then(|mode| mode.redirect);
     let target = match redirect {
         None => Some(client),
-        Some(id) => core.clients.others().find(|other| other.seat.id == id),
+        Some(seat) => core.clients.get(seat),
     };
     let Some(target) = target else {
         redirect_is_broken(core, seat);
@@ -246,8 +264,8 @@ fn redirect_is_broken(core: &mut Core, seat: Seat) {
         return;
     };
     mode.has_broken_redirect = true;
-    if is_resp3 && let Some(id) = mode.redirect {
-        let id = Reply::Int(i64::try_from(id).unwrap_or(i64::MAX));
+    if is_resp3 && let Some(target) = mode.redirect {
+        let id = Reply::Int(i64::try_from(target.id).unwrap_or(i64::MAX));
         let message = Reply::Push(vec![Reply::bulk("tracking-redir-broken"), id]);
         core.deliver(seat, Message::Push(message));
     }
@@ -336,14 +354,11 @@ fn options_name_prefixes(args: Args<'_>) -> bool {
     args.tail(3).iter().any(|word| is(word, "PREFIX"))
 }
 
-fn known_client(ctx: &Ctx<'_>, id: i64) -> Result<u64, Fault> {
+fn known_client(ctx: &Ctx<'_>, id: i64) -> Result<Seat, Fault> {
     let wanted = u64::try_from(id).unwrap_or(0);
-    let is_known =
-        ctx.client.seat.id == wanted || ctx.core.clients.others().any(|other| other.seat.id == wanted);
-    if is_known {
-        return Ok(wanted);
-    }
-    Err(Fault::of("ERR The client ID you want redirect to does not exist"))
+    let others = ctx.core.clients.others().map(|other| other.seat);
+    let found = others.chain([ctx.client.seat]).find(|seat| seat.id == wanted);
+    found.ok_or(Fault::of("ERR The client ID you want redirect to does not exist"))
 }
 
 fn check_mode(old: Option<&Mode>, mode: &Mode) -> Result<(), Fault> {
@@ -428,7 +443,7 @@ pub(crate) fn redirection(client: &Client) -> Reply {
 pub(crate) fn redirection_id(client: &Client) -> i64 {
     client.tracking.as_deref().map_or(-1, |mode| {
         mode.redirect
-            .map_or(0, |id| i64::try_from(id).unwrap_or(i64::MAX))
+            .map_or(0, |target| i64::try_from(target.id).unwrap_or(i64::MAX))
     })
 }
 
@@ -462,3 +477,12 @@ pub(crate) fn info(ctx: &Ctx<'_>) -> Reply {
     ];
     Reply::Map(facts.map(|(name, fact)| (Reply::bulk(name), fact)).into())
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+mod tests;

@@ -13,6 +13,7 @@ mod sorted_set;
 pub(crate) mod stream;
 
 pub(crate) use database::Database;
+pub(crate) use dict::Dict;
 pub(crate) use dirt::Dirt;
 pub(crate) use entry::{Entry, Kind, NEVER, Value};
 pub(crate) use hash::Hash;
