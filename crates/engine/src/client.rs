@@ -50,6 +50,10 @@ pub(crate) enum ReplyMode {
 #[derive(Debug, Default)]
 pub(crate) struct Queued {
     pub(crate) commands: Vec<Vec<Vec<u8>>>,
+    /// What they take.
+    pub(crate) bytes: usize,
+    /// One of them may need memory.
+    pub(crate) is_growing: bool,
     /// A command could not be queued: EXEC refuses.
     pub(crate) is_broken: bool,
 }
@@ -72,7 +76,7 @@ pub(crate) struct Client {
     pub(crate) commands: u64,
     pub(crate) reply_mode: ReplyMode,
     pub(crate) transaction: Option<Queued>,
-    pub(crate) watched: Vec<(usize, Box<[u8]>)>,
+    pub(crate) watched: HashSet<(usize, Box<[u8]>)>,
     /// A watched key has changed.
     pub(crate) is_dirty: bool,
     pub(crate) channels: HashSet<Box<[u8]>>,
@@ -137,7 +141,7 @@ impl Clients {
             commands: 0,
             reply_mode: ReplyMode::On,
             transaction: None,
-            watched: Vec::new(),
+            watched: HashSet::new(),
             is_dirty: false,
             channels: HashSet::new(),
             patterns: HashSet::new(),

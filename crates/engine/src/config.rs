@@ -10,9 +10,19 @@ pub(crate) struct Config {
     pub(crate) max_memory: usize,
     /// What AUTH asks for; empty is no password.
     pub(crate) password: Vec<u8>,
-    /// How long a script may run before others are told that the engine is busy.
+    /// How long a script may run before others are told that the engine is busy; zero is no limit.
     pub(crate) busy_after: Duration,
     pub(crate) max_clients: usize,
+}
+
+impl Config {
+    /// How long a script may run before others are told that the engine is busy.
+    pub(crate) fn slow_after(&self) -> Duration {
+        if self.busy_after.is_zero() {
+            return Duration::MAX;
+        }
+        self.busy_after
+    }
 }
 
 impl Default for Config {

@@ -21,6 +21,7 @@ use crate::reply::Reply;
 use crate::scripts::Scripts;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
+use crate::trash::Trash;
 
 /// Keys removed at the beginning of a unit because their time has come; the rest is hidden until its turn.
 const EXPIRED_AT_ONCE: usize = 1_000;
@@ -54,10 +55,9 @@ pub(crate) struct Core {
     /// Answers to commands that waited, given when the unit ends.
     answers: Vec<(Waiter, Reply)>,
     next_entry: u64,
-    /// Large values that nobody needs, to be dropped without the lock.
-    trash: Vec<Value>,
+    trash: Trash,
     /// Changes made in this unit.
-    pub(crate) unit_changes: u64,
+    unit_changes: u64,
     /// Clients that see every command.
     pub(crate) monitors: usize,
     /// A script runs.
@@ -88,7 +88,7 @@ impl Core {
             outgoing: Vec::new(),
             answers: Vec::new(),
             next_entry: 0,
-            trash: Vec::new(),
+            trash: Trash::default(),
             unit_changes: 0,
             monitors: 0,
             is_in_script: false,
@@ -109,7 +109,6 @@ impl Core {
     /// Begins a unit: from here on time stands still, and what has expired is gone.
     pub(crate) fn begin(&mut self) {
         self.now_nanos = self.clock.wall_nanos();
-        self.unit_changes = 0;
         self.remove_due(EXPIRED_AT_ONCE);
     }
 
@@ -200,21 +199,27 @@ impl Core {
             self.blocked.overwritten(db, key);
             self.tell(db, key, Some(by));
         }
+        if expires <= now {
+            // The rest of the unit must not see it either.
+            self.expire(db, key);
+        }
     }
 
     /// Drops a value; a large one later, on the housekeeper's time.
     pub(crate) fn discard(&mut self, value: Option<Value>) {
-        const LARGE: usize = 64 * 1024;
-        if let Some(value) = value
-            && value.memory() > LARGE
-        {
-            self.trash.push(value);
+        if let Some(value) = value {
+            self.trash.add_value(value);
         }
     }
 
-    /// Large values nobody needs any more.
-    pub(crate) fn take_trash(&mut self) -> Vec<Value> {
+    /// What nobody needs any more, to be dropped without the lock.
+    pub(crate) fn take_trash(&mut self) -> Trash {
         std::mem::take(&mut self.trash)
+    }
+
+    /// Whether there is something to be dropped without the lock.
+    pub(crate) fn has_trash(&self) -> bool {
+        !self.trash.is_empty()
     }
 
     /// Puts an entry from another database in the place of whatever the key held.
@@ -290,7 +295,7 @@ impl Core {
     }
 
     /// Empties a database.
-    pub(crate) fn flush(&mut self, db: usize) -> Database {
+    pub(crate) fn flush(&mut self, db: usize) {
         let old = self.database(db).take_all();
         let database_id = self.database(db).id();
         self.effects.flushed(database_id, self.next_entry + 1);
@@ -303,7 +308,7 @@ impl Core {
         self.mark_dirty(&seats);
         self.tracking.flushed();
         self.blocked.changed_all(db);
-        old
+        self.trash.add_database(old);
     }
 
     /// Exchanges two databases.
@@ -359,6 +364,31 @@ impl Core {
             .is_some_and(|entry| entry.expires <= now)
         {
             self.expire(db, key);
+        }
+    }
+
+    /// More keys are due than were removed: they are hidden until their turn.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.has_backlog
+    }
+
+    /// How many keys a database has, without those that are due.
+    pub(crate) fn count_keys(&mut self, db: usize) -> usize {
+        let (now, has_backlog) = (self.now(), self.has_backlog);
+        let database = self.database(db);
+        let due = if has_backlog { database.count_due(now) } else { 0 };
+        database.len() - due
+    }
+
+    /// Any key of a database.
+    pub(crate) fn random_key(&mut self, db: usize) -> Option<Box<[u8]>> {
+        loop {
+            let mut rng = self.rng.fork();
+            let key: Box<[u8]> = self.database(db).random(&mut rng)?.into();
+            self.forget_if_due(db, &key);
+            if self.database(db).contains(&key) {
+                return Some(key);
+            }
         }
     }
 
@@ -419,6 +449,7 @@ impl Core {
         };
         self.stats.expired += 1;
         self.effects.gone(entry.id);
+        self.discard(Some(entry.value));
         self.announce(db, key, None);
     }
 
@@ -442,6 +473,11 @@ impl Core {
         self.tracking.changed(key, by, self.is_in_script);
     }
 
+    /// Changes since this was asked last.
+    pub(crate) fn take_unit_changes(&mut self) -> u64 {
+        std::mem::take(&mut self.unit_changes)
+    }
+
     /// Whether the client whose command just ran has changed a key it watches.
     pub(crate) fn take_self_is_dirty(&mut self) -> bool {
         std::mem::take(&mut self.self_is_dirty)
@@ -457,3 +493,12 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+mod tests;

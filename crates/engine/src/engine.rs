@@ -98,7 +98,8 @@ impl Options {
 
     /// How long a script may run before it counts as slow; 5 s by default.
     ///
-    /// Then it is stopped if it has written nothing; if it has, others are told `BUSY` until it ends or is killed.
+    /// Then it is stopped if it has written nothing; if it has, others are told `BUSY` until it ends or is killed. Zero
+    /// is no limit.
     pub fn busy_after(mut self, limit: Duration) -> Self {
         self.config.busy_after = limit;
         self
@@ -143,7 +144,11 @@ impl Engine {
     ///
     /// Only useful with a manual clock, after moving it; otherwise it happens by itself.
     pub fn tick(&self) {
-        self.shared.lock().tick();
+        let mut core = self.shared.lock();
+        core.tick();
+        while core.has_backlog() {
+            core.tick();
+        }
     }
 
     /// Sets how many bytes of data there may be before commands that need memory are refused; `None` is no limit.

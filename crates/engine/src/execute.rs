@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 
 use crate::arguments::{Args, shown};
 use crate::blocked::{Awaited, Ready, Wait, WaiterId};
-use crate::client::{Client, Message, Protocol, ReplyMode, Seat};
-use crate::commands::{self, Command, flag};
+use crate::client::{Client, Message, Protocol, Queued, ReplyMode, Seat};
+use crate::commands::{self, Command, MOST_QUEUED, flag};
 use crate::context::{Ctx, Origin};
 use crate::core::Core;
-use crate::reply::{Fault, Reply};
+use crate::reply::{Answer, Fault, Reply};
 
 /// What became of a command.
 #[derive(Debug)]
@@ -88,10 +88,12 @@ impl Core {
         if let Some(queued) = &mut client.transaction
             && !command.has(flag::NOT_QUEUED)
         {
-            queued
-                .commands
-                .push(args.all().iter().map(|argument| argument.to_vec()).collect());
-            return (Reply::status("QUEUED"), None);
+            let fault = match enqueue(queued, command, args) {
+                Ok(reply) => return (reply, None),
+                Err(fault) => fault,
+            };
+            self.stats.failed(fault.code());
+            return (Reply::Error(fault), None);
         }
         let done = self.call(client, Origin::Client, command, args);
         if command.name != "client" && client.transaction.is_none() {
@@ -121,7 +123,9 @@ impl Core {
         if command.has(flag::NO_MULTI) && client.transaction.is_some() {
             return Err(Fault::of("ERR Command not allowed inside a transaction"));
         }
-        self.check_memory(command)?;
+        if needs_memory(client, command) {
+            self.check_memory()?;
+        }
         let is_limited = client.is_subscribed() && client.protocol == Protocol::Resp2;
         if is_limited && !is_allowed_while_subscribed(command.name) {
             return Err(Fault::err(format!(
@@ -137,9 +141,9 @@ impl Core {
     }
 
     /// Refuses a command that needs memory when there is no more.
-    pub(crate) fn check_memory(&self, command: &Command) -> Result<(), Fault> {
+    pub(crate) fn check_memory(&self) -> Result<(), Fault> {
         let limit = self.config.max_memory;
-        if limit > 0 && command.has(flag::DENY_OOM) && self.data_memory() > limit {
+        if limit > 0 && self.data_memory() > limit {
             return Err(Fault::of(
                 "OOM command not allowed when used memory > 'maxmemory'.",
             ));
@@ -185,8 +189,14 @@ impl Core {
         if self.tracking.is_on() && is_call && command.has(flag::READ_ONLY) {
             match origin {
                 // Redis takes the keys the script was called with, whichever of them it reads.
-                Origin::Script => self.tracking.read(client, client.script_keys.iter()),
-                _ => self.tracking.read(client, commands::keys_of(command, args)),
+                Origin::Script => {
+                    let keys = client.script_keys.iter();
+                    self.tracking.read(client, keys, &self.clients, &mut self.rng);
+                }
+                _ => {
+                    let keys = commands::keys_of(command, args);
+                    self.tracking.read(client, keys, &self.clients, &mut self.rng);
+                }
             }
         }
         (answer.into(), wait)
@@ -198,8 +208,9 @@ impl Core {
         if !self.blocked.is_empty() {
             self.serve();
         }
-        if self.unit_changes > 0 {
-            self.stats.changes += self.unit_changes;
+        let changes = self.take_unit_changes();
+        if changes > 0 {
+            self.stats.changes += changes;
             self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
             self.commit();
         }
@@ -305,6 +316,34 @@ impl Core {
             self.answer_later(waiter, reply);
         }
     }
+}
+
+/// Whether a command is refused when there is no more memory. To be queued takes some, whatever it is.
+fn needs_memory(client: &Client, command: &Command) -> bool {
+    match &client.transaction {
+        None => command.has(flag::DENY_OOM),
+        Some(queued) if command.name == "exec" => queued.is_growing,
+        Some(_) => !matches!(command.name, "discard" | "quit" | "reset"),
+    }
+}
+
+/// Keeps a command for EXEC.
+fn enqueue(queued: &mut Queued, command: &Command, args: Args<'_>) -> Answer {
+    let words = args.all();
+    let bytes: usize = words.iter().map(|word| size_of::<Vec<u8>>() + word.len()).sum();
+    queued.bytes += size_of::<Vec<Vec<u8>>>() + bytes;
+    if queued.bytes > MOST_QUEUED {
+        // It will never run, so nothing of it is kept.
+        queued.commands = Vec::new();
+        queued.bytes = 0;
+        queued.is_broken = true;
+        return Err(Fault::of("ERR the transaction is too large"));
+    }
+    queued.is_growing |= command.has(flag::DENY_OOM);
+    queued
+        .commands
+        .push(words.iter().map(|word| word.to_vec()).collect());
+    Ok(Reply::status("QUEUED"))
 }
 
 /// What the client is to be answered, by its CLIENT REPLY mode.

@@ -29,6 +29,7 @@ mod reply;
 mod session;
 mod stats;
 mod tracking;
+mod trash;
 
 // What clients can ask for.
 mod commands;

@@ -24,7 +24,7 @@ pub(crate) struct Outside {
 impl Outside {
     /// The settings have changed.
     pub(crate) fn adopt(&self, config: &Config) {
-        self.running.set_limit(config.busy_after);
+        self.running.set_limit(config.slow_after());
         self.max_clients.store(config.max_clients, Ordering::Relaxed);
         let mut password = self.password.lock();
         if **password != *config.password {

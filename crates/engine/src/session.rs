@@ -1,7 +1,7 @@
 //! One client's way in: commands go in, outcomes come out.
 //!
 //! Commands run on the caller's thread, under the engine's lock. A blocking command that has to wait returns a
-//! [`Waiting`], a future; dropping it takes the command out of its queues before it can take anything.
+//! [`Waiting`], a future; dropping it takes the command out of its queues, and what it was given unseen is lost.
 //! Next: `execute.rs` (a unit of work), `connection.rs` and `resp/` (who uses sessions).
 
 use std::pin::Pin;
@@ -177,6 +177,9 @@ impl Drop for Session {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
+        if self.core.has_trash() {
+            self.session.shared.housekeeper.hurry(Some(self.core.monotonic()));
+        }
         if let Some(client) = self.client() {
             let standing = Standing::of(client);
             self.session.standing.store(standing.bits(), Ordering::Relaxed);
@@ -224,6 +227,11 @@ impl Batch<'_> {
     /// Whether the client listens to channels.
     pub(crate) fn is_subscribed(&self) -> bool {
         self.client().is_some_and(Client::is_subscribed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&mut self) -> &mut Core {
+        &mut self.core
     }
 
     fn client(&self) -> Option<&Client> {

@@ -52,6 +52,11 @@ impl Session {
         self.engine.tick();
     }
 
+    /// Lets time pass, and nobody does what it has brought.
+    pub(crate) fn pass(&self, millis: u64) {
+        self.hands.advance(Duration::from_millis(millis));
+    }
+
     /// Runs a command as it would be typed: words between spaces, quotes around what holds one.
     pub(crate) fn ask(&self, line: &str) -> Reply {
         let words = words(line);

@@ -2,6 +2,8 @@
 //!
 //! Tracking is in `tracking.rs`.
 
+use std::collections::HashSet;
+
 use super::{Command, Subcommand, flag};
 use crate::arguments::{Args, is, shown};
 use crate::client::{Client, Message, ReplyMode, Seat};
@@ -247,7 +249,7 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             let ids = ids
                 .iter()
                 .map(|id| number::parse_int(id).ok_or(Fault::of("ERR Invalid client ID")));
-            let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+            let ids: HashSet<i64> = ids.collect::<Result<_, _>>()?;
             wanted = Box::new(move |client| ids.contains(&id_of(client.seat)));
         }
         _ => return Err(Fault::SYNTAX),

@@ -214,10 +214,7 @@ fn keyspace(core: &Core) -> String {
         .filter(|(_, database)| database.len() > 0);
     let lines = databases.map(|(index, database)| {
         let (keys, volatile) = (database.len(), database.volatile());
-        let average = database
-            .time_to_live_sum(now)
-            .checked_div(u64::try_from(volatile).unwrap_or(u64::MAX))
-            .unwrap_or(0);
+        let average = database.average_time_to_live(now);
         line(
             &format!("db{index}"),
             format_args!("keys={keys},expires={volatile},avg_ttl={average}"),

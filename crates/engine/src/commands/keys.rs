@@ -295,8 +295,8 @@ fn keys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
-    let mut rng = ctx.rng().fork();
-    Ok(Reply::bulk_or_nil(ctx.db().random(&mut rng)))
+    let db = ctx.db_index();
+    Ok(Reply::bulk_or_nil(ctx.core.random_key(db)))
 }
 
 const OBJECT_HELP: &[&str] = &[

@@ -28,6 +28,7 @@ mod strings;
 mod transactions;
 
 pub(crate) use command_info::keys_of;
+pub(crate) use transactions::MOST_QUEUED;
 
 use std::sync::LazyLock;
 

@@ -100,7 +100,7 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
     let outside = Arc::clone(&ctx.core.outside);
     let running = &outside.running;
     let limits = Limits {
-        busy_after: ctx.core.config.busy_after,
+        busy_after: ctx.core.config.slow_after(),
         kill: running.killed(),
         memory: LUA_MEMORY,
     };
@@ -164,8 +164,8 @@ impl ScriptHost<'_> {
             ));
         }
         // A script that has written may finish what it began.
-        if !self.ignores_memory && !self.has_written {
-            self.core.check_memory(command)?;
+        if !self.ignores_memory && !self.has_written && command.has(flag::DENY_OOM) {
+            self.core.check_memory()?;
         }
         Ok(command)
     }
@@ -315,5 +315,18 @@ mod tests {
         assert!(ended.recv().unwrap().is_error());
         assert_eq!(other.ask("GET k"), Reply::bulk("1"));
         assert!(matches!(other.ask("SCRIPT KILL"), Reply::Error(fault) if fault.code() == "NOTBUSY"));
+    }
+
+    #[test]
+    fn without_a_threshold_no_script_is_slow() {
+        let session = Session::new();
+        assert_eq!(session.ask("CONFIG SET busy-reply-threshold 0"), Reply::OK);
+        let reply = session.ask_args(&[b"EVAL", b"for i = 1, 3000000 do end return 1", b"0"]);
+        assert_eq!(reply, Reply::Int(1));
+        let pair = (Reply::bulk("busy-reply-threshold"), Reply::bulk("0"));
+        assert_eq!(
+            session.ask("CONFIG GET busy-reply-threshold"),
+            Reply::Map(vec![pair])
+        );
     }
 }

@@ -56,7 +56,8 @@ const SLOWLOG_SUBCOMMANDS: &[Subcommand] = &[("get", -2), ("len", 2), ("reset", 
 const ACL_SUBCOMMANDS: &[Subcommand] = &[("whoami", 2), ("users", 2), ("help", 2)];
 
 fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
-    Ok(Reply::count(ctx.db().len()))
+    let db = ctx.db_index();
+    Ok(Reply::count(ctx.core.count_keys(db)))
 }
 
 fn flushdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {

@@ -23,6 +23,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::other("unwatch", 1, unwatch).fast().with(flag::NO_SCRIPT),
 ];
 
+/// Bytes that the commands of a transaction may take until EXEC.
+#[cfg(not(test))]
+pub(crate) const MOST_QUEUED: usize = 1 << 30;
+#[cfg(test)]
+pub(crate) const MOST_QUEUED: usize = 1 << 20;
+
 fn multi(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     if ctx.client.transaction.is_some() {
         return Err(Fault::of("ERR MULTI calls can not be nested"));
@@ -35,7 +41,11 @@ fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     let Some(queued) = ctx.client.transaction.take() else {
         return Err(Fault::of("ERR EXEC without MULTI"));
     };
-    let is_dirty = ctx.client.is_dirty;
+    for (db, key) in &ctx.client.watched {
+        // What has expired has changed, be it removed yet or not.
+        ctx.core.forget_if_due(*db, key);
+    }
+    let is_dirty = ctx.core.take_self_is_dirty() || ctx.client.is_dirty;
     ctx.core.unwatch(ctx.client);
     if queued.is_broken {
         return Err(Fault::of(
@@ -73,16 +83,12 @@ fn watch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     }
     let (db, seat) = (ctx.db_index(), ctx.client.seat);
     for key in args.tail(1) {
-        let is_known = ctx
-            .client
-            .watched
-            .iter()
-            .any(|(other, name)| *other == db && **name == **key);
-        if is_known {
+        // A key that had expired before is not one that changes now.
+        ctx.core.forget_if_due(db, key);
+        let key: Box<[u8]> = (*key).into();
+        if !ctx.client.watched.insert((db, key.clone())) {
             continue;
         }
-        let key: Box<[u8]> = (*key).into();
-        ctx.client.watched.push((db, key.clone()));
         ctx.core
             .watchers
             .entry(db)
@@ -101,7 +107,7 @@ fn unwatch(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use crate::reply::Reply;
+    use crate::reply::{Fault, Reply};
     use crate::testing::Session;
 
     #[test]
@@ -137,5 +143,56 @@ mod tests {
         session.ask("SET a 1");
         assert!(session.ask("EXEC").is_error());
         assert_eq!(session.ask("GET a"), Reply::Nil);
+    }
+
+    #[test]
+    fn at_the_limit_of_memory_nothing_is_queued_and_nothing_that_needs_memory_runs() {
+        let (session, other) = {
+            let session = Session::new();
+            let other = session.other();
+            (session, other)
+        };
+        let is_oom = |reply: &Reply| matches!(reply, Reply::Error(fault) if fault.code() == "OOM");
+        session.ask("MULTI");
+        session.ask("SET a 1");
+        session.ask("GET a");
+        other.ask("SET b 1");
+        other.ask("CONFIG SET maxmemory 1");
+        assert_eq!(
+            session.ask("EXEC"),
+            Reply::Error(Fault::of(
+                "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."
+            ))
+        );
+        assert_eq!(session.ask("GET a"), Reply::Nil);
+        session.ask("MULTI");
+        for line in ["GET a", "WATCH a", "MULTI", "PING"] {
+            assert!(is_oom(&session.ask(line)), "{line}");
+        }
+        assert_eq!(session.ask("DISCARD"), Reply::OK);
+        session.ask("MULTI");
+        assert_eq!(session.ask("EXEC"), Reply::Array(Vec::new()));
+    }
+
+    #[test]
+    fn a_transaction_cannot_take_all_memory() {
+        let session = Session::new();
+        session.ask("MULTI");
+        let value = "x".repeat(super::MOST_QUEUED / 4);
+        let replies: Vec<Reply> = (0..4).map(|_| session.ask(&format!("SET a {value}"))).collect();
+        assert!(replies.iter().any(Reply::is_error), "everything was queued");
+        assert!(session.ask("EXEC").is_error());
+        assert_eq!(session.ask("EXISTS a"), Reply::Int(0));
+    }
+
+    #[test]
+    fn many_keys_may_be_watched() {
+        let (session, start) = (Session::new(), std::time::Instant::now());
+        let keys: Vec<String> = (0..100_000).map(|number| format!("key:{number}")).collect();
+        assert_eq!(session.ask(&format!("WATCH {}", keys.join(" "))), Reply::OK);
+        assert_eq!(session.ask("UNWATCH"), Reply::OK);
+        // Each key compared with each other would take minutes.
+        let elapsed = start.elapsed();
+        assert!(elapsed < std::time::Duration::from_secs(20), "{elapsed:?}");
     }
 }

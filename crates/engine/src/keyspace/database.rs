@@ -20,6 +20,8 @@ pub(crate) struct Database {
     keys: Dict<Entry>,
     /// What expires next comes first; the identity tells keys of one instant apart.
     expiries: BTreeMap<(u64, u64), Box<[u8]>>,
+    /// All deadlines added up.
+    deadlines: u128,
     /// Bytes of all keys and values.
     memory: usize,
 }
@@ -31,6 +33,7 @@ impl Database {
             id: u64::try_from(place).unwrap_or(u64::MAX),
             keys: Dict::default(),
             expiries: BTreeMap::new(),
+            deadlines: 0,
             memory: 0,
         }
     }
@@ -59,11 +62,18 @@ impl Database {
         self.expiries.first_key_value().map_or(NEVER, |((at, _), _)| *at)
     }
 
-    /// The sum of all deadlines' distances from now and their number, for INFO's average.
-    pub(crate) fn time_to_live_sum(&self, now: u64) -> u64 {
-        self.expiries
-            .keys()
-            .fold(0, |sum: u64, (at, _)| sum.saturating_add(at.saturating_sub(now)))
+    /// How long keys that expire live on, on average.
+    pub(crate) fn average_time_to_live(&self, now: u64) -> u64 {
+        let average = self
+            .deadlines
+            .checked_div(self.expiries.len() as u128)
+            .unwrap_or(0);
+        u64::try_from(average.saturating_sub(u128::from(now))).unwrap_or(u64::MAX)
+    }
+
+    /// How many keys' time has come.
+    pub(crate) fn count_due(&self, now: u64) -> usize {
+        self.expiries.range(..=(now, u64::MAX)).count()
     }
 
     /// A key whose time has come.
@@ -99,7 +109,7 @@ impl Database {
         entry.charged = KEY_OVERHEAD + key.len() + entry.value.memory();
         self.memory += entry.charged;
         if entry.expires != NEVER {
-            self.expiries.insert((entry.expires, entry.id), key.into());
+            self.schedule(entry.expires, entry.id, key.into());
         }
         if let Some(old) = self.keys.insert(key.into(), entry) {
             self.forget(&old);
@@ -164,12 +174,24 @@ impl Database {
         let name = if before == NEVER {
             None
         } else {
-            self.expiries.remove(&(before, id))
+            self.unschedule(before, id)
         };
         if at != NEVER {
-            self.expiries.insert((at, id), name.unwrap_or_else(|| key.into()));
+            self.schedule(at, id, name.unwrap_or_else(|| key.into()));
         }
         true
+    }
+
+    fn schedule(&mut self, at: u64, id: u64, key: Box<[u8]>) {
+        if self.expiries.insert((at, id), key).is_none() {
+            self.deadlines += u128::from(at);
+        }
+    }
+
+    fn unschedule(&mut self, at: u64, id: u64) -> Option<Box<[u8]>> {
+        let key = self.expiries.remove(&(at, id))?;
+        self.deadlines -= u128::from(at);
+        Some(key)
     }
 
     /// All keys, in no order.
@@ -192,6 +214,7 @@ impl Database {
             id: self.id,
             keys: Dict::default(),
             expiries: BTreeMap::new(),
+            deadlines: 0,
             memory: 0,
         };
         std::mem::replace(self, empty)
@@ -200,7 +223,7 @@ impl Database {
     fn forget(&mut self, entry: &Entry) {
         self.memory = self.memory.saturating_sub(entry.charged);
         if entry.expires != NEVER {
-            self.expiries.remove(&(entry.expires, entry.id));
+            self.unschedule(entry.expires, entry.id);
         }
     }
 }
