@@ -1,8 +1,8 @@
 //! redis-rs on the engine: `ConnectionLike` without a wire.
 //!
 //! A command runs on the caller's thread when its future is first polled, so an answer costs no task switch. Clones
-//! are the same client. Dropping the future of a command that waits (BLPOP) takes it out of its queues before it can
-//! take anything.
+//! are the same client. Dropping the future of a command that waits (BLPOP) takes it out of its queues: from then on it
+//! takes nothing.
 //! Next: `session.rs`.
 
 use std::fmt;

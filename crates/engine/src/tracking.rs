@@ -293,8 +293,10 @@ pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Err(Fault::SYNTAX);
     }
     check_mode(ctx.client.tracking.as_deref(), &mode)?;
-    if ctx.client.inbox.is_none() && ctx.client.is_in_process && mode.redirect.is_none() {
-        // It would believe for ever what it has read.
+    let told = mode.redirect.and_then(|seat| ctx.core.clients.get(seat));
+    let told: &Client = told.unwrap_or(ctx.client);
+    if told.is_in_process && told.inbox.is_none() {
+        // Nobody would hear, and what was read be believed for ever.
         return Err(Fault::of(
             "ERR CLIENT TRACKING isn't allowed for clients that take no pushes",
         ));

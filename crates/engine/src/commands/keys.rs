@@ -323,9 +323,9 @@ fn object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         verb if is(verb, "encoding") => |entry, _| Ok(Reply::bulk(entry.value.encoding())),
         verb if is(verb, "refcount") => |_, _| Ok(Reply::Int(1)),
         verb if is(verb, "idletime") => |entry, now| {
-            Ok(Reply::Int(
-                i64::try_from(now / 1000).unwrap_or(0) - i64::from(entry.accessed),
-            ))
+            // The clock may have been set back since.
+            let idle = (now / 1000).saturating_sub(entry.accessed.into());
+            Ok(Reply::Int(i64::try_from(idle).unwrap_or(i64::MAX)))
         },
         verb if is(verb, "freq") => |_, _| {
             Err(Fault::of(
