@@ -19,17 +19,18 @@ use super::readonly::{hide, show_metatable};
 use super::stack::{push_bytes, set_function, text_at};
 use super::{base, bit, cjson, cmsgpack, coroutine, library, packing, patterns, random, tables};
 
-const KEPT: [&str; 14] = [
-    "assert", "error", "gcinfo", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "unpack",
+const KEPT: [&str; 13] = [
+    "assert", "error", "gcinfo", "ipairs", "rawequal", "select", "tonumber", "tostring", "type",
     "_VERSION", "string", "table", "math",
 ];
 /// Replaced by a function that calls the original.
-const WRAPPED: [(&str, lua_CFunction); 5] = [
+const WRAPPED: [(&str, lua_CFunction); 6] = [
     ("collectgarbage", base::collectgarbage),
     ("load", base::load),
     ("rawget", base::rawget),
     ("rawset", base::change_table),
     ("setmetatable", base::change_table),
+    ("unpack", base::unpack),
 ];
 const REPLACED: [(&str, lua_CFunction); 4] = [
     ("loadstring", base::loadstring),

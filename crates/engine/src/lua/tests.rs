@@ -305,6 +305,57 @@ fn a_panicking_host_is_an_error_of_the_script() {
 }
 
 #[test]
+fn a_reader_that_has_ended_is_not_asked_again() {
+    let mut run = Run::new();
+    for end in ["nil", "''"] {
+        let script = format!(
+            "local asked = 0
+            local text, complaint = load(function()
+                asked = asked + 1
+                if asked == 1 then return {end} end
+                collectgarbage() collectgarbage()
+                return 'return 1'
+            end)
+            return {{asked, tostring(complaint), text()}}"
+        );
+        assert_eq!(
+            run.script(&script),
+            Reply::Array(vec![Reply::Int(1), Reply::bulk("nil")]),
+            "{end}"
+        );
+    }
+    let pieces = "local pieces = {'retu', 'rn 4', '2'} return load(function() return table.remove(pieces, 1) end)()";
+    assert_eq!(run.script(pieces), Reply::Int(42));
+}
+
+#[test]
+fn unpack_never_leaves_the_stack() {
+    let mut run = Run::new();
+    for (first, last) in [
+        ("0", "2^31 - 1"),
+        ("-1", "2^31 - 1"),
+        ("-2^31", "2^31 - 1"),
+        ("-2^31", "-1"),
+        ("1", "8001"),
+        ("1", "2^31 - 1"),
+    ] {
+        let text = run.error(&format!("return {{unpack({{}}, {first}, {last})}}"));
+        assert!(text.contains("too many results to unpack"), "{first} {last}: {text}");
+    }
+    for (source, count) in [
+        ("select('#', unpack({}, 1, 7000))", 7000),
+        ("select('#', unpack({}, 2^31 - 1, 2^31 - 1))", 1),
+        ("select('#', unpack({}, -2^31, -2^31))", 1),
+        ("select('#', unpack({}, 5, -5))", 0),
+        ("select('#', unpack({1, 2}, nil, nil))", 2),
+        ("select('#', unpack({1, 2}, '2'))", 1),
+    ] {
+        assert_eq!(run.script(&format!("return {source}")), Reply::Int(count), "{source}");
+    }
+    run.assert_usable();
+}
+
+#[test]
 fn hidden_tables_stay_as_they_are() {
     let mut run = Run::new();
     for source in [
