@@ -31,6 +31,8 @@ pub(super) struct Context {
     /// A buffer kept for `cjson.encode` and `cmsgpack.pack`.
     pub(super) buffer: Cell<Vec<u8>>,
     pub(super) clock: Clock,
+    /// Where on the thread's stack the run began.
+    start: Cell<usize>,
 }
 
 /// How long a run may last, and whether it has been stopped.
@@ -57,7 +59,22 @@ impl Context {
                 kill: Cell::new(ptr::null()),
                 stopped: Cell::new(None),
             },
+            start: Cell::new(0),
         }
+    }
+
+    /// A run begins here.
+    #[inline(always)]
+    pub(super) fn mark_stack(&self) {
+        let here = 0u8;
+        self.start.set(ptr::from_ref(&here).addr());
+    }
+
+    /// Bytes of the thread's stack that the run has taken by now.
+    #[inline(always)]
+    pub(super) fn stack_taken(&self) -> usize {
+        let here = 0u8;
+        self.start.get().abs_diff(ptr::from_ref(&here).addr())
     }
 
     /// The context of a state; valid as long as the state is.

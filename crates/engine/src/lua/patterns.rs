@@ -1,7 +1,8 @@
 //! The functions of the string library that could take the process down.
 //!
 //! Lua 5.1 matches patterns by recursion, one C frame for each repeated item or capture, and has no bound: a long
-//! enough pattern overflows the C stack. Here such patterns are refused. `string.rep` asks for all its memory at
+//! enough pattern overflows the C stack. Here such patterns are refused. So are calls from deep within callbacks of
+//! `gsub`, whose frames are so large that those Lua admits fill a thread's stack. `string.rep` asks for all its memory at
 //! once, so that a bomb is refused before it ticks.
 
 use std::ffi::c_int;
@@ -16,8 +17,14 @@ use super::stack::{expect_number, expect_text, push_bytes, string_at, truncated}
 /// A frame takes about 100 bytes; this many fit into the smallest stacks programs use.
 const MOST_FRAMES: usize = 5000;
 
+/// Threads have 2 MiB and more. A frame of `gsub` takes 9 kB, and Lua admits 200 calls from C; all others are small.
+const MOST_STACK: usize = 512 * 1024;
+
 /// `find`, `match`, `gmatch`, `gfind` and `gsub`.
 pub(super) unsafe extern "C-unwind" fn bounded(state: *mut lua_State) -> c_int {
+    if Context::of(state).stack_taken() > MOST_STACK {
+        enter(state, |state, _| Err(complain_plainly(state, "C stack overflow")));
+    }
     if let Some(pattern) = string_at(state, 2)
         && is_too_complex(pattern)
     {

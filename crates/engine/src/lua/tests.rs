@@ -273,6 +273,29 @@ fn what_nests_as_deeply_as_allowed_fits_the_stack() {
 }
 
 #[test]
+fn what_nests_within_callbacks_fits_the_stack_too() {
+    let mut run = Run::new();
+    for deepest in [
+        "string.find(('x'):rep(5000), ('x*'):rep(5000))",
+        "cjson.decode(('['):rep(1000) .. (']'):rep(1000))",
+        "cjson.encode(cjson.decode(('{\"a\":'):rep(1000) .. '1' .. ('}'):rep(1000)))",
+        "cmsgpack.unpack(('\\145'):rep(1000) .. '\\1')",
+        "load(function() return ('return ' .. ('{'):rep(190)) end)",
+    ] {
+        for nested in [
+            "string.gsub('x', 'x', f)",
+            "string.gsub('x', 'x', setmetatable({}, {__index = f}))",
+            "string.gsub('x', 'x', coroutine.wrap(f))",
+        ] {
+            let text = run.error(&format!("local function f() pcall(function() {deepest} end) {nested} end f()"));
+            assert!(text.contains("stack overflow"), "{deepest} {nested}: {text}");
+        }
+    }
+    let allowed = "local function f(n) return n == 0 and 'end' or (('x'):gsub('x', function() return f(n - 1) end)) end return f(25)";
+    assert_eq!(run.script(allowed), Reply::bulk("end"));
+}
+
+#[test]
 fn a_panicking_host_is_an_error_of_the_script() {
     struct Panicking;
     impl Host for Panicking {
