@@ -41,6 +41,8 @@ pub(super) struct Clock {
     pub(super) busy_after: Cell<Duration>,
     pub(super) kill: Cell<*const AtomicBool>,
     pub(super) stopped: Cell<Option<Stop>>,
+    /// Work since the last look at the time.
+    pub(super) work: Cell<usize>,
 }
 
 impl Context {
@@ -58,6 +60,7 @@ impl Context {
                 busy_after: Cell::new(Duration::MAX),
                 kill: Cell::new(ptr::null()),
                 stopped: Cell::new(None),
+                work: Cell::new(0),
             },
             start: Cell::new(0),
         }

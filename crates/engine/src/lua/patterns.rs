@@ -12,6 +12,7 @@ use mlua_sys::lua_State;
 use super::base::call_stock;
 use super::border::{Outcome, complain, complain_plainly, enter, native};
 use super::context::Context;
+use super::hook::spend;
 use super::stack::{expect_number, expect_text, push_bytes, string_at, truncated};
 
 /// A frame takes about 100 bytes; this many fit into the smallest stacks programs use.
@@ -51,6 +52,7 @@ unsafe fn repeat(state: *mut lua_State, context: &Context) -> Outcome {
         Some(length) if !context.memory.is_exhausted(length.saturating_mul(2)) => {}
         _ => return Err(complain_plainly(state, "not enough memory")),
     }
+    spend(state, context, text.len().saturating_mul(count) / 4)?;
     let repeated = text.repeat(count);
     push_bytes(state, &repeated);
     Ok(1)

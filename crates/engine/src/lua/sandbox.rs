@@ -75,6 +75,8 @@ unsafe fn adjust_libraries(state: *mut lua_State) {
     set_function(state, "random", random::random);
     set_function(state, "randomseed", random::randomseed);
     lua_getfield_(state, LUA_GLOBALSINDEX, c"coroutine".as_ptr());
+    wrap_field(state, c"create", coroutine::create);
+    wrap_field(state, c"wrap", coroutine::create);
     wrap_field(state, c"resume", coroutine::resume);
     lua_settop(state, 0);
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
@@ -158,10 +158,66 @@ fn nothing_a_script_does_survives_the_stop() {
         "while true do string.gsub('xxxx', 'x', function() while true do end end) end",
         "table.sort({3, 2, 1}, function() while true do end end)",
         "while true do redis.pcall('PING') end",
+        // Each of these coroutines ends after few instructions.
+        "local function f(n) if n > 0 then for i = 1, 100 do coroutine.wrap(f)(n - 1) end end end f(9)",
     ] {
         let text = run.error(source);
         assert!(text.starts_with("ERR Script stopped"), "{source}: {text}");
         run.assert_usable();
+    }
+}
+
+#[test]
+fn a_script_of_few_but_long_steps_is_stopped_in_time() {
+    let mut run = Run::new();
+    run.busy_after = Duration::from_millis(20);
+    for source in [
+        "while true do local s = ('x'):rep(1e7) end",
+        "while true do local s = ('x'):rep(1e7) .. 'y' end",
+        "local s = ('x'):rep(1e7) while true do s:upper() end",
+    ] {
+        let start = Instant::now();
+        let text = run.error(source);
+        assert!(text.starts_with("ERR Script stopped"), "{source}: {text}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{source}: {:?}", start.elapsed());
+        run.assert_usable();
+    }
+}
+
+#[test]
+fn a_script_of_slow_commands_is_stopped_in_time() {
+    #[derive(Default)]
+    struct Slow {
+        calls: u32,
+    }
+    impl Host for Slow {
+        fn call(&mut self, _: &[&[u8]]) -> Reply {
+            self.calls += 1;
+            // What a large reply takes.
+            std::thread::sleep(Duration::from_millis(5));
+            Reply::Nil
+        }
+        fn log(&mut self, _: i64, _: &[u8]) {}
+        fn has_written(&self) -> bool {
+            false
+        }
+        fn set_resp(&mut self, _: u8) {}
+        fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
+            None
+        }
+    }
+    let mut run = Run::new();
+    let limits = Limits {
+        busy_after: Duration::from_millis(20),
+        kill: &run.kill,
+        memory: MEMORY,
+    };
+    for command in ["call", "pcall"] {
+        let source = format!("while true do redis.{command}('KEYS', '*') end");
+        let function = run.machine.load(source.as_bytes()).unwrap();
+        let mut host = Slow::default();
+        let reply = run.machine.run(&function, &[], &[], &mut host, &limits);
+        assert!(reply.is_error() && host.calls < 50, "{} {reply:?}", host.calls);
     }
 }
 
