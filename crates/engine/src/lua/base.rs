@@ -18,7 +18,7 @@ use super::border::{complain, enter};
 use super::context::Context;
 use super::hook::pass_on_stop;
 use super::readonly::{push_hidden, push_shown_metatable, refuse_stand_in};
-use super::stack::{NO_LENGTH, push_bytes, string_at};
+use super::stack::{NO_LENGTH, push_bytes, string_at, until_nul};
 
 /// More values than this never fit the stack of a C function (`LUAI_MAXCSTACK`).
 const MOST_UNPACKED: c_int = 8000;
@@ -205,7 +205,8 @@ pub(super) unsafe extern "C-unwind" fn unpack(state: *mut lua_State) -> c_int {
 
 /// `collectgarbage`: its switches answer as if they worked.
 pub(super) unsafe extern "C-unwind" fn collectgarbage(state: *mut lua_State) -> c_int {
-    let answer = match string_at(state, 1) {
+    // The original compares C strings.
+    let answer = match string_at(state, 1).map(until_nul) {
         Some(b"stop" | b"restart") => 0.0,
         Some(b"setpause" | b"setstepmul") => 200.0,
         _ => return call_stock(state),

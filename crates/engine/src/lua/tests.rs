@@ -255,6 +255,17 @@ fn memory_is_bounded_and_the_machine_survives() {
         "return (('x'):rep(2e7)):upper():reverse():lower()",
         "return table.concat({('x'):rep(2e7), ('y'):rep(2e7), ('z'):rep(2e7)})",
         "local t = {} for i = 1, 300 do t[i] = ('x'):rep(1e6 + i) end return t",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end return cjson.encode(t)",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end return cmsgpack.pack(t)",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end return struct.pack(('s'):rep(3000), unpack(t))",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end redis.log(3, unpack(t))",
+        "local s, t = {ok = ('x'):rep(1e6)}, {} for i = 1, 3000 do t[i] = s end return t",
+        "local s, t = {err = ('x'):rep(1e6)}, {} for i = 1, 3000 do t[i] = s end return t",
+        "local s, t = {verbatim_string = {format = 'txt', string = ('x'):rep(1e6)}}, {} for i = 1, 3000 do t[i] = s end return t",
+        "local c = cjson.new() c.encode_sparse_array(false, 0) return c.encode({[2^31 - 1] = 1})",
+        "return cmsgpack.unpack(('\\221\\255\\255\\255\\255'):rep(999) .. ('x'):rep(1e6))",
+        "return cmsgpack.unpack(('\\223\\255\\255\\255\\255a'):rep(999) .. ('x'):rep(1e6))",
+        "return cjson.decode('[' .. ('1,'):rep(4e6) .. '1]')",
     ] {
         let reply = run.script(source);
         let text = format!("{reply:?}");
@@ -262,6 +273,48 @@ fn memory_is_bounded_and_the_machine_survives() {
         run.assert_usable();
     }
     assert!(run.machine.used_memory() < MEMORY);
+}
+
+#[test]
+fn a_claim_of_more_entries_than_a_table_can_have_is_refused() {
+    let mut run = Run::new();
+    run.memory = usize::MAX;
+    let function = run.machine.load(b"return {pcall(cmsgpack.unpack, ARGV[1])}").unwrap();
+    let mut input = b"\xdf\xff\xff\xff\xff".to_vec();
+    input.resize((1 << 27) + 100, 0xc1);
+    let limits = Limits {
+        busy_after: Duration::MAX,
+        kill: &run.kill,
+        memory: usize::MAX,
+    };
+    let reply = run.machine.run(&function, &[], &[&input], &mut run.host, &limits);
+    assert_eq!(reply, Reply::Array(vec![Reply::Nil, Reply::bulk("not enough memory")]));
+}
+
+#[test]
+fn the_collector_cannot_be_switched_off() {
+    let mut run = Run::new();
+    for switch in ["'stop'", "'stop\\0'", "'setpause', 1e9", "'setpause\\0', 1e9", "'setstepmul\\0x', 1"] {
+        run.script(&format!("collectgarbage({switch})"));
+        let reply = run.script("for i = 1, 3e5 do local t = {i, {}} end return 'collected'");
+        assert_eq!(reply, Reply::bulk("collected"), "{switch}");
+    }
+    assert_eq!(run.script("return collectgarbage('setpause\\0', 1)"), Reply::Int(200));
+}
+
+#[test]
+fn a_complaint_has_room_on_a_full_stack() {
+    let mut run = Run::new();
+    // The interpreter of tests checks each push.
+    let script = "for count = 1, 60 do
+        local ok, text = pcall(struct.unpack, ('b'):rep(count), ('x'):rep(count - 1))
+        assert(not ok and text:find('data string too short', 1, true), text)
+        ok, text = pcall(cmsgpack.unpack, ('\\1'):rep(count) .. '\\193')
+        assert(not ok and text:find('Bad data format', 1, true), text)
+    end
+    local ok, text = pcall(struct.unpack, ('b'):rep(9000), ('x'):rep(9000))
+    return text";
+    assert_eq!(run.script(script), Reply::bulk("stack overflow (too many results)"));
 }
 
 #[test]
