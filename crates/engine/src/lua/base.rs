@@ -8,10 +8,10 @@ use std::ffi::c_int;
 
 use mlua_sys::{
     LUA_MULTRET, LUA_TFUNCTION, LUA_TNIL, LUA_TSTRING, LUA_TTABLE, lua_State, lua_call, lua_getfield_,
-    lua_gettop, lua_insert, lua_isnoneornil, lua_isstring, lua_next, lua_pcall, lua_pushboolean, lua_pushcclosure, lua_pushnil,
-    lua_pushnumber, lua_pushvalue, lua_remove, lua_replace, lua_settop, lua_toboolean, lua_tocfunction,
-    lua_tolstring, lua_type, lua_upvalueindex, luaL_checkany, luaL_checkinteger, luaL_checklstring,
-    luaL_checktype, luaL_loadbuffer, luaL_optinteger, luaL_optlstring,
+    lua_gettop, lua_insert, lua_isnoneornil, lua_isstring, lua_next, lua_pcall, lua_pushboolean,
+    lua_pushcclosure, lua_pushnil, lua_pushnumber, lua_pushvalue, lua_remove, lua_replace, lua_settop,
+    lua_toboolean, lua_tocfunction, lua_tolstring, lua_type, lua_upvalueindex, luaL_checkany,
+    luaL_checkinteger, luaL_checklstring, luaL_checktype, luaL_loadbuffer, luaL_optinteger, luaL_optlstring,
 };
 
 use super::border::{complain, enter};
@@ -197,7 +197,9 @@ pub(super) unsafe extern "C-unwind" fn unpack(state: *mut lua_State) -> c_int {
         let first = luaL_optinteger(state, 2, 1) as c_int;
         let last = luaL_checkinteger(state, 3) as c_int;
         if last >= first && first.checked_sub(last).is_none_or(|less| less <= -MOST_UNPACKED) {
-            enter(state, |state, _| Err(complain(state, "too many results to unpack")));
+            enter(state, |state, _| {
+                Err(complain(state, "too many results to unpack"))
+            });
         }
     }
     call_stock(state)

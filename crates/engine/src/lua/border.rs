@@ -7,7 +7,9 @@
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mlua_sys::{lua_State, lua_concat, lua_error, lua_insert, lua_settop, lua_tolstring, luaL_argerror, luaL_where};
+use mlua_sys::{
+    lua_State, lua_concat, lua_error, lua_insert, lua_settop, lua_tolstring, luaL_argerror, luaL_where,
+};
 
 use super::context::Context;
 use super::stack::push_bytes;

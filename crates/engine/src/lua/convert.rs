@@ -287,12 +287,18 @@ impl<'a> Reader<'a> {
     unsafe fn named(&mut self, place: c_int) -> Option<Reply> {
         let state = self.state;
         match place {
-            0 => self.string(-1).map(|text| Reply::Error(Fault::new(one_line(&lossy(up_to_nul(text)))))),
-            1 => self.string(-1).map(|text| Reply::Simple(without_line_ends(text).into())),
+            0 => self
+                .string(-1)
+                .map(|text| Reply::Error(Fault::new(one_line(&lossy(up_to_nul(text)))))),
+            1 => self
+                .string(-1)
+                .map(|text| Reply::Simple(without_line_ends(text).into())),
             2 => (lua_type(state, -1) == LUA_TNUMBER).then(|| Reply::Double(lua_tonumber(state, -1))),
             3 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.map()),
             4 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.set()),
-            5 => self.string(-1).map(|text| Reply::BigNumber(without_line_ends(text))),
+            5 => self
+                .string(-1)
+                .map(|text| Reply::BigNumber(without_line_ends(text))),
             _ => (lua_type(state, -1) == LUA_TTABLE)
                 .then(|| self.verbatim())
                 .flatten(),

@@ -20,8 +20,8 @@ use super::stack::{push_bytes, set_function, text_at};
 use super::{base, bit, cjson, cmsgpack, coroutine, library, packing, patterns, random, tables};
 
 const KEPT: [&str; 13] = [
-    "assert", "error", "gcinfo", "ipairs", "rawequal", "select", "tonumber", "tostring", "type",
-    "_VERSION", "string", "table", "math",
+    "assert", "error", "gcinfo", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "_VERSION",
+    "string", "table", "math",
 ];
 /// Replaced by a function that calls the original.
 const WRAPPED: [(&str, lua_CFunction); 6] = [
@@ -64,8 +64,12 @@ pub(super) unsafe fn build(state: *mut lua_State) -> (c_int, c_int) {
 
 unsafe fn adjust_libraries(state: *mut lua_State) {
     lua_getfield_(state, LUA_GLOBALSINDEX, c"string".as_ptr());
-    for name in [c"find", c"match", c"gmatch", c"gfind", c"gsub"] {
+    wrap_field(state, c"find", patterns::find);
+    for name in [c"match", c"gmatch", c"gfind", c"gsub"] {
         wrap_field(state, name, patterns::bounded);
+    }
+    for name in [c"lower", c"upper", c"reverse"] {
+        wrap_field(state, name, patterns::counted);
     }
     set_function(state, "rep", patterns::rep);
     lua_getfield_(state, LUA_GLOBALSINDEX, c"table".as_ptr());

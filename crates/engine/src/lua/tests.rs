@@ -175,11 +175,20 @@ fn a_script_of_few_but_long_steps_is_stopped_in_time() {
         "while true do local s = ('x'):rep(1e7) end",
         "while true do local s = ('x'):rep(1e7) .. 'y' end",
         "local s = ('x'):rep(1e7) while true do s:upper() end",
+        "local s = ('x'):rep(1e7) while true do s:gsub('y', 'z') end",
+        "local s = ('x'):rep(6e6) while true do s:find(('x'):rep(3e6) .. 'y', 1, true) end",
+        "local s = ('x'):rep(6e6) while true do s:find(('x'):rep(3e6) .. 'y') end",
+        "while true do pcall(table.insert, {}, -2^31, 1) end",
+        "local t = {} for i = 1, 2e5 do t[i] = i end while true do table.insert(t, -900, 1) table.remove(t) end",
     ] {
         let start = Instant::now();
         let text = run.error(source);
         assert!(text.starts_with("ERR Script stopped"), "{source}: {text}");
-        assert!(start.elapsed() < Duration::from_secs(10), "{source}: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{source}: {:?}",
+            start.elapsed()
+        );
         run.assert_usable();
     }
 }
@@ -279,7 +288,10 @@ fn memory_is_bounded_and_the_machine_survives() {
 fn a_claim_of_more_entries_than_a_table_can_have_is_refused() {
     let mut run = Run::new();
     run.memory = usize::MAX;
-    let function = run.machine.load(b"return {pcall(cmsgpack.unpack, ARGV[1])}").unwrap();
+    let function = run
+        .machine
+        .load(b"return {pcall(cmsgpack.unpack, ARGV[1])}")
+        .unwrap();
     let mut input = b"\xdf\xff\xff\xff\xff".to_vec();
     input.resize((1 << 27) + 100, 0xc1);
     let limits = Limits {
@@ -288,18 +300,30 @@ fn a_claim_of_more_entries_than_a_table_can_have_is_refused() {
         memory: usize::MAX,
     };
     let reply = run.machine.run(&function, &[], &[&input], &mut run.host, &limits);
-    assert_eq!(reply, Reply::Array(vec![Reply::Nil, Reply::bulk("not enough memory")]));
+    assert_eq!(
+        reply,
+        Reply::Array(vec![Reply::Nil, Reply::bulk("not enough memory")])
+    );
 }
 
 #[test]
 fn the_collector_cannot_be_switched_off() {
     let mut run = Run::new();
-    for switch in ["'stop'", "'stop\\0'", "'setpause', 1e9", "'setpause\\0', 1e9", "'setstepmul\\0x', 1"] {
+    for switch in [
+        "'stop'",
+        "'stop\\0'",
+        "'setpause', 1e9",
+        "'setpause\\0', 1e9",
+        "'setstepmul\\0x', 1",
+    ] {
         run.script(&format!("collectgarbage({switch})"));
         let reply = run.script("for i = 1, 3e5 do local t = {i, {}} end return 'collected'");
         assert_eq!(reply, Reply::bulk("collected"), "{switch}");
     }
-    assert_eq!(run.script("return collectgarbage('setpause\\0', 1)"), Reply::Int(200));
+    assert_eq!(
+        run.script("return collectgarbage('setpause\\0', 1)"),
+        Reply::Int(200)
+    );
 }
 
 #[test]
@@ -314,7 +338,10 @@ fn a_complaint_has_room_on_a_full_stack() {
     end
     local ok, text = pcall(struct.unpack, ('b'):rep(9000), ('x'):rep(9000))
     return text";
-    assert_eq!(run.script(script), Reply::bulk("stack overflow (too many results)"));
+    assert_eq!(
+        run.script(script),
+        Reply::bulk("stack overflow (too many results)")
+    );
 }
 
 #[test]
@@ -371,6 +398,14 @@ fn what_nests_as_deeply_as_allowed_fits_the_stack() {
         let reply = run.script(source);
         assert!(!reply.is_error(), "{source}: {reply:?}");
     }
+    for source in [
+        "local t = {} t.map = t return t",
+        "local t = {} t.set = {[t] = 1} return t",
+        "redis.setresp(3) local t = {} t.map = {[t] = t} return t",
+    ] {
+        run.script(source);
+        run.assert_usable();
+    }
     let reply = run.script("local t = {} t[1] = t return t");
     let mut depth = 0;
     let mut inner = &reply;
@@ -396,7 +431,9 @@ fn what_nests_within_callbacks_fits_the_stack_too() {
             "string.gsub('x', 'x', setmetatable({}, {__index = f}))",
             "string.gsub('x', 'x', coroutine.wrap(f))",
         ] {
-            let text = run.error(&format!("local function f() pcall(function() {deepest} end) {nested} end f()"));
+            let text = run.error(&format!(
+                "local function f() pcall(function() {deepest} end) {nested} end f()"
+            ));
             assert!(text.contains("stack overflow"), "{deepest} {nested}: {text}");
         }
     }
@@ -456,7 +493,8 @@ fn a_reader_that_has_ended_is_not_asked_again() {
             "{end}"
         );
     }
-    let pieces = "local pieces = {'retu', 'rn 4', '2'} return load(function() return table.remove(pieces, 1) end)()";
+    let pieces =
+        "local pieces = {'retu', 'rn 4', '2'} return load(function() return table.remove(pieces, 1) end)()";
     assert_eq!(run.script(pieces), Reply::Int(42));
 }
 
@@ -472,7 +510,10 @@ fn unpack_never_leaves_the_stack() {
         ("1", "2^31 - 1"),
     ] {
         let text = run.error(&format!("return {{unpack({{}}, {first}, {last})}}"));
-        assert!(text.contains("too many results to unpack"), "{first} {last}: {text}");
+        assert!(
+            text.contains("too many results to unpack"),
+            "{first} {last}: {text}"
+        );
     }
     for (source, count) in [
         ("select('#', unpack({}, 1, 7000))", 7000),
@@ -482,7 +523,11 @@ fn unpack_never_leaves_the_stack() {
         ("select('#', unpack({1, 2}, nil, nil))", 2),
         ("select('#', unpack({1, 2}, '2'))", 1),
     ] {
-        assert_eq!(run.script(&format!("return {source}")), Reply::Int(count), "{source}");
+        assert_eq!(
+            run.script(&format!("return {source}")),
+            Reply::Int(count),
+            "{source}"
+        );
     }
     run.assert_usable();
 }
@@ -549,6 +594,29 @@ proptest! {
         let offset = offset.to_string();
         let reply = run.machine.run(&function, &[], &[&input, offset.as_bytes()], &mut run.host, &limits);
         prop_assert_eq!(reply, Reply::bulk("alive"));
+    }
+
+    /// A class with one member is a pattern for the same text, so the original searches for it.
+    #[test]
+    fn a_plain_search_finds_what_a_pattern_finds(text in "[ab\\x00]{0,12}", sought in "[ab]{0,3}", start in -15i32..15) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"\
+            local text, sought, start = ARGV[1], ARGV[2], tonumber(ARGV[3])
+            local pattern = sought:gsub('.', '[%0]')
+            local expected = {text:find('()' .. pattern, start)}
+            local same = true
+            for _, found in ipairs({{text:find(sought, start)}, {text:find(sought, start, true)}}) do
+                same = same and found[1] == expected[1] and found[2] == expected[2]
+            end
+            local found = {text:find(sought)}
+            local expected = {text:find('()' .. pattern)}
+            return {same and found[1] == expected[1] and found[2] == expected[2]}").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let start = start.to_string();
+        let args = [text.as_bytes(), sought.as_bytes(), start.as_bytes()];
+        let reply = run.machine.run(&function, &[], &args, &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::Array(vec![Reply::Int(1)]));
     }
 
     #[test]

@@ -57,7 +57,11 @@ impl Packer<'_> {
         match lua_type(self.state, -1) {
             LUA_TSTRING => {
                 let text = text_at(self.state, -1);
-                afford(self.state, self.context, self.out.len().saturating_add(text.len()))?;
+                afford(
+                    self.state,
+                    self.context,
+                    self.out.len().saturating_add(text.len()),
+                )?;
                 self.string_length(text.len());
                 self.out.extend_from_slice(text);
             }
