@@ -5,6 +5,7 @@
 //! waiters and tells whoever watches or tracks the key.
 //! Next: `core.rs` (the state), `execute.rs` (who makes a context).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::arguments::Args;
@@ -127,6 +128,12 @@ impl Ctx<'_> {
     /// Says that the value of a key was changed through `write` or `create`; a spent collection goes.
     pub(crate) fn touched(&mut self, key: &[u8]) {
         self.core.touched(self.client.db, key, self.client.seat);
+    }
+
+    /// Says that these bytes of a string were changed through `write` or `create`, or came to be at its end.
+    pub(crate) fn touched_bytes(&mut self, key: &[u8], bytes: Range<usize>) {
+        self.core
+            .touched_bytes(self.client.db, key, bytes, self.client.seat);
     }
 
     /// Says that something changed in a value that its readers do not see (who has read how far in a stream): it is

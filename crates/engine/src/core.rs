@@ -6,6 +6,7 @@
 //! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -213,37 +214,30 @@ impl Core {
         std::mem::take(&mut self.trash)
     }
 
-    /// Puts an entry from another database in the place of whatever the key held.
-    ///
-    /// It gets a new identity: whoever applies effects twice must not take it for one that a flush of this database
-    /// has removed before it came.
-    pub(crate) fn attach_from_elsewhere(&mut self, db: usize, key: &[u8], mut entry: Entry, by: Seat) {
-        self.effects.gone(entry.id);
-        self.next_entry += 1;
-        entry.id = self.next_entry;
-        let database_id = self.database(db).id();
-        self.effects.made(entry.id, database_id, key);
-        self.attach(db, key, entry, by);
-    }
-
-    /// Puts an entry that keeps its identity (RENAME) in the place of whatever the key held.
-    pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
-        let database = self.database(db);
-        let database_id = database.id();
-        if let Some(old) = database.remove(key) {
+    /// Gives a key another name or database, expiry included, in the place of whatever is there; `from` and `to` differ.
+    pub(crate) fn relocate(&mut self, from: (usize, &[u8]), to: (usize, &[u8]), by: Seat) {
+        let ((old_db, old_name), (db, name)) = (from, to);
+        let Some(mut entry) = self.database(old_db).remove(old_name) else {
+            return;
+        };
+        self.announce(old_db, old_name, Some(by));
+        if let Some(old) = self.database(db).remove(name) {
             self.effects.gone(old.id);
             self.discard(Some(old.value));
         }
-        self.database(db).insert(key, entry);
-        self.effects.placed(database_id, key);
-        self.announce(db, key, Some(by));
-    }
-
-    /// Takes an entry away from its key, to be attached elsewhere.
-    pub(crate) fn detach(&mut self, db: usize, key: &[u8], by: Seat) -> Option<Entry> {
-        let entry = self.database(db).remove(key)?;
-        self.announce(db, key, Some(by));
-        Some(entry)
+        let database_id = self.database(db).id();
+        if old_db == db {
+            self.effects.renamed(database_id, old_name, name);
+        } else {
+            // A new identity: whoever applies effects twice must not take the value for one that a flush of this
+            // database has removed before it came.
+            self.effects.gone(entry.id);
+            self.next_entry += 1;
+            entry.id = self.next_entry;
+            self.effects.made(entry.id, database_id, name);
+        }
+        self.database(db).insert(name, entry);
+        self.announce(db, name, Some(by));
     }
 
     pub(crate) fn remove(&mut self, db: usize, key: &[u8], by: Seat) -> bool {
@@ -258,11 +252,23 @@ impl Core {
 
     /// A value was changed in place.
     pub(crate) fn touched(&mut self, db: usize, key: &[u8], by: Seat) {
-        if self.database(db).recharge(key) {
+        let database = self.database(db);
+        if database.recharge(key) {
+            let database_id = database.id();
+            self.effects.changed(database_id, key);
             self.announce(db, key, Some(by));
         } else {
             self.remove(db, key, by);
         }
+    }
+
+    /// These bytes of a string were changed in place, or came to be at its end.
+    pub(crate) fn touched_bytes(&mut self, db: usize, key: &[u8], bytes: Range<usize>, by: Seat) {
+        let database = self.database(db);
+        database.recharge(key);
+        let database_id = database.id();
+        self.effects.changed_bytes(database_id, key, bytes);
+        self.announce(db, key, Some(by));
     }
 
     /// Something changed in a value that nobody has to be told of.
@@ -420,8 +426,6 @@ impl Core {
     /// Tells all but those who wait for the key.
     fn tell(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
         self.unit_changes += 1;
-        let database_id = self.database(db).id();
-        self.effects.changed(database_id, key);
         if !self.watchers.is_empty() {
             let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
             self.mark_dirty(&watching.unwrap_or_default());

@@ -214,16 +214,8 @@ fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 /// Moves a key that is there to another name or database, with its expiry.
 fn move_key(ctx: &mut Ctx<'_>, from: &[u8], db: usize, to: &[u8]) {
     let (selected, by) = (ctx.db_index(), ctx.client.seat);
-    if selected == db && from == to {
-        return;
-    }
-    let Some(entry) = ctx.core.detach(selected, from, by) else {
-        return;
-    };
-    if selected == db {
-        ctx.core.attach(db, to, entry, by);
-    } else {
-        ctx.core.attach_from_elsewhere(db, to, entry, by);
+    if selected != db || from != to {
+        ctx.core.relocate((selected, from), (db, to), by);
     }
 }
 
