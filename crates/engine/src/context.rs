@@ -142,6 +142,11 @@ impl Ctx<'_> {
         self.core.noted(self.client.db, key);
     }
 
+    /// Says that a value was searched through `write`: what it keeps to search faster is charged.
+    pub(crate) fn searched(&mut self, key: &[u8]) {
+        self.core.recharge(self.client.db, key);
+    }
+
     /// Sets when a key expires (`NEVER` for not at all); false when there is no such key.
     pub(crate) fn set_expiry(&mut self, key: &[u8], at: u64) -> bool {
         self.core.set_expiry(self.client.db, key, at, self.client.seat)

@@ -15,7 +15,7 @@ use crate::client::{Clients, Message, Seat};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::effect::Recorder;
-use crate::keyspace::{Database, Entry, NEVER, Value};
+use crate::keyspace::{Database, Entry, NEVER, Trash, Value};
 use crate::outside::Outside;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
@@ -52,10 +52,10 @@ pub(crate) struct Core {
     /// Messages for other clients, sent when the unit ends.
     outgoing: Vec<(Seat, Message)>,
     next_entry: u64,
-    /// Large values that nobody needs, to be dropped without the lock.
-    trash: Vec<Value>,
+    /// What is to be dropped without the lock.
+    trash: Trash,
     /// Changes made in this unit.
-    pub(crate) unit_changes: u64,
+    unit_changes: u64,
     /// Clients that see every command.
     pub(crate) monitors: usize,
     /// A script runs.
@@ -85,7 +85,7 @@ impl Core {
             has_backlog: false,
             outgoing: Vec::new(),
             next_entry: 0,
-            trash: Vec::new(),
+            trash: Trash::default(),
             unit_changes: 0,
             monitors: 0,
             is_in_script: false,
@@ -183,34 +183,24 @@ impl Core {
             self.remove(db, key, by);
             return;
         }
+        self.forget_if_due(db, key);
         let (new, now) = (self.next_entry + 1, self.now());
         let database = self.database(db);
         let database_id = database.id();
         let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
         self.effects.made(id, database_id, key);
-        let is_new = old.is_none();
-        self.discard(old);
-        if is_new {
-            self.announce(db, key, Some(by));
-        } else {
+        if let Some(old) = old {
+            self.trash.put(old);
             self.blocked.overwritten(db, key);
             self.tell(db, key, Some(by));
-        }
-    }
-
-    /// Drops a value; a large one later, on the housekeeper's time.
-    pub(crate) fn discard(&mut self, value: Option<Value>) {
-        const LARGE: usize = 64 * 1024;
-        if let Some(value) = value
-            && value.memory() > LARGE
-        {
-            self.trash.push(value);
+        } else {
+            self.announce(db, key, Some(by));
         }
     }
 
     /// Large values nobody needs any more.
-    pub(crate) fn take_trash(&mut self) -> Vec<Value> {
+    pub(crate) fn take_trash(&mut self) -> Trash {
         std::mem::take(&mut self.trash)
     }
 
@@ -223,7 +213,7 @@ impl Core {
         self.announce(old_db, old_name, Some(by));
         if let Some(old) = self.database(db).remove(name) {
             self.effects.gone(old.id);
-            self.discard(Some(old.value));
+            self.trash.put(old.value);
         }
         let database_id = self.database(db).id();
         if old_db == db {
@@ -245,7 +235,7 @@ impl Core {
             return false;
         };
         self.effects.gone(entry.id);
-        self.discard(Some(entry.value));
+        self.trash.put(entry.value);
         self.announce(db, key, Some(by));
         true
     }
@@ -292,7 +282,7 @@ impl Core {
     }
 
     /// Empties a database.
-    pub(crate) fn flush(&mut self, db: usize) -> Database {
+    pub(crate) fn flush(&mut self, db: usize) {
         let old = self.database(db).take_all();
         let database_id = self.database(db).id();
         self.effects.flushed(database_id, self.next_entry + 1);
@@ -305,7 +295,7 @@ impl Core {
         self.mark_dirty(&seats);
         self.tracking.flushed();
         self.blocked.changed_all(db);
-        old
+        self.trash.put_all(old);
     }
 
     /// Exchanges two databases.
@@ -401,6 +391,16 @@ impl Core {
         self.clock.monotonic()
     }
 
+    /// How many changes the unit has made; from here on they are another's.
+    pub(crate) fn take_changes(&mut self) -> u64 {
+        std::mem::take(&mut self.unit_changes)
+    }
+
+    /// Charges what a search has added to a value, which is no change.
+    pub(crate) fn recharge(&mut self, db: usize, key: &[u8]) {
+        self.database(db).recharge(key);
+    }
+
     /// Hands the unit's effects to whoever takes them.
     pub(crate) fn commit(&mut self) {
         crate::effect::commit(&mut self.effects, &mut self.databases);
@@ -412,6 +412,7 @@ impl Core {
         };
         self.stats.expired += 1;
         self.effects.gone(entry.id);
+        self.trash.put(entry.value);
         self.announce(db, key, None);
     }
 
@@ -446,5 +447,34 @@ impl Core {
                 None => self.self_is_dirty = true,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Session;
+
+    #[test]
+    fn a_change_is_counted_once_however_often_its_unit_is_settled() {
+        let session = Session::new();
+        session.ask("SET a 1 PX 5");
+        session.advance(5);
+        let mut core = session.engine().shared().lock();
+        let counted = core.stats.changes;
+        core.settle();
+        assert_eq!((counted, core.stats.changes), (2, 2));
+    }
+
+    #[test]
+    fn the_index_of_a_list_that_is_only_searched_is_charged() {
+        let session = Session::new();
+        for number in 0..2_000 {
+            session.ask(&format!("RPUSH l {number}"));
+        }
+        let before = session.engine().usage().memory;
+        for _ in 0..10 {
+            session.ask("LPOS l none");
+        }
+        assert!(session.engine().usage().memory > before + 2_000 * 8);
     }
 }

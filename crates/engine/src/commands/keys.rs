@@ -288,7 +288,14 @@ fn keys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     let mut rng = ctx.rng().fork();
-    Ok(Reply::bulk_or_nil(ctx.db().random(&mut rng)))
+    while let Some(key) = ctx.db().random(&mut rng) {
+        let key = key.to_vec();
+        // Looking for one that is due removes it.
+        if ctx.exists(&key) {
+            return Ok(Reply::Bulk(key));
+        }
+    }
+    Ok(Reply::Nil)
 }
 
 const OBJECT_HELP: &[&str] = &[
@@ -328,4 +335,21 @@ fn object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     };
     let now = ctx.now();
     ctx.peek(key).map_or(Ok(Reply::Nil), |entry| show(entry, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reply::Reply;
+    use crate::testing::Session;
+
+    #[test]
+    fn no_expired_key_is_picked_while_many_wait_to_be_removed() {
+        let session = Session::new();
+        session.ask("SET lasting x");
+        for number in 0..3_500 {
+            session.ask(&format!("SET key:{number} x PX 5"));
+        }
+        session.advance(5);
+        assert_eq!(session.ask("RANDOMKEY"), Reply::bulk("lasting"));
+    }
 }
