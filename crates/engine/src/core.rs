@@ -52,6 +52,7 @@ pub(crate) struct Core {
     /// Messages for other clients, sent when the unit ends.
     outgoing: Vec<(Seat, Message)>,
     next_entry: u64,
+    next_database: u64,
     /// What is to be dropped without the lock.
     trash: Trash,
     /// Changes made in this unit.
@@ -66,8 +67,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
+        let databases: Vec<Database> = (0..config.databases.max(1)).map(Database::new).collect();
         let mut core = Self {
-            databases: (0..config.databases.max(1)).map(Database::new).collect(),
+            next_database: databases.iter().map(Database::id).max().map_or(0, |id| id + 1),
+            databases,
             reached: 0,
             clients: Clients::default(),
             blocked: Blocked::default(),
@@ -204,10 +207,11 @@ impl Core {
         std::mem::take(&mut self.trash)
     }
 
-    /// Gives a key another name or database, expiry included, in the place of whatever is there; `from` and `to` differ.
+    /// Gives a key another name or database, expiry and identity included, in the place of whatever is there; `from` and
+    /// `to` differ.
     pub(crate) fn relocate(&mut self, from: (usize, &[u8]), to: (usize, &[u8]), by: Seat) {
         let ((old_db, old_name), (db, name)) = (from, to);
-        let Some(mut entry) = self.database(old_db).remove(old_name) else {
+        let Some(entry) = self.database(old_db).remove(old_name) else {
             return;
         };
         self.announce(old_db, old_name, Some(by));
@@ -215,17 +219,9 @@ impl Core {
             self.effects.gone(old.id);
             self.trash.put(old.value);
         }
-        let database_id = self.database(db).id();
-        if old_db == db {
-            self.effects.renamed(database_id, old_name, name);
-        } else {
-            // A new identity: whoever applies effects twice must not take the value for one that a flush of this
-            // database has removed before it came.
-            self.effects.gone(entry.id);
-            self.next_entry += 1;
-            entry.id = self.next_entry;
-            self.effects.made(entry.id, database_id, name);
-        }
+        let (old_database, database) = (self.database(old_db).id(), self.database(db).id());
+        self.effects
+            .relocated(entry.id, (old_database, old_name), (database, name));
         self.database(db).insert(name, entry);
         self.announce(db, name, Some(by));
     }
@@ -273,19 +269,20 @@ impl Core {
     pub(crate) fn set_expiry(&mut self, db: usize, key: &[u8], at: u64, by: Seat) -> bool {
         let database = self.database(db);
         let database_id = database.id();
-        if !database.set_expiry(key, at) {
+        let Some(id) = database.set_expiry(key, at) else {
             return false;
-        }
-        self.effects.placed(database_id, key);
+        };
+        self.effects.placed(id, database_id, key);
         self.announce(db, key, Some(by));
         true
     }
 
     /// Empties a database.
     pub(crate) fn flush(&mut self, db: usize) {
-        let old = self.database(db).take_all();
-        let database_id = self.database(db).id();
-        self.effects.flushed(database_id, self.next_entry + 1);
+        let id = self.next_database;
+        self.next_database += 1;
+        let old = self.database(db).take_all(id);
+        self.effects.databases_changed();
         self.unit_changes += 1;
         let watched = self.watchers.get(&db).into_iter().flatten();
         let seats: Vec<Seat> = watched
@@ -302,7 +299,7 @@ impl Core {
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
         self.databases.swap(first, second);
         self.reached = self.reached.max(first + 1).max(second + 1);
-        self.effects.swapped();
+        self.effects.databases_changed();
         self.unit_changes += 1;
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();

@@ -48,12 +48,12 @@ pub(crate) fn commit(recorder: &mut Recorder, databases: &mut [Database]) {
             Some((database, name, parts))
         })
         .collect();
-    let mut effects = Vec::new();
-    for step in &moves {
-        effects.extend(moved(step, databases));
+    let mut effects = places(&moves, databases);
+    if std::mem::take(&mut recorder.are_databases_changed) {
+        // After the keys: one that left a database before it was emptied must not be taken for one of those in it.
+        let order = databases.iter().map(Database::id).collect();
+        effects.push(Effect::Databases { order });
     }
-    // A key that was made and given an expiry stands where it stands but once.
-    effects.dedup();
     for (database, name, parts) in &dirty {
         if let Some(entry) = find(databases, *database).and_then(|database| database.get(name)) {
             state(entry.id, &entry.value, parts, &mut effects);
@@ -120,27 +120,36 @@ fn names(dirt: Dirt<Box<[u8]>>) -> Parts {
     }
 }
 
-fn moved<'a>(step: &'a Move, databases: &[Database]) -> Option<Effect<'a>> {
-    match step {
-        Move::Databases => Some(Effect::Databases {
-            order: databases.iter().map(Database::id).collect(),
-        }),
-        Move::Flushed { database, below } => Some(Effect::Flushed {
-            database: *database,
-            below: *below,
-        }),
-        Move::Gone { id } => Some(Effect::Gone { id: *id }),
-        Move::Placed { database, name } => {
-            // What has moved on since is placed by a later step.
-            let entry = find(databases, *database)?.get(name)?;
-            Some(Effect::Key {
-                id: entry.id,
+/// Where the values are that came, moved or went: each stands under its last name, or is gone.
+fn places<'a>(moves: &'a [Move], databases: &[Database]) -> Vec<Effect<'a>> {
+    let mut effects = Vec::new();
+    let mut known = HashSet::new();
+    // The last place counts; one before it may be another value's by now.
+    for step in moves.iter().rev() {
+        let Move::Placed { id, database, name } = step else {
+            continue;
+        };
+        let entry = find(databases, *database)
+            .and_then(|database| database.get(name))
+            .filter(|entry| entry.id == *id);
+        if let Some(entry) = entry.filter(|_| known.insert(*id)) {
+            effects.push(Effect::Key {
+                id: *id,
                 database: *database,
                 name,
                 expires: (entry.expires != NEVER).then_some(entry.expires),
-            })
+            });
         }
     }
+    effects.reverse();
+    // What was moved into a database that was emptied then has no place and never went by itself.
+    for step in moves {
+        let (Move::Gone { id } | Move::Placed { id, .. }) = step;
+        if known.insert(*id) {
+            effects.push(Effect::Gone { id: *id });
+        }
+    }
+    effects
 }
 
 /// The states of the dirty parts of a value.

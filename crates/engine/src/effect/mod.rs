@@ -2,8 +2,9 @@
 //!
 //! A command, a script or a transaction leaves one batch: which keys are where and until when, and for each value that
 //! changed the state of its parts afterwards. Effects say what is, not what was done, so applying a batch twice is
-//! harmless. Values are known by a number that is never used again and that a key keeps when it is renamed; databases
-//! by a number that SWAPDB does not change. Nothing is gathered unless somebody takes the batches.
+//! harmless. Values are known by a number that is never used again and that a key keeps when it is renamed, moved or
+//! overwritten; databases by a number that SWAPDB does not change and that is never used again once they are emptied.
+//! Nothing is gathered unless somebody takes the batches.
 //! Next: `recorder.rs` (what is noted meanwhile), `gather.rs` (from dirt to effects), `replica.rs` (a copy kept by
 //! effects alone, which proves them).
 
@@ -20,29 +21,26 @@ mod tests;
 pub(crate) use gather::commit;
 pub(crate) use recorder::Recorder;
 
-/// One final state. What happened to keys stands first; then everything about one value stands together, its
-/// [`Effect::Value`] first if it comes whole.
+/// One final state. What happened to keys stands first, then what happened to databases; then everything about one
+/// value stands together, its [`Effect::Value`] first if it comes whole.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Effect<'a> {
     /// The databases clients select by 0, 1, 2 … are these.
+    ///
+    /// One with a smaller number than the greatest of them that is not among them was emptied: every value in it is
+    /// gone.
     Databases {
         /// The databases' numbers, by the index clients use.
         order: Vec<u64>,
-    },
-    /// Every value of a database with a smaller number than this is gone.
-    Flushed {
-        /// The database.
-        database: u64,
-        /// The number of the next value.
-        below: u64,
     },
     /// A value is gone, and its key.
     Gone {
         /// The value.
         id: u64,
     },
-    /// A value stands under this name. Whatever stood there before has its own [`Effect::Gone`].
+    /// A value stands under this name, and no longer under another. Whatever stood there before has its own
+    /// [`Effect::Gone`], here or later.
     Key {
         /// The value.
         id: u64,

@@ -22,15 +22,15 @@ pub(crate) struct Recorder {
     pub(super) changed: HashMap<u64, HashMap<Box<[u8]>, Extent>>,
     /// Values that are new as a whole.
     pub(super) made: HashSet<u64>,
+    /// Databases were emptied or have changed their places.
+    pub(super) are_databases_changed: bool,
 }
 
 /// Something that happened to keys rather than to values.
 #[derive(Clone, Debug)]
 pub(super) enum Move {
-    Databases,
-    Flushed { database: u64, below: u64 },
     Gone { id: u64 },
-    Placed { database: u64, name: Box<[u8]> },
+    Placed { id: u64, database: u64, name: Box<[u8]> },
 }
 
 /// How much of a value changed.
@@ -93,27 +93,28 @@ impl Recorder {
         if self.is_on() {
             self.made.insert(id);
             self.changed(database, key);
-            self.placed(database, key);
+            self.placed(id, database, key);
         }
     }
 
     /// A value has this name, database or expiry now.
-    pub(crate) fn placed(&mut self, database: u64, key: &[u8]) {
+    pub(crate) fn placed(&mut self, id: u64, database: u64, key: &[u8]) {
         if self.is_on() {
             let name = key.into();
-            self.moves.push(Move::Placed { database, name });
+            self.moves.push(Move::Placed { id, database, name });
         }
     }
 
-    /// A value has another name now; what changed in it before is told under that.
-    pub(crate) fn renamed(&mut self, database: u64, from: &[u8], to: &[u8]) {
-        if let Some(keys) = self.changed.get_mut(&database) {
-            keys.remove(to);
-            if let Some(extent) = keys.remove(from) {
-                keys.insert(to.into(), extent);
-            }
+    /// A value has another name or database now; what changed in it before is told under that.
+    pub(crate) fn relocated(&mut self, id: u64, from: (u64, &[u8]), to: (u64, &[u8])) {
+        let extent = self.changed.get_mut(&from.0).and_then(|keys| keys.remove(from.1));
+        if let Some(keys) = self.changed.get_mut(&to.0) {
+            keys.remove(to.1);
         }
-        self.placed(database, to);
+        if let Some(extent) = extent {
+            self.changed.entry(to.0).or_default().insert(to.1.into(), extent);
+        }
+        self.placed(id, to.0, to.1);
     }
 
     /// A value is no more.
@@ -123,18 +124,9 @@ impl Recorder {
         }
     }
 
-    /// A database was emptied.
-    pub(crate) fn flushed(&mut self, database: u64, below: u64) {
-        if self.is_on() {
-            self.moves.push(Move::Flushed { database, below });
-        }
-    }
-
-    /// Databases have changed their places.
-    pub(crate) fn swapped(&mut self) {
-        if self.is_on() {
-            self.moves.push(Move::Databases);
-        }
+    /// A database was emptied, or databases have changed their places.
+    pub(crate) fn databases_changed(&mut self) {
+        self.are_databases_changed |= self.is_on();
     }
 }
 

@@ -76,15 +76,17 @@ impl Replica {
 
     fn apply_one(&mut self, effect: &Effect<'_>) {
         match effect {
-            Effect::Databases { order } => self.order.clone_from(order),
-            Effect::Flushed { database, below } => {
+            Effect::Databases { order } => {
+                let newest = order.iter().max().copied().unwrap_or_default();
+                let is_emptied = |database: &u64| *database < newest && !order.contains(database);
                 let gone: Vec<u64> = self
                     .keys
                     .iter()
-                    .filter(|(id, (place, ..))| place == database && *id < below)
+                    .filter(|(_, (database, ..))| is_emptied(database))
                     .map(|(id, _)| *id)
                     .collect();
                 gone.iter().for_each(|id| self.remove(*id));
+                self.order.clone_from(order);
             }
             Effect::Gone { id } => self.remove(*id),
             Effect::Key {

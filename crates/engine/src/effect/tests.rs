@@ -108,7 +108,7 @@ fn step() -> impl Strategy<Value = String> {
             37 => format!("SWAPDB 0 {}", small % 3),
             38 => format!("MOVE {key} {}", small % 3),
             39 => format!("SELECT {}", small % 3),
-            40 => "FLUSHDB".to_owned(),
+            40 => if small == 0 { "FLUSHALL" } else { "FLUSHDB" }.to_owned(),
             41 => "MULTI".to_owned(),
             42 | 43 => "EXEC".to_owned(),
             44 => format!("SETRANGE {key} {} part{small}", many * 30),
@@ -290,18 +290,33 @@ fn a_transaction_is_one_batch_and_reading_is_none() {
 }
 
 #[test]
-fn what_moves_into_a_database_just_flushed_is_told_as_a_whole() {
-    let pair = Pair::new();
-    for line in [
-        "XADD a * name 1",
-        "MULTI",
-        "SWAPDB 0 1",
-        "FLUSHDB",
-        "SELECT 1",
-        "MOVE a 0",
-        "EXEC",
+fn what_comes_and_goes_around_a_flush_is_told() {
+    for steps in [
+        ["SWAPDB 0 1", "FLUSHDB", "SELECT 1", "MOVE a 0"],
+        ["MOVE a 1", "FLUSHDB", "SELECT 1", "MOVE a 0"],
+        ["MOVE a 1", "SELECT 1", "FLUSHDB", "SET a 1"],
+        ["XADD a * name 2", "MOVE a 1", "FLUSHDB", "FLUSHDB"],
+        ["MOVE a 1", "FLUSHALL", "SET a 1", "MOVE a 1"],
     ] {
-        pair.session.ask(line);
+        let pair = Pair::new();
+        let transaction = ["XADD a * name 1", "MULTI"]
+            .into_iter()
+            .chain(steps)
+            .chain(["EXEC"]);
+        for line in transaction {
+            assert!(!pair.session.ask(line).is_error(), "{line}");
+        }
+        pair.check(&format!("{steps:?}"));
     }
-    pair.check("the transaction");
+}
+
+#[test]
+fn a_key_moves_without_its_value() {
+    let told = Told::new();
+    told.ask("SADD s a b c");
+    let effects = told.ask("MOVE s 1");
+    assert!(
+        effects.len() == 1 && effects.join("").starts_with("Key"),
+        "{effects:?}"
+    );
 }

@@ -16,7 +16,7 @@ const DEADLINE: usize = size_of::<((u64, u64), Box<[u8]>)>() * 5 / 3;
 /// The keys of one database.
 #[derive(Debug)]
 pub(crate) struct Database {
-    /// What it is called whatever place SWAPDB gives it.
+    /// What it is called whatever place SWAPDB gives it, until it is emptied.
     id: u64,
     keys: Dict<Entry>,
     /// What expires next comes first; the identity tells keys of one instant apart.
@@ -41,7 +41,7 @@ impl Database {
         }
     }
 
-    /// What it is called whatever place SWAPDB gives it.
+    /// What it is called whatever place SWAPDB gives it, until it is emptied.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -159,14 +159,12 @@ impl Database {
         Some(entry)
     }
 
-    /// Sets when a key expires, or `NEVER`; false when there is no such key.
-    pub(crate) fn set_expiry(&mut self, key: &[u8], at: u64) -> bool {
-        let Some(entry) = self.keys.get_mut(key) else {
-            return false;
-        };
+    /// Sets when a key expires, or `NEVER`; answers the identity of its value, nothing when there is no such key.
+    pub(crate) fn set_expiry(&mut self, key: &[u8], at: u64) -> Option<u64> {
+        let entry = self.keys.get_mut(key)?;
         let (before, id) = (std::mem::replace(&mut entry.expires, at), entry.id);
         if before == at {
-            return true;
+            return Some(id);
         }
         let known = if before == NEVER {
             None
@@ -178,7 +176,7 @@ impl Database {
             self.expiries
                 .insert((at, id), known.unwrap_or_else(|| key.into()));
         }
-        true
+        Some(id)
     }
 
     /// All keys, in no order.
@@ -195,10 +193,11 @@ impl Database {
         self.keys.random(rng).map(|(key, _)| key)
     }
 
-    /// Takes everything out, for the caller to drop where it does not hold up others.
-    pub(crate) fn take_all(&mut self) -> Self {
+    /// Takes everything out, for the caller to drop where it does not hold up others. What is empty then is a database
+    /// of its own, with this id.
+    pub(crate) fn take_all(&mut self, id: u64) -> Self {
         let empty = Self {
-            id: self.id,
+            id,
             keys: Dict::default(),
             expiries: BTreeMap::new(),
             memory: 0,
@@ -263,9 +262,8 @@ mod tests {
         assert!(lasting > 2_000 * size_of::<(Box<[u8]>, Entry)>());
         for id in 0..2_000 {
             let key = format!("key:{id}");
-            assert!(
-                database.set_expiry(key.as_bytes(), id + 5) && database.set_expiry(key.as_bytes(), id + 7)
-            );
+            assert_eq!(database.set_expiry(key.as_bytes(), id + 5), Some(id));
+            assert_eq!(database.set_expiry(key.as_bytes(), id + 7), Some(id));
         }
         // A deadline holds the name a second time.
         assert!(database.memory() >= lasting + 2_000 * (size_of::<(u64, u64)>() + 32));
