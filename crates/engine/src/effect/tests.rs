@@ -320,3 +320,21 @@ fn a_key_moves_without_its_value() {
         "{effects:?}"
     );
 }
+
+#[test]
+fn a_taker_that_panics_once_gets_the_next_batch() {
+    let batches = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&batches);
+    let session = Session::with(Options::default().on_change(move |_| {
+        let is_first = {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            *count == 1
+        };
+        assert!(!is_first, "the first batch is too much");
+    }));
+    let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session.ask("SET a 1")));
+    assert!(first.is_err());
+    session.ask("SET a 2");
+    assert_eq!(*batches.lock().unwrap(), 2);
+}
