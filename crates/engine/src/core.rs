@@ -6,6 +6,7 @@
 //! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,13 @@ use crate::client::{Clients, Message, Seat};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::effect::Recorder;
-use crate::keyspace::{Database, Entry, NEVER, Value};
+use crate::keyspace::{Database, Entry, NEVER, Trash, Value};
 use crate::outside::Outside;
 use crate::pubsub::PubSub;
 use crate::reply::Reply;
 use crate::scripts::Scripts;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
-use crate::trash::Trash;
 
 /// Keys removed at the beginning of a unit because their time has come; the rest is hidden until its turn.
 const EXPIRED_AT_ONCE: usize = 1_000;
@@ -55,6 +55,8 @@ pub(crate) struct Core {
     /// Answers to commands that waited, given when the unit ends.
     answers: Vec<(Waiter, Reply)>,
     next_entry: u64,
+    next_database: u64,
+    /// What is to be dropped without the lock.
     trash: Trash,
     /// Changes made in this unit.
     unit_changes: u64,
@@ -68,8 +70,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
+        let databases: Vec<Database> = (0..config.databases.max(1)).map(Database::new).collect();
         let mut core = Self {
-            databases: (0..config.databases.max(1)).map(Database::new).collect(),
+            next_database: databases.iter().map(Database::id).max().map_or(0, |id| id + 1),
+            databases,
             reached: 0,
             clients: Clients::default(),
             blocked: Blocked::default(),
@@ -185,19 +189,19 @@ impl Core {
             self.remove(db, key, by);
             return;
         }
+        self.forget_if_due(db, key);
         let (new, now) = (self.next_entry + 1, self.now());
         let database = self.database(db);
         let database_id = database.id();
         let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
         self.effects.made(id, database_id, key);
-        let is_new = old.is_none();
-        self.discard(old);
-        if is_new {
-            self.announce(db, key, Some(by));
-        } else {
+        if let Some(old) = old {
+            self.trash.put(old);
             self.blocked.overwritten(db, key);
             self.tell(db, key, Some(by));
+        } else {
+            self.announce(db, key, Some(by));
         }
         if expires <= now {
             // The rest of the unit must not see it either.
@@ -205,14 +209,7 @@ impl Core {
         }
     }
 
-    /// Drops a value; a large one later, on the housekeeper's time.
-    pub(crate) fn discard(&mut self, value: Option<Value>) {
-        if let Some(value) = value {
-            self.trash.add_value(value);
-        }
-    }
-
-    /// What nobody needs any more, to be dropped without the lock.
+    /// Large values nobody needs any more.
     pub(crate) fn take_trash(&mut self) -> Trash {
         std::mem::take(&mut self.trash)
     }
@@ -222,37 +219,23 @@ impl Core {
         !self.trash.is_empty()
     }
 
-    /// Puts an entry from another database in the place of whatever the key held.
-    ///
-    /// It gets a new identity: whoever applies effects twice must not take it for one that a flush of this database
-    /// has removed before it came.
-    pub(crate) fn attach_from_elsewhere(&mut self, db: usize, key: &[u8], mut entry: Entry, by: Seat) {
-        self.effects.gone(entry.id);
-        self.next_entry += 1;
-        entry.id = self.next_entry;
-        let database_id = self.database(db).id();
-        self.effects.made(entry.id, database_id, key);
-        self.attach(db, key, entry, by);
-    }
-
-    /// Puts an entry that keeps its identity (RENAME) in the place of whatever the key held.
-    pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
-        let database = self.database(db);
-        let database_id = database.id();
-        if let Some(old) = database.remove(key) {
+    /// Gives a key another name or database, expiry and identity included, in the place of whatever is there; `from` and
+    /// `to` differ.
+    pub(crate) fn relocate(&mut self, from: (usize, &[u8]), to: (usize, &[u8]), by: Seat) {
+        let ((old_db, old_name), (db, name)) = (from, to);
+        let Some(entry) = self.database(old_db).remove(old_name) else {
+            return;
+        };
+        self.announce(old_db, old_name, Some(by));
+        if let Some(old) = self.database(db).remove(name) {
             self.effects.gone(old.id);
-            self.discard(Some(old.value));
+            self.trash.put(old.value);
         }
-        self.database(db).insert(key, entry);
-        self.effects.placed(database_id, key);
-        self.announce(db, key, Some(by));
-    }
-
-    /// Takes an entry away from its key, to be attached elsewhere.
-    pub(crate) fn detach(&mut self, db: usize, key: &[u8], by: Seat) -> Option<Entry> {
-        let entry = self.database(db).remove(key)?;
-        self.announce(db, key, Some(by));
-        Some(entry)
+        let (old_database, database) = (self.database(old_db).id(), self.database(db).id());
+        self.effects
+            .relocated(entry.id, (old_database, old_name), (database, name));
+        self.database(db).insert(name, entry);
+        self.announce(db, name, Some(by));
     }
 
     pub(crate) fn remove(&mut self, db: usize, key: &[u8], by: Seat) -> bool {
@@ -260,18 +243,30 @@ impl Core {
             return false;
         };
         self.effects.gone(entry.id);
-        self.discard(Some(entry.value));
+        self.trash.put(entry.value);
         self.announce(db, key, Some(by));
         true
     }
 
     /// A value was changed in place.
     pub(crate) fn touched(&mut self, db: usize, key: &[u8], by: Seat) {
-        if self.database(db).recharge(key) {
+        let database = self.database(db);
+        if database.recharge(key) {
+            let database_id = database.id();
+            self.effects.changed(database_id, key);
             self.announce(db, key, Some(by));
         } else {
             self.remove(db, key, by);
         }
+    }
+
+    /// These bytes of a string were changed in place, or came to be at its end.
+    pub(crate) fn touched_bytes(&mut self, db: usize, key: &[u8], bytes: Range<usize>, by: Seat) {
+        let database = self.database(db);
+        database.recharge(key);
+        let database_id = database.id();
+        self.effects.changed_bytes(database_id, key, bytes);
+        self.announce(db, key, Some(by));
     }
 
     /// Something changed in a value that nobody has to be told of.
@@ -286,19 +281,20 @@ impl Core {
     pub(crate) fn set_expiry(&mut self, db: usize, key: &[u8], at: u64, by: Seat) -> bool {
         let database = self.database(db);
         let database_id = database.id();
-        if !database.set_expiry(key, at) {
+        let Some(id) = database.set_expiry(key, at) else {
             return false;
-        }
-        self.effects.placed(database_id, key);
+        };
+        self.effects.placed(id, database_id, key);
         self.announce(db, key, Some(by));
         true
     }
 
     /// Empties a database.
     pub(crate) fn flush(&mut self, db: usize) {
-        let old = self.database(db).take_all();
-        let database_id = self.database(db).id();
-        self.effects.flushed(database_id, self.next_entry + 1);
+        let id = self.next_database;
+        self.next_database += 1;
+        let old = self.database(db).take_all(id);
+        self.effects.databases_changed();
         self.unit_changes += 1;
         let watched = self.watchers.get(&db).into_iter().flatten();
         let seats: Vec<Seat> = watched
@@ -308,14 +304,14 @@ impl Core {
         self.mark_dirty(&seats);
         self.tracking.flushed();
         self.blocked.changed_all(db);
-        self.trash.add_database(old);
+        self.trash.put_all(old);
     }
 
     /// Exchanges two databases.
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
         self.databases.swap(first, second);
         self.reached = self.reached.max(first + 1).max(second + 1);
-        self.effects.swapped();
+        self.effects.databases_changed();
         self.unit_changes += 1;
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();
@@ -380,18 +376,6 @@ impl Core {
         database.len() - due
     }
 
-    /// Any key of a database.
-    pub(crate) fn random_key(&mut self, db: usize) -> Option<Box<[u8]>> {
-        loop {
-            let mut rng = self.rng.fork();
-            let key: Box<[u8]> = self.database(db).random(&mut rng)?.into();
-            self.forget_if_due(db, &key);
-            if self.database(db).contains(&key) {
-                return Some(key);
-            }
-        }
-    }
-
     /// Finds a key for reading, and counts a hit or a miss.
     pub(crate) fn look_up(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         self.forget_if_due(db, key);
@@ -438,6 +422,16 @@ impl Core {
         self.clock.monotonic()
     }
 
+    /// How many changes the unit has made; from here on they are another's.
+    pub(crate) fn take_changes(&mut self) -> u64 {
+        std::mem::take(&mut self.unit_changes)
+    }
+
+    /// Charges what a search has added to a value, which is no change.
+    pub(crate) fn recharge(&mut self, db: usize, key: &[u8]) {
+        self.database(db).recharge(key);
+    }
+
     /// Hands the unit's effects to whoever takes them.
     pub(crate) fn commit(&mut self) {
         crate::effect::commit(&mut self.effects, &mut self.databases);
@@ -449,7 +443,7 @@ impl Core {
         };
         self.stats.expired += 1;
         self.effects.gone(entry.id);
-        self.discard(Some(entry.value));
+        self.trash.put(entry.value);
         self.announce(db, key, None);
     }
 
@@ -464,18 +458,11 @@ impl Core {
     /// Tells all but those who wait for the key.
     fn tell(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
         self.unit_changes += 1;
-        let database_id = self.database(db).id();
-        self.effects.changed(database_id, key);
         if !self.watchers.is_empty() {
             let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
             self.mark_dirty(&watching.unwrap_or_default());
         }
         self.tracking.changed(key, by, self.is_in_script);
-    }
-
-    /// Changes since this was asked last.
-    pub(crate) fn take_unit_changes(&mut self) -> u64 {
-        std::mem::take(&mut self.unit_changes)
     }
 
     /// Whether the client whose command just ran has changed a key it watches.

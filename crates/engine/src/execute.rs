@@ -208,7 +208,7 @@ impl Core {
         if !self.blocked.is_empty() {
             self.serve();
         }
-        let changes = self.take_unit_changes();
+        let changes = self.take_changes();
         if changes > 0 {
             self.stats.changes += changes;
             self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());

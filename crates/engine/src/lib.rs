@@ -29,7 +29,6 @@ mod reply;
 mod session;
 mod stats;
 mod tracking;
-mod trash;
 
 // What clients can ask for.
 mod commands;

@@ -111,7 +111,8 @@ impl Session {
         i64::try_from(db).unwrap_or(i64::MAX)
     }
 
-    /// Runs one command (its name first).
+    /// Runs one command (its name first), with the engine's lock or without.
+    #[cfg(test)]
     pub(crate) fn run(&self, arguments: &[&[u8]]) -> Served {
         match self.batch() {
             Ok(mut batch) => batch.run(arguments),

@@ -95,10 +95,6 @@ fn large_values_that_are_replaced_again_and_again_do_not_pile_up() {
     let client = client(&engine);
     let mut batch = client.batch().unwrap();
     let value = vec![b'x'; 1 << 20];
-    for _ in 0..3 {
-        run(&mut batch, &[b"SET", b"string", &value]);
-    }
-    assert!(batch.core().take_trash().is_empty());
     let items = vec![value.as_slice(); 8];
     let mut fill: Vec<&[u8]> = vec![b"RPUSH", b"list"];
     fill.extend(items);
@@ -119,4 +115,28 @@ fn client(engine: &Engine) -> Client {
 
 fn run(batch: &mut crate::session::Batch<'_>, words: &[&[u8]]) {
     assert!(matches!(batch.run(words), Served::Reply(reply) if !reply.is_error()));
+}
+
+#[test]
+fn a_change_is_counted_once_however_often_its_unit_is_settled() {
+    let session = Session::new();
+    session.ask("SET a 1 PX 5");
+    session.advance(5);
+    let mut core = session.engine().shared().lock();
+    let counted = core.stats.changes;
+    core.settle();
+    assert_eq!((counted, core.stats.changes), (2, 2));
+}
+
+#[test]
+fn the_index_of_a_list_that_is_only_searched_is_charged() {
+    let session = Session::new();
+    for number in 0..2_000 {
+        session.ask(&format!("RPUSH l {number}"));
+    }
+    let before = session.engine().usage().memory;
+    for _ in 0..10 {
+        session.ask("LPOS l none");
+    }
+    assert!(session.engine().usage().memory > before + 2_000 * 8);
 }
