@@ -94,8 +94,7 @@ async function inProcess() {
   const seen = new Map();
   for (let round = 0; round < rounds; round++) {
     for (const line of jsonLines(run(join(release, 'oxherd-bench'), [String(size.operations)]))) {
-      const order = line.order === 'random' ? 'keys in no order' : 'keys in order';
-      const figure = `${line.bench.toUpperCase()} in process, ${order}, ${line.tasks} task${line.tasks > 1 ? 's' : ''}`;
+      const figure = `${line.bench.toUpperCase()} in process, ${line.keys} keys, ${line.tasks} task${line.tasks > 1 ? 's' : ''}`;
       const times = { [`${figure}: wall clock`]: line.ns_per_operation, [`${figure}: processor time`]: line.cpu_ns_per_operation };
       for (const [name, time] of Object.entries(times)) seen.set(name, [...(seen.get(name) ?? []), time]);
     }

@@ -13,6 +13,7 @@ use redis::{Arg, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, Redis
 use smallvec::SmallVec;
 
 use crate::client::{Arrival, Message, Protocol};
+use crate::commands::{self, flag};
 use crate::engine::{Busy, Engine};
 use crate::inbox::{Inbox, Mail, inbox};
 use crate::reply::Reply;
@@ -20,6 +21,8 @@ use crate::session::{Served, Session};
 
 /// Commands of a pipeline that run before others get a turn at the lock.
 const COMMANDS_AT_ONCE: usize = 64;
+/// Cheap commands that count as one of tokio's operations, which are meant to be reads of a socket.
+const COMMANDS_A_TURN: u8 = 4;
 
 type Words<'a> = SmallVec<[&'a [u8]; 12]>;
 
@@ -29,6 +32,8 @@ type Words<'a> = SmallVec<[&'a [u8]; 12]>;
 #[derive(Clone)]
 pub struct Connection {
     session: Arc<Session>,
+    /// Cheap commands since the last one that was counted.
+    uncounted: u8,
 }
 
 /// The pushes of one client: published messages and invalidations.
@@ -63,16 +68,26 @@ impl Engine {
         };
         Connection {
             session: Arc::new(self.session(arrival)),
+            uncounted: 0,
         }
     }
 }
 
 impl Connection {
-    async fn run(&self, words: &[&[u8]]) -> Value {
-        // A loop of commands must not starve the tasks beside it.
-        tokio::task::coop::consume_budget().await;
+    async fn run(&mut self, words: &[&[u8]]) -> Value {
+        self.give_way(words).await;
         let (served, protocol) = self.run_now(words);
         finish(served, protocol).await
+    }
+
+    /// Lets other tasks have their turn: a loop of commands must not starve those beside it.
+    async fn give_way(&mut self, words: &[&[u8]]) {
+        let command = words.first().and_then(|name| commands::find(name));
+        self.uncounted += 1;
+        if self.uncounted >= COMMANDS_A_TURN || command.is_none_or(|command| !command.has(flag::FAST)) {
+            self.uncounted = 0;
+            tokio::task::coop::consume_budget().await;
+        }
     }
 
     fn run_now(&self, words: &[&[u8]]) -> (Served, Protocol) {
