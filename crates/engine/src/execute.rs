@@ -88,9 +88,7 @@ impl Core {
         if let Some(queued) = &mut client.transaction
             && !command.has(flag::NOT_QUEUED)
         {
-            queued
-                .commands
-                .push(args.all().iter().map(|argument| argument.to_vec()).collect());
+            queued.add(args.all());
             return (Reply::status("QUEUED"), None);
         }
         let done = self.call(client, Origin::Client, command, args);
@@ -192,6 +190,7 @@ impl Core {
 
     /// Ends a unit: serves who waits, tells who tracks, hands over the batch, sends what is for others.
     pub(crate) fn settle(&mut self) {
+        self.see_off();
         if !self.blocked.is_empty() {
             self.serve();
         }
@@ -208,17 +207,14 @@ impl Core {
     }
 
     fn send(&mut self, seat: Seat, message: Message) {
-        let Some(client) = self.clients.get_mut(seat) else {
-            return;
-        };
-        if matches!(message, Message::Close) {
+        if matches!(message, Message::Close)
+            && let Some(client) = self.clients.get_mut(seat)
+        {
             client.should_close = true;
         }
-        if let Some(inbox) = &client.inbox
-            && inbox.send(message).is_err()
-        {
+        if self.clients.inbox(seat).is_some_and(|inbox| !inbox.send(message)) {
             // The connection is on its way out; it will leave its seat by itself.
-            client.inbox = None;
+            self.clients.set_inbox(seat, None);
         }
     }
 
