@@ -6,8 +6,7 @@
 
 use std::collections::HashSet;
 
-use tokio::sync::mpsc::UnboundedSender;
-
+use crate::inbox::Inbox;
 use crate::reply::Reply;
 
 /// How replies are shaped on the wire.
@@ -50,12 +49,12 @@ pub(crate) enum ReplyMode {
 #[derive(Debug, Default)]
 pub(crate) struct Queued {
     pub(crate) commands: Vec<Vec<Vec<u8>>>,
-    /// What they take.
-    pub(crate) bytes: usize,
     /// One of them may need memory.
     pub(crate) is_growing: bool,
     /// A command could not be queued: EXEC refuses.
     pub(crate) is_broken: bool,
+    /// What they take, about.
+    pub(crate) bytes: usize,
 }
 
 /// The state of one client.
@@ -89,8 +88,18 @@ pub(crate) struct Client {
     pub(crate) should_close: bool,
     /// A part of this program: it needs no password and cannot be killed.
     pub(crate) is_in_process: bool,
-    /// Where pushes go; a client that takes none (an in-process connection nobody listens on) has none.
-    pub(crate) inbox: Option<UnboundedSender<Message>>,
+    /// Whether it has an inbox; a client that takes no pushes (an in-process connection nobody listens on) has none.
+    pub(crate) takes_pushes: bool,
+}
+
+impl Queued {
+    /// Queues a command.
+    pub(crate) fn add(&mut self, words: &[&[u8]]) {
+        const EACH: usize = size_of::<Vec<u8>>() + 8;
+        self.bytes += words.iter().map(|word| word.len() + EACH).sum::<usize>() + EACH;
+        self.commands
+            .push(words.iter().map(|word| word.to_vec()).collect());
+    }
 }
 
 impl Client {
@@ -103,6 +112,8 @@ impl Client {
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     seats: Vec<Option<Box<Client>>>,
+    /// Where the pushes of each seat's client go, also while its command runs.
+    inboxes: Vec<Option<(Seat, Inbox)>>,
     free: Vec<usize>,
     count: usize,
 }
@@ -114,7 +125,7 @@ pub(crate) struct Arrival {
     pub(crate) local: String,
     pub(crate) is_authenticated: bool,
     pub(crate) is_in_process: bool,
-    pub(crate) inbox: Option<UnboundedSender<Message>>,
+    pub(crate) inbox: Option<Inbox>,
 }
 
 impl Clients {
@@ -151,12 +162,14 @@ impl Clients {
             no_evict: false,
             should_close: false,
             is_in_process: arrival.is_in_process,
-            inbox: arrival.inbox,
+            takes_pushes: arrival.inbox.is_some(),
         });
         match self.seats.get_mut(index) {
             Some(free) => *free = Some(client),
             None => self.seats.push(Some(client)),
         }
+        self.inboxes.resize_with(self.seats.len(), || None);
+        self.set_inbox(seat, arrival.inbox);
         self.count += 1;
         seat
     }
@@ -181,8 +194,21 @@ impl Clients {
     pub(crate) fn disconnect(&mut self, seat: Seat) -> Option<Box<Client>> {
         let client = self.take(seat)?;
         self.free.push(seat.index);
+        self.set_inbox(seat, None);
         self.count -= 1;
         Some(client)
+    }
+
+    /// Where the pushes of a client go.
+    pub(crate) fn inbox(&mut self, seat: Seat) -> Option<&mut Inbox> {
+        let (owner, inbox) = self.inboxes.get_mut(seat.index)?.as_mut()?;
+        (*owner == seat).then_some(inbox)
+    }
+
+    pub(crate) fn set_inbox(&mut self, seat: Seat, inbox: Option<Inbox>) {
+        if let Some(place) = self.inboxes.get_mut(seat.index) {
+            *place = inbox.map(|inbox| (seat, inbox));
+        }
     }
 
     pub(crate) fn get(&self, seat: Seat) -> Option<&Client> {

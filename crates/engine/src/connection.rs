@@ -11,11 +11,11 @@ use std::sync::Arc;
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisFuture, Value};
 use smallvec::SmallVec;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::client::{Arrival, Message, Protocol};
 use crate::commands::{self, flag};
 use crate::engine::{Busy, Engine};
+use crate::inbox::{Inbox, Mail, inbox};
 use crate::reply::Reply;
 use crate::session::{Served, Session};
 
@@ -39,7 +39,7 @@ pub struct Connection {
 /// The pushes of one client: published messages and invalidations.
 #[derive(Debug)]
 pub struct Pushes {
-    messages: UnboundedReceiver<Message>,
+    messages: Mail,
 }
 
 impl Engine {
@@ -54,11 +54,11 @@ impl Engine {
     ///
     /// Pushes are kept in memory, without a bound, until they are received: whoever subscribes must read.
     pub fn connect_with_pushes(&self) -> (Connection, Pushes) {
-        let (inbox, messages) = unbounded_channel();
+        let (inbox, messages) = inbox(None);
         (self.connect_as(Some(inbox)), Pushes { messages })
     }
 
-    fn connect_as(&self, inbox: Option<tokio::sync::mpsc::UnboundedSender<Message>>) -> Connection {
+    fn connect_as(&self, inbox: Option<Inbox>) -> Connection {
         let arrival = Arrival {
             peer: "in-process".to_owned(),
             local: "in-process".to_owned(),

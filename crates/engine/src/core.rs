@@ -15,6 +15,7 @@ use crate::client::{Clients, Message, Seat};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::effect::Recorder;
+use crate::inbox::Room;
 use crate::keyspace::{Database, Entry, NEVER, Trash, Value};
 use crate::outside::Outside;
 use crate::pubsub::PubSub;
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     outgoing: Vec<(Seat, Message)>,
     /// Answers to commands that waited, given when the unit ends.
     answers: Vec<(Waiter, Reply)>,
+    /// Bytes of messages for clients since the start.
+    pub(crate) delivered: usize,
     next_entry: u64,
     next_database: u64,
     /// What is to be dropped without the lock.
@@ -91,6 +94,7 @@ impl Core {
             has_backlog: false,
             outgoing: Vec::new(),
             answers: Vec::new(),
+            delivered: 0,
             next_entry: 0,
             trash: Trash::default(),
             unit_changes: 0,
@@ -332,7 +336,21 @@ impl Core {
 
     /// Sends something to another client when the unit ends.
     pub(crate) fn deliver(&mut self, to: Seat, message: Message) {
-        self.outgoing.push((to, message));
+        let bytes = message.size();
+        let room = match (&message, self.clients.inbox(to)) {
+            (Message::Push(_), Some(inbox)) => inbox.reserve(bytes),
+            (Message::Push(_), None) => Room::Over,
+            (Message::Close, _) => Room::Enough,
+        };
+        self.delivered = self.delivered.wrapping_add(bytes);
+        match room {
+            Room::Enough => self.outgoing.push((to, message)),
+            Room::NoMore => {
+                tracing::warn!(client = to.id, "dropped a client that is sent more than it reads");
+                self.outgoing.push((to, Message::Close));
+            }
+            Room::Over => {}
+        }
     }
 
     pub(crate) fn take_outgoing(&mut self) -> Vec<(Seat, Message)> {

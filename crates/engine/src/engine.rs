@@ -39,7 +39,7 @@ pub(crate) struct Shared {
 pub(crate) struct Busy;
 
 /// What an engine holds and has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
     /// Bytes of all keys and values.
@@ -130,7 +130,10 @@ impl Options {
             housekeeper: Housekeeper::default(),
         });
         crate::housekeeping::start(&shared);
-        Engine { shared }
+        let engine = Engine { shared };
+        // Known from the beginning, whatever comes.
+        engine.usage();
+        engine
     }
 }
 
@@ -154,6 +157,7 @@ impl Engine {
     /// Sets how many bytes of data there may be before commands that need memory are refused; `None` is no limit.
     pub fn set_max_memory(&self, bytes: Option<usize>) {
         self.shared.lock().config.max_memory = bytes.unwrap_or(0);
+        self.usage();
     }
 
     /// Sets what AUTH asks clients of the RESP endpoint for; an empty one lets everybody in.
@@ -168,18 +172,23 @@ impl Engine {
         core.configure(config);
     }
 
-    /// What the engine holds, in figures.
+    /// What the engine holds, in figures; while a script runs too long, what it held when that was asked before.
     pub fn usage(&self) -> Usage {
-        let core = self.shared.lock();
+        let outside = self.shared.outside();
+        let Ok(core) = self.shared.enter() else {
+            return outside.usage();
+        };
         let limit = core.config.max_memory;
-        Usage {
+        let usage = Usage {
             memory: core.data_memory(),
             peak_memory: core.stats.peak_memory.max(core.data_memory()),
             max_memory: (limit > 0).then_some(limit),
             keys: core.databases().iter().map(crate::keyspace::Database::len).sum(),
             clients: core.clients.count(),
             commands: core.stats.commands,
-        }
+        };
+        outside.set_usage(usage);
+        usage
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -193,7 +202,7 @@ impl Engine {
 }
 
 impl Shared {
-    /// The state, however long it takes: for what must happen (a client leaving) and for housekeeping.
+    /// The state, however long it takes: for housekeeping, which nobody waits for.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock()
     }

@@ -205,6 +205,7 @@ impl Core {
     /// Ends a unit: serves who waits, hands over the batch, answers who was served, tells who tracks, sends what is for
     /// others. Nobody hears of a change before it was handed over.
     pub(crate) fn settle(&mut self) {
+        self.see_off();
         if !self.blocked.is_empty() {
             self.serve();
         }
@@ -225,17 +226,14 @@ impl Core {
     }
 
     fn send(&mut self, seat: Seat, message: Message) {
-        let Some(client) = self.clients.get_mut(seat) else {
-            return;
-        };
-        if matches!(message, Message::Close) {
+        if matches!(message, Message::Close)
+            && let Some(client) = self.clients.get_mut(seat)
+        {
             client.should_close = true;
         }
-        if let Some(inbox) = &client.inbox
-            && inbox.send(message).is_err()
-        {
+        if self.clients.inbox(seat).is_some_and(|inbox| !inbox.send(message)) {
             // The connection is on its way out; it will leave its seat by itself.
-            client.inbox = None;
+            self.clients.set_inbox(seat, None);
         }
     }
 
@@ -329,9 +327,8 @@ fn needs_memory(client: &Client, command: &Command) -> bool {
 
 /// Keeps a command for EXEC.
 fn enqueue(queued: &mut Queued, command: &Command, args: Args<'_>) -> Answer {
-    let words = args.all();
-    let bytes: usize = words.iter().map(|word| size_of::<Vec<u8>>() + word.len()).sum();
-    queued.bytes += size_of::<Vec<Vec<u8>>>() + bytes;
+    queued.add(args.all());
+    queued.is_growing |= command.has(flag::DENY_OOM);
     if queued.bytes > MOST_QUEUED {
         // It will never run, so nothing of it is kept.
         queued.commands = Vec::new();
@@ -339,10 +336,6 @@ fn enqueue(queued: &mut Queued, command: &Command, args: Args<'_>) -> Answer {
         queued.is_broken = true;
         return Err(Fault::of("ERR the transaction is too large"));
     }
-    queued.is_growing |= command.has(flag::DENY_OOM);
-    queued
-        .commands
-        .push(words.iter().map(|word| word.to_vec()).collect());
     Ok(Reply::status("QUEUED"))
 }
 

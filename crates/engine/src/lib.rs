@@ -22,6 +22,7 @@ mod client;
 mod context;
 mod core;
 mod execute;
+mod inbox;
 mod monitor;
 mod outside;
 mod pubsub;

@@ -5,11 +5,14 @@
 //! Next: `aside.rs` (who uses it), `scripts.rs` (`Running`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::blocked::WaiterId;
+use crate::client::Seat;
 use crate::config::Config;
+use crate::engine::Usage;
 use crate::scripts::Running;
 
 /// The part of an engine that anybody may look at at any time.
@@ -19,6 +22,17 @@ pub(crate) struct Outside {
     password: Mutex<Arc<[u8]>>,
     max_clients: AtomicUsize,
     last_client: AtomicU64,
+    /// What the engine held when that was last asked.
+    usage: Mutex<Usage>,
+    departures: Mutex<Vec<Departure>>,
+    has_departures: AtomicBool,
+}
+
+/// Who has left while a script kept the engine.
+#[derive(Debug)]
+pub(crate) enum Departure {
+    Client(Seat),
+    Waiter(WaiterId),
 }
 
 impl Outside {
@@ -39,6 +53,28 @@ impl Outside {
 
     pub(crate) fn max_clients(&self) -> usize {
         self.max_clients.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        *self.usage.lock()
+    }
+
+    pub(crate) fn set_usage(&self, usage: Usage) {
+        *self.usage.lock() = usage;
+    }
+
+    /// Notes who has left, for whoever has the lock next.
+    pub(crate) fn leave(&self, who: Departure) {
+        self.departures.lock().push(who);
+        self.has_departures.store(true, Ordering::Release);
+    }
+
+    /// Who has left and is still known to the engine.
+    pub(crate) fn take_departures(&self) -> Vec<Departure> {
+        if self.has_departures.load(Ordering::Relaxed) && self.has_departures.swap(false, Ordering::Acquire) {
+            return std::mem::take(&mut self.departures.lock());
+        }
+        Vec::new()
     }
 
     /// The id of a new client.

@@ -19,7 +19,13 @@ use crate::client::{Arrival, Client, Protocol, Seat};
 use crate::core::Core;
 use crate::engine::{Busy, Shared};
 use crate::execute::Outcome;
+use crate::outside::Departure;
 use crate::reply::{Fault, Reply};
+
+/// Nanoseconds after which a batch is long; a single command may take longer.
+const LONG: u64 = 1_000_000;
+/// Bytes sent to others after which it is.
+const MUCH: usize = 1024 * 1024;
 
 /// A client of the engine. Dropping it is leaving: its waits end, its subscriptions and watches go.
 ///
@@ -63,6 +69,10 @@ pub(crate) struct Batch<'a> {
     session: &'a Session,
     seat: Seat,
     core: parking_lot::MutexGuard<'a, Core>,
+    /// When the first command ran, in nanoseconds.
+    began: Option<u64>,
+    /// What `Core::delivered` was before.
+    delivered: usize,
 }
 
 impl Session {
@@ -129,10 +139,13 @@ impl Session {
         let seat = *self
             .seat
             .get_or_init(|| core.welcome(self.id, Arrival::default()));
+        let delivered = core.delivered;
         Ok(Batch {
             session: self,
             seat,
             core,
+            began: None,
+            delivered,
         })
     }
 
@@ -170,8 +183,12 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(seat) = self.seat.get() {
-            self.shared.lock().leave(*seat);
+        let Some(seat) = self.seat.get() else {
+            return;
+        };
+        match self.shared.enter() {
+            Ok(mut core) => core.leave(*seat),
+            Err(Busy) => self.shared.outside().leave(Departure::Client(*seat)),
         }
     }
 }
@@ -191,7 +208,9 @@ impl Drop for Batch<'_> {
 impl Batch<'_> {
     /// Runs one command (its name first).
     pub(crate) fn run(&mut self, arguments: &[&[u8]]) -> Served {
-        match self.core.run(self.seat, arguments) {
+        let outcome = self.core.run(self.seat, arguments);
+        self.began.get_or_insert(self.core.now_nanos());
+        match outcome {
             Outcome::Reply(reply) => Served::Reply(reply),
             Outcome::Silent => Served::Silent,
             Outcome::Waiting(id, receiver, is_silent) => {
@@ -218,6 +237,20 @@ impl Batch<'_> {
     /// Whether the connection is to end once everything written so far has left (QUIT, CLIENT KILL).
     pub(crate) fn should_close(&self) -> bool {
         self.client().is_none_or(|client| client.should_close)
+    }
+
+    /// Whether it is time to let others work: the commands took long, or others were sent much that they should get
+    /// the chance to read.
+    pub(crate) fn is_long(&self) -> bool {
+        let now = self.core.now_nanos();
+        let time = self.began.map_or(0, |began| now.saturating_sub(began));
+        time > LONG || self.core.delivered.wrapping_sub(self.delivered) > MUCH
+    }
+
+    /// Bytes of commands between MULTI and EXEC.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        let transaction = self.client().and_then(|client| client.transaction.as_ref());
+        transaction.map_or(0, |queued| queued.bytes)
     }
 
     /// Whether the client has shown the password (or needs none).
@@ -257,10 +290,16 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if !self.is_answered {
-            // First: while this waits for the lock, nobody shall be served who is not there any more.
-            self.receiver.close();
-            self.shared.lock().blocked.remove(self.id);
+        if self.is_answered {
+            return;
+        }
+        // First: while this waits for the lock, nobody shall be served who is not there any more.
+        self.receiver.close();
+        match self.shared.enter() {
+            Ok(mut core) => {
+                core.blocked.remove(self.id);
+            }
+            Err(Busy) => self.shared.outside().leave(Departure::Waiter(self.id)),
         }
     }
 }
@@ -274,6 +313,18 @@ impl Core {
         let seat = self.clients.connect(id, arrival, now);
         self.settle();
         seat
+    }
+
+    /// Those leave who could not while a script ran.
+    pub(crate) fn see_off(&mut self) {
+        for departure in self.outside.take_departures() {
+            match departure {
+                Departure::Client(seat) => self.leave(seat),
+                Departure::Waiter(id) => {
+                    self.blocked.remove(id);
+                }
+            }
+        }
     }
 
     /// A client leaves: nothing of it stays.
@@ -320,3 +371,31 @@ impl Core {
     reason = "tests"
 )]
 mod tests;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod batch_tests {
+    use std::time::{Duration, SystemTime};
+
+    use crate::client::Arrival;
+    use crate::clock::Clock;
+    use crate::engine::Options;
+
+    #[test]
+    fn a_batch_is_long_when_its_commands_took_long() {
+        let (clock, hands) = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+        let engine = Options::default().clock(clock).start();
+        let session = engine.session(Arrival::default());
+        let mut batch = session.batch().unwrap();
+        batch.run(&[b"PING"]);
+        batch.run(&[b"PING"]);
+        assert!(!batch.is_long());
+        hands.advance(Duration::from_millis(2));
+        batch.run(&[b"PING"]);
+        assert!(batch.is_long());
+        drop(batch);
+        let mut batch = session.batch().unwrap();
+        batch.run(&[b"PING"]);
+        assert!(!batch.is_long());
+    }
+}

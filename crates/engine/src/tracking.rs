@@ -295,7 +295,7 @@ pub(crate) fn client_tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     check_mode(ctx.client.tracking.as_deref(), &mode)?;
     let told = mode.redirect.and_then(|seat| ctx.core.clients.get(seat));
     let told: &Client = told.unwrap_or(ctx.client);
-    if told.is_in_process && told.inbox.is_none() {
+    if told.is_in_process && !told.takes_pushes {
         // Nobody would hear, and what was read be believed for ever.
         return Err(Fault::of(
             "ERR CLIENT TRACKING isn't allowed for clients that take no pushes",

@@ -40,7 +40,7 @@ fn punsubscribe(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 }
 
 fn begin(ctx: &mut Ctx<'_>, args: Args<'_>, is_pattern: bool) -> Answer {
-    if ctx.client.inbox.is_none() {
+    if !ctx.client.takes_pushes {
         return Err(Fault::of(
             "ERR SUBSCRIBE isn't allowed for clients that take no pushes",
         ));

@@ -197,7 +197,7 @@ fn lastsave(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
 }
 
 fn monitor(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
-    if ctx.client.inbox.is_none() {
+    if !ctx.client.takes_pushes {
         return Err(Fault::of(
             "ERR MONITOR isn't allowed for clients that take no pushes",
         ));

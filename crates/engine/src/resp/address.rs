@@ -1,18 +1,24 @@
 //! Where an endpoint listens, and the binding of it.
 //!
-//! A Unix socket is made under another name, made private (mode 0600) and then moved to its place, so nobody else can
-//! ever connect to it. The socket file of a dead process is replaced, that of a living one is left alone.
+//! A Unix socket is made under another name, made private (mode 0600) before it listens, and then moved to its place, so
+//! nobody else can ever connect to it. The socket file of a dead process is replaced, that of a living one is left alone.
 //! Next: `endpoint.rs`.
 
 use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use socket2::{Domain, SockAddr, Socket, Type};
+
 use crate::error::{Error, ErrorKind};
+
+/// Clients of a Unix socket that may wait until they are accepted, as for TCP.
+const BACKLOG: i32 = 128;
 
 /// Where an endpoint listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,10 +106,15 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 fn bind_unix(path: &Path, address: &Address) -> Result<Bound, Error> {
     refuse_living(path, address)?;
     let make = || {
+        // A socket can be moved to a name that is too long for clients.
+        SockAddr::unix(path)?;
         let draft = Draft(draft_name(path));
-        let listener = UnixListener::bind(&draft.0)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(&draft.0)?)?;
         fs::set_permissions(&draft.0, fs::Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let listener = UnixListener::from(OwnedFd::from(socket));
         let identity = identity(&draft.0)?;
         fs::rename(&draft.0, path)?;
         let file = SocketFile {
@@ -141,7 +152,7 @@ fn refuse_living(path: &Path, address: &Address) -> Result<(), Error> {
         let message = format!("cannot listen on {address}: a file that is no socket is in the way");
         return Err(Error::new(ErrorKind::AddressInUse, message));
     }
-    match UnixStream::connect(path) {
+    match knock(path) {
         Err(error)
             if matches!(
                 error.kind(),
@@ -157,6 +168,13 @@ fn refuse_living(path: &Path, address: &Address) -> Result<(), Error> {
             Err(Error::new(ErrorKind::AddressInUse, message))
         }
     }
+}
+
+/// Connects if that needs no waiting: the queue of a process that stands still may be full.
+fn knock(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -4,11 +4,11 @@
 //! Next: `connection.rs`.
 
 use smallvec::SmallVec;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::encode::encode;
 use super::output::Output;
 use crate::client::{Message, Protocol};
+use crate::inbox::Mail;
 use crate::reply::Reply;
 use crate::session::{Served, Waiting};
 
@@ -29,7 +29,7 @@ pub(super) fn take_answer(served: Served, protocol: Protocol, output: &mut Outpu
 ///
 /// Notices of changed keys and lines of MONITOR are handed back: they stand behind it.
 pub(super) fn receive_early(
-    inbox: &mut UnboundedReceiver<Message>,
+    inbox: &mut Mail,
     output: &mut Output,
     protocol: Protocol,
 ) -> SmallVec<[Reply; 1]> {

@@ -13,12 +13,11 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep};
 
 use super::answer::{Arguments, is_web_request, receive_early, take_answer};
 use super::encode::encode;
-use super::limits::Limits;
+use super::limits::{Limits, MAX_UNREAD_UNAUTHENTICATED};
 use super::output::Output;
 use super::request::RequestBuffer;
 use super::stop::Stop;
@@ -26,6 +25,7 @@ use super::stream::Stream;
 use super::violation::Violation;
 use crate::aside::Standing;
 use crate::client::{Message, Protocol};
+use crate::inbox::Mail;
 use crate::session::{Session, Waiting};
 
 /// Commands run before others get their turn.
@@ -42,7 +42,7 @@ pub(super) struct Connection {
     // First, so that whoever sees the socket closed knows that the client has left.
     session: Session,
     stream: Stream,
-    inbox: UnboundedReceiver<Message>,
+    inbox: Mail,
     requests: RequestBuffer,
     /// A request was found and not run yet.
     is_request_found: bool,
@@ -51,6 +51,8 @@ pub(super) struct Connection {
     waiting: Option<Waiting>,
     protocol: Protocol,
     is_authenticated: bool,
+    /// It has not yet shown the password: nobody knows who it is.
+    is_stranger: bool,
     /// Nothing is run any more: the connection ends when its output has left.
     is_closing: bool,
     /// When it ends even if its output has not left.
@@ -112,7 +114,7 @@ impl Connection {
     pub(super) fn new(
         stream: Stream,
         session: Session,
-        inbox: UnboundedReceiver<Message>,
+        inbox: Mail,
         is_authenticated: bool,
         limits: Limits,
         stop: Stop,
@@ -127,6 +129,7 @@ impl Connection {
             waiting: None,
             protocol: Protocol::Resp2,
             is_authenticated,
+            is_stranger: !is_authenticated,
             is_closing: false,
             parts_at: None,
             limits,
@@ -141,8 +144,13 @@ impl Connection {
 
     /// Has its turn, and sends what the socket takes. `None` when the connection is over.
     pub(super) fn poll_turn(&mut self, context: &mut Context<'_>) -> Option<Turn> {
-        let turn = self.take_turn().ok()?;
+        let mut turn = self.take_turn().ok()?;
         self.send(context).ok()?;
+        if turn == Turn::Next && self.stop.poll_requested(context) {
+            // What it has sent and nobody has run may take long.
+            self.close();
+            turn = Turn::Idle;
+        }
         (!self.is_finished()).then_some(turn)
     }
 
@@ -236,6 +244,9 @@ impl Connection {
                 Turn::Idle
             }
         };
+        if !self.output.is_empty() {
+            self.note_activity();
+        }
         self.check_output()?;
         Ok(turn)
     }
@@ -289,6 +300,8 @@ impl Connection {
             self.is_request_found = false;
             self.protocol = batch.protocol();
             self.is_authenticated = batch.is_authenticated();
+            self.is_stranger &= !self.is_authenticated;
+            self.is_subscribed = batch.is_subscribed();
             let late = receive_early(&mut self.inbox, &mut self.output, self.protocol);
             self.waiting = take_answer(served, self.protocol, &mut self.output);
             for message in late {
@@ -302,7 +315,13 @@ impl Connection {
             if self.waiting.is_some() {
                 break;
             }
-            if self.output.waiting() > before + REPLIES_AT_ONCE {
+            if batch.queued_bytes() > self.limits.request.max_buffered {
+                let client = self.session.id();
+                tracing::warn!(client, "dropped a client whose transaction takes too much memory");
+                drop(batch);
+                return Err(Over.into());
+            }
+            if self.output.waiting() > before + REPLIES_AT_ONCE || batch.is_long() {
                 return Ok(Turn::Next);
             }
             self.is_request_found = self.requests.next(self.is_authenticated)?;
@@ -310,7 +329,6 @@ impl Connection {
                 break;
             }
         }
-        self.is_subscribed = batch.is_subscribed();
         Ok(if self.is_request_found {
             Turn::Next
         } else {
@@ -330,6 +348,7 @@ impl Connection {
         let standing = self.session.standing();
         self.protocol = standing.protocol();
         self.is_authenticated = standing.has(Standing::AUTHENTICATED);
+        self.is_stranger &= !self.is_authenticated;
         take_answer(served, self.protocol, &mut self.output);
         if standing.has(Standing::LEAVING) {
             self.close();
@@ -352,7 +371,8 @@ impl Connection {
     }
 
     fn check_output(&mut self) -> Result<(), Over> {
-        if !self.output.is_too_much(&self.limits.output) {
+        let is_strangers = self.is_stranger && self.output.waiting() > MAX_UNREAD_UNAUTHENTICATED;
+        if !self.output.is_too_much(&self.limits.output) && !is_strangers {
             return Ok(());
         }
         let (client, unread) = (self.session.id(), self.output.waiting());
@@ -379,6 +399,8 @@ impl Connection {
             }
         }
         if !self.is_closing && self.stop.poll_requested(context) {
+            // What the client waited for and has been given is not to be lost.
+            self.poll_answer(context);
             self.close();
             return Poll::Ready(Ok(()));
         }
@@ -402,6 +424,7 @@ impl Connection {
             return false;
         };
         self.waiting = None;
+        self.note_activity();
         encode(&reply, self.protocol, self.output.buffer());
         true
     }
@@ -430,20 +453,30 @@ impl Connection {
             tracing::warn!(client, "dropped a client whose requests take too much memory");
             return Poll::Ready(Err(Over));
         };
-        match pin!(self.stream.read_buf(space)).poll(context) {
+        let read = pin!(self.stream.read_buf(space)).poll(context);
+        match read {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Over)),
             Poll::Ready(Ok(_)) => {
-                if self.limits.idle.is_some() {
-                    self.active_at = Instant::now();
-                }
+                self.note_activity();
                 Poll::Ready(Ok(()))
             }
         }
     }
 
+    /// From now on it counts as idle.
+    fn note_activity(&mut self) {
+        if self.limits.idle.is_some() {
+            self.active_at = Instant::now();
+        }
+    }
+
     /// The time-outs, which only few clients have.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        // It may have read since that was looked at.
+        if let Err(over) = self.check_output() {
+            return Poll::Ready(Err(over));
+        }
         let is_idle = self.waiting.is_none() && !self.is_subscribed;
         let idles_at = self
             .limits

@@ -15,6 +15,9 @@ pub(super) const MAX_ARGUMENTS_UNAUTHENTICATED: usize = 10;
 /// Longest argument a client may send before it has authenticated.
 pub(super) const MAX_BULK_UNAUTHENTICATED: usize = 16 * 1024;
 
+/// Most bytes of replies that a client leaves unread before it has authenticated.
+pub(super) const MAX_UNREAD_UNAUTHENTICATED: usize = 64 * 1024;
+
 const MEGABYTE: usize = 1024 * 1024;
 
 /// Limits on each client of an endpoint.
@@ -81,13 +84,15 @@ impl Limits {
         self
     }
 
-    /// Most bytes of requests that are not run yet, 1 GB by default (`client-query-buffer-limit`).
+    /// Most bytes of requests that are not run yet, 1 GB by default (`client-query-buffer-limit`). Commands queued
+    /// after MULTI have the same limit; beyond either the client is dropped.
     pub fn max_request_buffer(mut self, bytes: usize) -> Self {
         self.request.max_buffered = bytes;
         self
     }
 
-    /// Most bytes of replies that a client leaves unread, 1 GB by default; beyond it the client is dropped.
+    /// Most bytes of replies that a client leaves unread, 1 GB by default; beyond it the client is dropped. Before a
+    /// client has said the password it is 64 KiB.
     pub fn max_unread_replies(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.output.replies = bytes.into();
         self

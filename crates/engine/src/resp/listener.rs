@@ -24,9 +24,13 @@ use super::stop::Stop;
 use super::stream::Stream;
 use crate::client::Arrival;
 use crate::engine::{Busy, Engine};
+use crate::inbox::inbox;
 
 /// How long to wait when the system has no more sockets to give.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Linux counts such times in so many seconds at most.
+const LONGEST_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 const NOT_LOCAL: &[u8] = b"-DENIED This engine has no password, so it answers this machine alone.\r\n";
@@ -133,6 +137,8 @@ impl Origin {
 fn prepare(stream: TcpStream, peer: SocketAddr, limits: &Limits) -> io::Result<(Stream, Origin)> {
     stream.set_nodelay(true)?;
     if let Some(time) = limits.keepalive {
+        // What the system takes; anything else it refuses, and with it the client.
+        let time = time.clamp(Duration::from_secs(1), LONGEST_KEEPALIVE);
         // Asked three times before it counts as dead, as Redis does.
         let keepalive = TcpKeepalive::new()
             .with_time(time)
@@ -178,7 +184,7 @@ pub(super) fn admit(shared: &Arc<Shared>, stream: Stream, origin: Origin) {
         tokio::spawn(turn_away(stream, text));
         return;
     }
-    let (outbox, inbox) = mpsc::unbounded_channel();
+    let (outbox, inbox) = inbox(shared.limits.output.pushes);
     let arrival = Arrival {
         is_in_process: false,
         peer: origin.peer,

@@ -1,8 +1,8 @@
 //! The bytes a client sent and nobody has run yet.
 //!
 //! One vector that is filled at its end and emptied at its front. Bytes move only when the vector would have to grow
-//! otherwise, so each is moved a bounded number of times, and memory follows what has arrived, never what a length
-//! announces. Next: `parse.rs`.
+//! otherwise, and it then gets room in proportion to what was moved, so each is moved a bounded number of times.
+//! Memory follows what has arrived, never what a length announces. Next: `parse.rs`.
 
 use super::limits::RequestLimits;
 use super::parse::{Parser, Progress};
@@ -78,12 +78,14 @@ impl RequestBuffer {
         }
         // No more than doubles what is here: an announced length alone takes no memory.
         let wanted = self.parser.wanted(waiting).min(waiting).max(READ_AT_LEAST);
-        if self.bytes.capacity() - self.bytes.len() < READ_AT_LEAST && self.start > 0 {
+        if self.bytes.capacity() - self.bytes.len() < READ_AT_LEAST {
             self.bytes.drain(..self.start);
             self.start = 0;
-        }
-        if self.bytes.capacity() - self.bytes.len() < READ_AT_LEAST {
-            self.bytes.reserve(wanted);
+            // Whoever keeps much waiting must not have all of it moved for each little that was run.
+            let room = wanted.max(waiting / 2);
+            if self.bytes.capacity() - self.bytes.len() < room {
+                self.bytes.reserve_exact(room);
+            }
         }
         Ok(&mut self.bytes)
     }
@@ -95,5 +97,31 @@ impl RequestBuffer {
         if self.bytes.capacity() > KEEP_AT_MOST {
             self.bytes = Vec::new();
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::RequestBuffer;
+    use crate::resp::limits::RequestLimits;
+
+    #[test]
+    fn what_waits_is_not_moved_for_each_request_that_is_run() {
+        const LENGTH: usize = 16 * 1024;
+        let mut buffer = RequestBuffer::new(RequestLimits::default());
+        let request = [vec![b'a'; LENGTH - 1], vec![b'\n']].concat();
+        for _ in 0..1000 {
+            buffer.space().unwrap().extend(&request);
+        }
+        // As a client that waits again and again: one request is run, one more arrives.
+        let mut moved = 0;
+        for _ in 0..1000 {
+            assert!(buffer.next(true).unwrap());
+            let place = buffer.start;
+            buffer.space().unwrap().extend(&request);
+            moved += if buffer.start < place { buffer.waiting() } else { 0 };
+        }
+        assert!(moved < 4 * 1000 * LENGTH, "{moved} bytes were moved");
     }
 }

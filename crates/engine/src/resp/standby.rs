@@ -65,12 +65,13 @@ fn wait_for_scripts(shared: &Weak<Shared>, bell: &Bell, serving: &Handle) {
             return;
         };
         let running = &shared.engine.shared().outside().running;
+        let mut sleep = running.until_slow().clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
         if running.is_slow()
             && let Err(error) = stand_in(&shared, serving)
         {
             tracing::warn!(%error, "cannot answer while a script keeps the engine");
+            sleep = LONGEST_SLEEP;
         }
-        let sleep = running.until_slow().clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
         drop(shared);
         let mut is_over = bell.is_over.lock();
         if *is_over {

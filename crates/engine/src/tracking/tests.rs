@@ -2,16 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
 use super::Tracking;
 use crate::client::{Arrival, Clients, Message};
 use crate::engine::Engine;
+use crate::inbox::{Mail, inbox};
 use crate::reply::Reply;
 use crate::session::{Served, Session};
 
-fn listener(engine: &Engine) -> (Session, UnboundedReceiver<Message>) {
-    let (inbox, messages) = unbounded_channel();
+fn listener(engine: &Engine) -> (Session, Mail) {
+    let (inbox, messages) = inbox(None);
     let session = engine.session(Arrival {
         is_authenticated: true,
         inbox: Some(inbox),

@@ -168,3 +168,44 @@ fn the_runtime_of_the_caller_serves_as_well() {
     scene.connect().ask("SET a 1\r\n", "+OK\r\n");
     runtime.block_on(scene.server.shutdown());
 }
+
+#[test]
+fn a_living_process_that_accepts_nobody_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engine.sock");
+    let address = socket2::SockAddr::unix(&path).unwrap();
+    let socket = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let stopped = socket();
+    stopped.bind(&address).unwrap();
+    stopped.listen(0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let client = socket();
+        client.set_nonblocking(true).unwrap();
+        let connected = client.connect(&address);
+        waiting.push(client);
+        if connected.is_err() {
+            break;
+        }
+    }
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let started = Engine::in_memory().endpoint().listen_on(path).spawn_thread();
+        done.send(started.map(|_| ()).unwrap_err().kind()).unwrap();
+    });
+    let kind = ended.recv_timeout(std::time::Duration::from_secs(20));
+    assert_eq!(kind, Ok(ErrorKind::AddressInUse));
+}
+
+#[test]
+fn a_path_that_no_client_could_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long".repeat(40));
+    let error = Engine::in_memory()
+        .endpoint()
+        .listen_on(path)
+        .spawn_thread()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Listen);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

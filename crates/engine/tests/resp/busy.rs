@@ -315,3 +315,33 @@ fn the_endpoint_can_be_stopped_during_and_after_a_script() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn who_leaves_while_a_script_runs_too_long_does_not_wait_for_it() {
+    let scene = scene();
+    let mut local = scene.engine.connect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut waiter = scene.engine.connect();
+    let waiting = redis::cmd("BLPOP").arg("list").arg(0).to_owned();
+    let mut waiting = Box::pin(async move { waiting.query_async::<()>(&mut waiter).await });
+    runtime.block_on(async {
+        redis::cmd("PING").exec_async(&mut local).await.unwrap();
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+    });
+    let mut first = endless(&scene);
+    let mut second = scene.connect();
+    wait_for_busy(&mut second);
+    let (done, ended) = std::sync::mpsc::channel();
+    let engine = scene.engine.clone();
+    std::thread::spawn(move || {
+        drop((local, waiting));
+        done.send(engine.usage()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(20)).unwrap();
+    kill(&mut second, &mut first);
+    second.ask("RPUSH list 1\r\nLLEN list\r\n", ":1\r\n:1\r\n");
+    second.send("CLIENT LIST\r\n");
+    let length: usize = second.line().split_off(1).parse().unwrap();
+    let list = String::from_utf8(second.bytes(length)).unwrap();
+    assert!(!list.contains("in-process"), "{list}");
+}

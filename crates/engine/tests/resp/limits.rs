@@ -91,3 +91,52 @@ fn an_idle_client_is_closed_if_asked_for() {
     wire.ask("SET a 1\r\n", "+OK\r\n");
     wire.expect_closed();
 }
+
+#[test]
+fn a_stranger_that_reads_nothing_is_dropped_soon() {
+    let scene = Scene::with(Options::default().password("secret"), Limits::default());
+    let mut wire = scene.connect();
+    let refused = "PING\r\n".repeat(100_000);
+    let mut sent = 0;
+    while wire.try_send(&refused) {
+        sent += 1;
+        assert!(sent < 100, "a stranger may leave 300 MB unread");
+    }
+}
+
+#[test]
+fn a_transaction_takes_no_more_than_the_request_buffer() {
+    let scene = Scene::with_limits(Limits::default().max_request_buffer(1_000_000));
+    let mut wire = scene.connect();
+    wire.ask("MULTI\r\n", "+OK\r\n");
+    // It may be closed before all of it has left.
+    let _ = wire.try_send(request(&[b"SET", b"a", &[b'v'; 100_000]]).repeat(30));
+    let answers = String::from_utf8(wire.rest()).unwrap();
+    assert!(answers.lines().count() < 15, "{answers}");
+    let mut wire = scene.connect();
+    wire.ask("MULTI\r\n", "+OK\r\n");
+    // Many small arguments take more than they have on the wire.
+    let _ = wire.try_send(request(&[b"DEL".as_slice(); 1000]).repeat(1000));
+    assert!(wire.rest().len() < 1000 * "+QUEUED\r\n".len() / 10);
+}
+
+#[test]
+fn a_client_that_has_waited_is_not_idle_when_it_is_answered() {
+    let scene = Scene::with_limits(Limits::default().idle_timeout(Duration::from_secs(1)));
+    let mut wire = scene.connect();
+    wire.ask("BLPOP a 1.5\r\n", "*-1\r\n");
+    wire.ask("PING\r\n", "+PONG\r\n");
+    wire.expect_closed();
+}
+
+#[test]
+fn any_time_may_be_asked_for_as_keepalive() {
+    for time in [
+        Duration::ZERO,
+        Duration::from_millis(10),
+        Duration::from_secs(1_000_000),
+    ] {
+        let scene = Scene::with_limits(Limits::default().tcp_keepalive(time));
+        scene.connect().ask("PING\r\n", "+PONG\r\n");
+    }
+}

@@ -2,7 +2,7 @@
 
 use oxherd_engine::Limits;
 
-use crate::scene::{Scene, Wire, bulk};
+use crate::scene::{Scene, Wire, bulk, request};
 
 fn resp3(scene: &Scene) -> Wire {
     let mut wire = scene.connect();
@@ -123,4 +123,25 @@ fn messages_wait_until_a_long_reply_has_left() {
     publisher.ask("PUBLISH a 1\r\n", ":1\r\n");
     wire.expect(&bulk(&value)["$10000000\r\n".len()..]);
     wire.expect(">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n");
+}
+
+#[test]
+fn a_subscriber_that_reads_gets_a_pipeline_of_large_messages() {
+    let scene = Scene::new();
+    let (mut subscriber, mut publisher) = (scene.connect(), scene.connect());
+    subscriber.ask("SUBSCRIBE a\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    // Together more than may be left unread.
+    let (message, count) = (vec![b'm'; 1_000_000], 34);
+    let reading = std::thread::spawn({
+        let bulk = bulk(&message);
+        move || {
+            for _ in 0..count {
+                subscriber.expect("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n");
+                subscriber.expect(&bulk);
+            }
+        }
+    });
+    publisher.send(request(&[b"PUBLISH", b"a", &message]).repeat(count));
+    publisher.expect(":1\r\n".repeat(count));
+    reading.join().unwrap();
 }

@@ -91,6 +91,11 @@ impl<S: Read + Write> Wire<S> {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// Sends what the other side takes; false when it has closed.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
     /// Sends a request as an array.
     pub(crate) fn request(&mut self, arguments: &[&[u8]]) {
         self.send(request(arguments));

@@ -99,3 +99,26 @@ fn clients_of_a_unix_socket_are_closed_too() {
     block_on(server.shutdown());
     wire.expect_closed();
 }
+
+#[test]
+fn what_a_client_has_sent_ahead_does_not_put_off_the_end() {
+    let scene = Scene::new();
+    let (mut wire, mut other) = (scene.connect(), scene.connect());
+    let count = 2_000_000;
+    // Kept by the endpoint until the client has waited.
+    wire.send("BLPOP a 0\r\n");
+    wire.send("INCR n\r\n".repeat(count));
+    other.ask("RPUSH a 1\r\n", ":1\r\n");
+    loop {
+        other.send("EXISTS n\r\n");
+        if other.line() == ":1" {
+            break;
+        }
+    }
+    let Scene { engine, server } = scene;
+    block_on(server.shutdown());
+    let mut connection = engine.connect();
+    let done: usize = block_on(redis::cmd("GET").arg("n").query_async(&mut connection)).unwrap();
+    // Some had not even been read.
+    assert!(done < count / 2, "{done} of {count} ran before the end");
+}

@@ -35,6 +35,9 @@ pub use signals::run;
 /// How long open requests may take once everything else has stopped.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
+/// How long Redis clients may take for their last replies. A script that goes on for ever keeps them for ever.
+const LAST_REPLIES: Duration = Duration::from_secs(6);
+
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -200,7 +203,7 @@ impl Running {
     }
 
     /// Stops in good order: not ready, no more jobs taken, running ones may end within `grace`, the rest is given back
-    /// (for which the store has 5 s more), then open requests have 3 s.
+    /// (for which the store has 5 s more), then open requests have 3 s and Redis clients 6 s.
     pub async fn stop(mut self, grace: Duration) -> StopReport {
         self.app.drain();
         let report = std::mem::take(&mut self.workers).stop(grace).await;
@@ -209,8 +212,10 @@ impl Running {
             tracing::info!("closing connections that are still open");
             self.http.abort();
         }
-        if let Some(resp) = self.resp.take() {
-            resp.shutdown().await;
+        if let Some(resp) = self.resp.take()
+            && tokio::time::timeout(LAST_REPLIES, resp.shutdown()).await.is_err()
+        {
+            tracing::warn!("a script of a Redis client still runs; it ends with the process");
         }
         report
     }

@@ -16,6 +16,7 @@ mod deliveries;
 mod events;
 mod guard;
 mod health;
+mod in_process;
 mod jobs;
 mod metrics;
 mod scene;
