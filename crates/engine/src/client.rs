@@ -93,7 +93,8 @@ impl Queued {
     pub(crate) fn add(&mut self, words: &[&[u8]]) {
         const EACH: usize = size_of::<Vec<u8>>() + 8;
         self.bytes += words.iter().map(|word| word.len() + EACH).sum::<usize>() + EACH;
-        self.commands.push(words.iter().map(|word| word.to_vec()).collect());
+        self.commands
+            .push(words.iter().map(|word| word.to_vec()).collect());
     }
 }
 

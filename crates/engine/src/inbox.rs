@@ -159,11 +159,8 @@ mod tests {
         let done = publisher.ask_args(&[b"EVAL", script.as_bytes(), b"0", &message]);
         assert_eq!(done, Reply::Int(1));
         let mut kept = 0;
-        loop {
-            match mail.try_recv().unwrap() {
-                Message::Push(_) => kept += 1,
-                Message::Close => break,
-            }
+        while let Message::Push(_) = mail.try_recv().unwrap() {
+            kept += 1;
         }
         assert!((1..10).contains(&kept), "{kept}");
         assert!(mail.is_empty());

@@ -131,7 +131,11 @@ fn a_client_that_has_waited_is_not_idle_when_it_is_answered() {
 
 #[test]
 fn any_time_may_be_asked_for_as_keepalive() {
-    for time in [Duration::ZERO, Duration::from_millis(10), Duration::from_secs(1_000_000)] {
+    for time in [
+        Duration::ZERO,
+        Duration::from_millis(10),
+        Duration::from_secs(1_000_000),
+    ] {
         let scene = Scene::with_limits(Limits::default().tcp_keepalive(time));
         scene.connect().ask("PING\r\n", "+PONG\r\n");
     }
