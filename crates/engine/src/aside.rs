@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::execute::unknown;
 use crate::outside::Outside;
 use crate::reply::{Answer, Fault, Reply};
+use crate::scripts::NOT_BUSY;
 
 const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
 
@@ -124,8 +125,11 @@ impl Aside {
             }
             "hello" => self.hello(standing, outside, id, args),
             "script" if args.len() == 2 && is(args.at(1), "kill") => {
-                outside.running.kill();
-                Ok(Reply::OK)
+                if outside.running.kill() {
+                    Ok(Reply::OK)
+                } else {
+                    Err(NOT_BUSY)
+                }
             }
             _ => Err(Fault::of(BUSY)),
         });

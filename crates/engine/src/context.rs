@@ -5,6 +5,7 @@
 //! waiters and tells whoever watches or tracks the key.
 //! Next: `core.rs` (the state), `execute.rs` (who makes a context).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::arguments::Args;
@@ -129,10 +130,21 @@ impl Ctx<'_> {
         self.core.touched(self.client.db, key, self.client.seat);
     }
 
+    /// Says that these bytes of a string were changed through `write` or `create`, or came to be at its end.
+    pub(crate) fn touched_bytes(&mut self, key: &[u8], bytes: Range<usize>) {
+        self.core
+            .touched_bytes(self.client.db, key, bytes, self.client.seat);
+    }
+
     /// Says that something changed in a value that its readers do not see (who has read how far in a stream): it is
     /// charged and recorded, but nobody who watches, tracks or waits is told.
     pub(crate) fn noted(&mut self, key: &[u8]) {
         self.core.noted(self.client.db, key);
+    }
+
+    /// Says that a value was searched through `write`: what it keeps to search faster is charged.
+    pub(crate) fn searched(&mut self, key: &[u8]) {
+        self.core.recharge(self.client.db, key);
     }
 
     /// Sets when a key expires (`NEVER` for not at all); false when there is no such key.

@@ -6,6 +6,7 @@
 //! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::effect::Recorder;
 use crate::inbox::Room;
-use crate::keyspace::{Database, Entry, NEVER, Value};
+use crate::keyspace::{Database, Entry, NEVER, Trash, Value};
 use crate::outside::Outside;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
@@ -54,10 +55,11 @@ pub(crate) struct Core {
     /// Bytes of messages for clients since the start.
     pub(crate) delivered: usize,
     next_entry: u64,
-    /// Large values that nobody needs, to be dropped without the lock.
-    trash: Vec<Value>,
+    next_database: u64,
+    /// What is to be dropped without the lock.
+    trash: Trash,
     /// Changes made in this unit.
-    pub(crate) unit_changes: u64,
+    unit_changes: u64,
     /// Clients that see every command.
     pub(crate) monitors: usize,
     /// A script runs.
@@ -68,8 +70,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
+        let databases: Vec<Database> = (0..config.databases.max(1)).map(Database::new).collect();
         let mut core = Self {
-            databases: (0..config.databases.max(1)).map(Database::new).collect(),
+            next_database: databases.iter().map(Database::id).max().map_or(0, |id| id + 1),
+            databases,
             reached: 0,
             clients: Clients::default(),
             blocked: Blocked::default(),
@@ -88,7 +92,7 @@ impl Core {
             outgoing: Vec::new(),
             delivered: 0,
             next_entry: 0,
-            trash: Vec::new(),
+            trash: Trash::default(),
             unit_changes: 0,
             monitors: 0,
             is_in_script: false,
@@ -186,68 +190,44 @@ impl Core {
             self.remove(db, key, by);
             return;
         }
+        self.forget_if_due(db, key);
         let (new, now) = (self.next_entry + 1, self.now());
         let database = self.database(db);
         let database_id = database.id();
         let (id, old) = database.put(key, new, value, expires, now);
         self.next_entry = self.next_entry.max(id);
         self.effects.made(id, database_id, key);
-        let is_new = old.is_none();
-        self.discard(old);
-        if is_new {
-            self.announce(db, key, Some(by));
-        } else {
+        if let Some(old) = old {
+            self.trash.put(old);
             self.blocked.overwritten(db, key);
             self.tell(db, key, Some(by));
-        }
-    }
-
-    /// Drops a value; a large one later, on the housekeeper's time.
-    pub(crate) fn discard(&mut self, value: Option<Value>) {
-        const LARGE: usize = 64 * 1024;
-        if let Some(value) = value
-            && value.memory() > LARGE
-        {
-            self.trash.push(value);
+        } else {
+            self.announce(db, key, Some(by));
         }
     }
 
     /// Large values nobody needs any more.
-    pub(crate) fn take_trash(&mut self) -> Vec<Value> {
+    pub(crate) fn take_trash(&mut self) -> Trash {
         std::mem::take(&mut self.trash)
     }
 
-    /// Puts an entry from another database in the place of whatever the key held.
-    ///
-    /// It gets a new identity: whoever applies effects twice must not take it for one that a flush of this database
-    /// has removed before it came.
-    pub(crate) fn attach_from_elsewhere(&mut self, db: usize, key: &[u8], mut entry: Entry, by: Seat) {
-        self.effects.gone(entry.id);
-        self.next_entry += 1;
-        entry.id = self.next_entry;
-        let database_id = self.database(db).id();
-        self.effects.made(entry.id, database_id, key);
-        self.attach(db, key, entry, by);
-    }
-
-    /// Puts an entry that keeps its identity (RENAME) in the place of whatever the key held.
-    pub(crate) fn attach(&mut self, db: usize, key: &[u8], entry: Entry, by: Seat) {
-        let database = self.database(db);
-        let database_id = database.id();
-        if let Some(old) = database.remove(key) {
+    /// Gives a key another name or database, expiry and identity included, in the place of whatever is there; `from` and
+    /// `to` differ.
+    pub(crate) fn relocate(&mut self, from: (usize, &[u8]), to: (usize, &[u8]), by: Seat) {
+        let ((old_db, old_name), (db, name)) = (from, to);
+        let Some(entry) = self.database(old_db).remove(old_name) else {
+            return;
+        };
+        self.announce(old_db, old_name, Some(by));
+        if let Some(old) = self.database(db).remove(name) {
             self.effects.gone(old.id);
-            self.discard(Some(old.value));
+            self.trash.put(old.value);
         }
-        self.database(db).insert(key, entry);
-        self.effects.placed(database_id, key);
-        self.announce(db, key, Some(by));
-    }
-
-    /// Takes an entry away from its key, to be attached elsewhere.
-    pub(crate) fn detach(&mut self, db: usize, key: &[u8], by: Seat) -> Option<Entry> {
-        let entry = self.database(db).remove(key)?;
-        self.announce(db, key, Some(by));
-        Some(entry)
+        let (old_database, database) = (self.database(old_db).id(), self.database(db).id());
+        self.effects
+            .relocated(entry.id, (old_database, old_name), (database, name));
+        self.database(db).insert(name, entry);
+        self.announce(db, name, Some(by));
     }
 
     pub(crate) fn remove(&mut self, db: usize, key: &[u8], by: Seat) -> bool {
@@ -255,18 +235,30 @@ impl Core {
             return false;
         };
         self.effects.gone(entry.id);
-        self.discard(Some(entry.value));
+        self.trash.put(entry.value);
         self.announce(db, key, Some(by));
         true
     }
 
     /// A value was changed in place.
     pub(crate) fn touched(&mut self, db: usize, key: &[u8], by: Seat) {
-        if self.database(db).recharge(key) {
+        let database = self.database(db);
+        if database.recharge(key) {
+            let database_id = database.id();
+            self.effects.changed(database_id, key);
             self.announce(db, key, Some(by));
         } else {
             self.remove(db, key, by);
         }
+    }
+
+    /// These bytes of a string were changed in place, or came to be at its end.
+    pub(crate) fn touched_bytes(&mut self, db: usize, key: &[u8], bytes: Range<usize>, by: Seat) {
+        let database = self.database(db);
+        database.recharge(key);
+        let database_id = database.id();
+        self.effects.changed_bytes(database_id, key, bytes);
+        self.announce(db, key, Some(by));
     }
 
     /// Something changed in a value that nobody has to be told of.
@@ -281,19 +273,20 @@ impl Core {
     pub(crate) fn set_expiry(&mut self, db: usize, key: &[u8], at: u64, by: Seat) -> bool {
         let database = self.database(db);
         let database_id = database.id();
-        if !database.set_expiry(key, at) {
+        let Some(id) = database.set_expiry(key, at) else {
             return false;
-        }
-        self.effects.placed(database_id, key);
+        };
+        self.effects.placed(id, database_id, key);
         self.announce(db, key, Some(by));
         true
     }
 
     /// Empties a database.
-    pub(crate) fn flush(&mut self, db: usize) -> Database {
-        let old = self.database(db).take_all();
-        let database_id = self.database(db).id();
-        self.effects.flushed(database_id, self.next_entry + 1);
+    pub(crate) fn flush(&mut self, db: usize) {
+        let id = self.next_database;
+        self.next_database += 1;
+        let old = self.database(db).take_all(id);
+        self.effects.databases_changed();
         self.unit_changes += 1;
         let watched = self.watchers.get(&db).into_iter().flatten();
         let seats: Vec<Seat> = watched
@@ -303,14 +296,14 @@ impl Core {
         self.mark_dirty(&seats);
         self.tracking.flushed();
         self.blocked.changed_all(db);
-        old
+        self.trash.put_all(old);
     }
 
     /// Exchanges two databases.
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
         self.databases.swap(first, second);
         self.reached = self.reached.max(first + 1).max(second + 1);
-        self.effects.swapped();
+        self.effects.databases_changed();
         self.unit_changes += 1;
         for (watched, other) in [(first, second), (second, first)] {
             let mut seats = Vec::new();
@@ -413,6 +406,16 @@ impl Core {
         self.clock.monotonic()
     }
 
+    /// How many changes the unit has made; from here on they are another's.
+    pub(crate) fn take_changes(&mut self) -> u64 {
+        std::mem::take(&mut self.unit_changes)
+    }
+
+    /// Charges what a search has added to a value, which is no change.
+    pub(crate) fn recharge(&mut self, db: usize, key: &[u8]) {
+        self.database(db).recharge(key);
+    }
+
     /// Hands the unit's effects to whoever takes them.
     pub(crate) fn commit(&mut self) {
         crate::effect::commit(&mut self.effects, &mut self.databases);
@@ -424,6 +427,7 @@ impl Core {
         };
         self.stats.expired += 1;
         self.effects.gone(entry.id);
+        self.trash.put(entry.value);
         self.announce(db, key, None);
     }
 
@@ -438,8 +442,6 @@ impl Core {
     /// Tells all but those who wait for the key.
     fn tell(&mut self, db: usize, key: &[u8], by: Option<Seat>) {
         self.unit_changes += 1;
-        let database_id = self.database(db).id();
-        self.effects.changed(database_id, key);
         if !self.watchers.is_empty() {
             let watching = self.watchers.get(&db).and_then(|keys| keys.get(key)).cloned();
             self.mark_dirty(&watching.unwrap_or_default());
@@ -460,5 +462,34 @@ impl Core {
                 None => self.self_is_dirty = true,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Session;
+
+    #[test]
+    fn a_change_is_counted_once_however_often_its_unit_is_settled() {
+        let session = Session::new();
+        session.ask("SET a 1 PX 5");
+        session.advance(5);
+        let mut core = session.engine().shared().lock();
+        let counted = core.stats.changes;
+        core.settle();
+        assert_eq!((counted, core.stats.changes), (2, 2));
+    }
+
+    #[test]
+    fn the_index_of_a_list_that_is_only_searched_is_charged() {
+        let session = Session::new();
+        for number in 0..2_000 {
+            session.ask(&format!("RPUSH l {number}"));
+        }
+        let before = session.engine().usage().memory;
+        for _ in 0..10 {
+            session.ask("LPOS l none");
+        }
+        assert!(session.engine().usage().memory > before + 2_000 * 8);
     }
 }

@@ -194,8 +194,9 @@ impl Core {
         if !self.blocked.is_empty() {
             self.serve();
         }
-        if self.unit_changes > 0 {
-            self.stats.changes += self.unit_changes;
+        let changes = self.take_changes();
+        if changes > 0 {
+            self.stats.changes += changes;
             self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
             self.commit();
         }

@@ -79,6 +79,9 @@ impl Scripts {
 /// The refusal of a script that is not known.
 pub(crate) const NO_SCRIPT: Fault = Fault::of("NOSCRIPT No matching script. Please use EVAL.");
 
+/// The answer to SCRIPT KILL if there is no script to kill.
+pub(crate) const NOT_BUSY: Fault = Fault::of("NOTBUSY No scripts in execution right now.");
+
 /// The name of a source.
 fn sha_of(source: &[u8]) -> Sha {
     let mut sha = [0; 40];
@@ -155,9 +158,14 @@ impl Running {
         Duration::from_nanos(limit.saturating_sub(run))
     }
 
-    /// Stops the script.
-    pub(crate) fn kill(&self) {
-        self.is_killed.store(true, Ordering::Release);
+    /// Stops the script; says whether there is one to stop. The one that was slow may have ended since, and the next
+    /// is none of the killer's.
+    pub(crate) fn kill(&self) -> bool {
+        let is_slow = self.is_slow();
+        if is_slow {
+            self.is_killed.store(true, Ordering::Release);
+        }
+        is_slow
     }
 
     /// Whether the script is to stop.
@@ -176,5 +184,28 @@ impl std::fmt::Debug for Scripts {
             .debug_struct("Scripts")
             .field("len", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use super::Running;
+
+    #[test]
+    fn only_a_script_that_is_slow_is_killed() {
+        let running = Running::default();
+        running.set_limit(Duration::ZERO);
+        assert!(!running.kill());
+        running.begin();
+        while !running.is_slow() {}
+        assert!(running.kill() && running.killed().load(Ordering::Acquire));
+        running.end();
+        running.begin();
+        assert!(!running.killed().load(Ordering::Acquire));
+        running.set_limit(Duration::MAX);
+        assert!(!running.kill() && !running.killed().load(Ordering::Acquire));
     }
 }

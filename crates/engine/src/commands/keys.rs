@@ -214,16 +214,8 @@ fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 /// Moves a key that is there to another name or database, with its expiry.
 fn move_key(ctx: &mut Ctx<'_>, from: &[u8], db: usize, to: &[u8]) {
     let (selected, by) = (ctx.db_index(), ctx.client.seat);
-    if selected == db && from == to {
-        return;
-    }
-    let Some(entry) = ctx.core.detach(selected, from, by) else {
-        return;
-    };
-    if selected == db {
-        ctx.core.attach(db, to, entry, by);
-    } else {
-        ctx.core.attach_from_elsewhere(db, to, entry, by);
+    if selected != db || from != to {
+        ctx.core.relocate((selected, from), (db, to), by);
     }
 }
 
@@ -296,7 +288,14 @@ fn keys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 
 fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     let mut rng = ctx.rng().fork();
-    Ok(Reply::bulk_or_nil(ctx.db().random(&mut rng)))
+    while let Some(key) = ctx.db().random(&mut rng) {
+        let key = key.to_vec();
+        // Looking for one that is due removes it.
+        if ctx.exists(&key) {
+            return Ok(Reply::Bulk(key));
+        }
+    }
+    Ok(Reply::Nil)
 }
 
 const OBJECT_HELP: &[&str] = &[
@@ -336,4 +335,21 @@ fn object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     };
     let now = ctx.now();
     ctx.peek(key).map_or(Ok(Reply::Nil), |entry| show(entry, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reply::Reply;
+    use crate::testing::Session;
+
+    #[test]
+    fn no_expired_key_is_picked_while_many_wait_to_be_removed() {
+        let session = Session::new();
+        session.ask("SET lasting x");
+        for number in 0..3_500 {
+            session.ask(&format!("SET key:{number} x PX 5"));
+        }
+        session.advance(5);
+        assert_eq!(session.ask("RANDOMKEY"), Reply::bulk("lasting"));
+    }
 }

@@ -13,7 +13,7 @@ use crate::context::{Ctx, Origin};
 use crate::core::Core;
 use crate::lua::{Host, Limits};
 use crate::reply::{Answer, Fault, Reply};
-use crate::scripts::{NO_SCRIPT, Scripts, Sha, sha_named};
+use crate::scripts::{NO_SCRIPT, NOT_BUSY, Scripts, Sha, sha_named};
 
 const RUNNING: u16 = flag::NO_SCRIPT | flag::NO_MONITOR;
 
@@ -238,7 +238,7 @@ fn script(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             _ => Err(Fault::of("ERR SCRIPT FLUSH only support SYNC|ASYNC option")),
         },
         // While a script runs, this command does not come here: it holds the lock.
-        verb if is(verb, "kill") => Err(Fault::of("NOTBUSY No scripts in execution right now.")),
+        verb if is(verb, "kill") => Err(NOT_BUSY),
         _ => Ok(super::help(HELP)),
     }
 }

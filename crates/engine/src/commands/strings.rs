@@ -258,9 +258,10 @@ fn append(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         return Err(TOO_LONG);
     }
     let value = ctx.create::<Vec<u8>>(key)?;
+    let end = value.len();
     value.extend_from_slice(more);
     let length = value.len();
-    ctx.touched(key);
+    ctx.touched_bytes(key, end..length);
     Ok(Reply::count(length))
 }
 
@@ -307,7 +308,7 @@ fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         place.copy_from_slice(part);
     }
     let length = value.len();
-    ctx.touched(key);
+    ctx.touched_bytes(key, offset..end);
     Ok(Reply::count(length))
 }
 

@@ -2,44 +2,45 @@
 //!
 //! A command, a script or a transaction leaves one batch: which keys are where and until when, and for each value that
 //! changed the state of its parts afterwards. Effects say what is, not what was done, so applying a batch twice is
-//! harmless. Values are known by a number that is never used again and that a key keeps when it is renamed; databases
-//! by a number that SWAPDB does not change. Nothing is gathered unless somebody takes the batches.
-//! Next: `gather.rs` (from dirt to effects), `replica.rs` (a copy kept by effects alone, which proves them).
+//! harmless. Values are known by a number that is never used again and that a key keeps when it is renamed, moved or
+//! overwritten; databases by a number that SWAPDB does not change and that is never used again once they are emptied.
+//! Nothing is gathered unless somebody takes the batches.
+//! Next: `recorder.rs` (what is noted meanwhile), `gather.rs` (from dirt to effects), `replica.rs` (a copy kept by
+//! effects alone, which proves them).
 
 mod gather;
+#[cfg(test)]
+mod image;
+mod ranges;
+mod recorder;
 #[cfg(test)]
 mod replica;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use gather::commit;
+pub(crate) use recorder::Recorder;
 
-use std::collections::HashSet;
-use std::fmt;
-
-/// One final state. What happened to keys stands first; then everything about one value stands together, its
-/// [`Effect::Value`] first if it comes whole.
+/// One final state. What happened to keys stands first, then what happened to databases; then everything about one
+/// value stands together, its [`Effect::Value`] first if it comes whole.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Effect<'a> {
     /// The databases clients select by 0, 1, 2 … are these.
+    ///
+    /// One with a smaller number than the greatest of them that is not among them was emptied: every value in it is
+    /// gone.
     Databases {
         /// The databases' numbers, by the index clients use.
         order: Vec<u64>,
-    },
-    /// Every value of a database with a smaller number than this is gone.
-    Flushed {
-        /// The database.
-        database: u64,
-        /// The number of the next value.
-        below: u64,
     },
     /// A value is gone, and its key.
     Gone {
         /// The value.
         id: u64,
     },
-    /// A value stands under this name. Whatever stood there before has its own [`Effect::Gone`].
+    /// A value stands under this name, and no longer under another. Whatever stood there before has its own
+    /// [`Effect::Gone`], here or later.
     Key {
         /// The value.
         id: u64,
@@ -57,6 +58,15 @@ pub enum Effect<'a> {
         id: u64,
         /// What it is.
         kind: ValueKind<'a>,
+    },
+    /// A part of a string. One that ends before this part begins is filled up with zeros.
+    Bytes {
+        /// The string.
+        id: u64,
+        /// Where the part begins.
+        at: u64,
+        /// The part.
+        bytes: &'a [u8],
     },
     /// A field of a hash.
     Field {
@@ -121,16 +131,27 @@ pub enum Effect<'a> {
         /// Entries ever added.
         added: u64,
     },
-    /// A consumer group of a stream, its position and its consumers.
+    /// A consumer group of a stream and its position.
     Group {
         /// The stream.
         id: u64,
         /// The group.
         name: &'a [u8],
-        /// `None` when it is gone.
-        state: Option<GroupState<'a>>,
-        /// Whether it is new: nothing is pending then but what follows.
+        /// `None` when it is gone, with all that is in it.
+        state: Option<GroupState>,
+        /// Whether it is new: it has no consumers then, and nothing is pending, but what follows.
         is_new: bool,
+    },
+    /// A consumer of a group. What is pending for one that is gone has effects of its own.
+    Consumer {
+        /// The stream.
+        id: u64,
+        /// The group.
+        group: &'a [u8],
+        /// The consumer.
+        name: &'a [u8],
+        /// When it was last seen, in milliseconds since 1970; `None` when it is gone.
+        seen_at: Option<i64>,
     },
     /// An entry that a consumer has and has not acknowledged.
     Pending {
@@ -164,14 +185,12 @@ pub enum ValueKind<'a> {
 }
 
 /// How far a consumer group is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupState<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupState {
     /// The last entry it was given.
     pub last_delivered: (u64, u64),
     /// Entries it has read, if that is known.
     pub entries_read: Option<u64>,
-    /// Its consumers, and when each was last seen, in milliseconds since 1970.
-    pub consumers: Vec<(&'a [u8], i64)>,
 }
 
 /// Who has an entry that is not acknowledged.
@@ -187,90 +206,3 @@ pub struct PendingState<'a> {
 
 /// Takes one batch; called under the engine's lock, so it must be quick and must not use the engine.
 pub(crate) type Taker = Box<dyn FnMut(&[Effect<'_>]) + Send>;
-
-/// Gathers what a unit changes.
-#[derive(Default)]
-pub(crate) struct Recorder {
-    taker: Option<Taker>,
-    /// What happened to keys, in order.
-    moves: Vec<Move>,
-    /// Keys whose values changed.
-    changed: Vec<(u64, Box<[u8]>)>,
-    /// Values that are new as a whole.
-    made: HashSet<u64>,
-}
-
-/// Something that happened to keys rather than to values.
-#[derive(Clone, Debug)]
-enum Move {
-    Databases,
-    Flushed { database: u64, below: u64 },
-    Gone { id: u64 },
-    Placed { database: u64, name: Box<[u8]> },
-}
-
-impl Recorder {
-    pub(crate) fn with(taker: Option<Taker>) -> Self {
-        Self {
-            taker,
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn is_on(&self) -> bool {
-        self.taker.is_some()
-    }
-
-    /// The value of a key is not what it was, or the key is gone.
-    pub(crate) fn changed(&mut self, database: u64, key: &[u8]) {
-        if self.is_on() {
-            self.changed.push((database, key.into()));
-        }
-    }
-
-    /// A value is new as a whole, under this key.
-    pub(crate) fn made(&mut self, id: u64, database: u64, key: &[u8]) {
-        if self.is_on() {
-            self.made.insert(id);
-            self.placed(database, key);
-        }
-    }
-
-    /// A value has this name, database or expiry now.
-    pub(crate) fn placed(&mut self, database: u64, key: &[u8]) {
-        if self.is_on() {
-            let name = key.into();
-            self.moves.push(Move::Placed { database, name });
-        }
-    }
-
-    /// A value is no more.
-    pub(crate) fn gone(&mut self, id: u64) {
-        if self.is_on() {
-            self.moves.push(Move::Gone { id });
-        }
-    }
-
-    /// A database was emptied.
-    pub(crate) fn flushed(&mut self, database: u64, below: u64) {
-        if self.is_on() {
-            self.moves.push(Move::Flushed { database, below });
-        }
-    }
-
-    /// Databases have changed their places.
-    pub(crate) fn swapped(&mut self) {
-        if self.is_on() {
-            self.moves.push(Move::Databases);
-        }
-    }
-}
-
-impl fmt::Debug for Recorder {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Recorder")
-            .field("is_on", &self.is_on())
-            .finish_non_exhaustive()
-    }
-}

@@ -1,6 +1,9 @@
 //! A copy of the keyspace kept by effects alone.
 //!
-//! It knows no command. When it holds what the engine holds, the effects have told everything.
+//! It knows no command. When it holds what the engine holds, the effects have told everything. One that began as an
+//! image taken piece by piece meets effects of values that were gone before they were taken, or were another's type by
+//! then: it passes over them, since what made them so follows.
+//! Next: `image.rs` (such an image).
 
 use std::collections::BTreeMap;
 
@@ -23,17 +26,17 @@ pub(super) enum Copy {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct StreamCopy {
-    entries: BTreeMap<EntryId, Vec<(Bytes, Bytes)>>,
-    state: (EntryId, EntryId, u64),
-    groups: BTreeMap<Bytes, GroupCopy>,
+    pub(super) entries: BTreeMap<EntryId, Vec<(Bytes, Bytes)>>,
+    pub(super) state: (EntryId, EntryId, u64),
+    pub(super) groups: BTreeMap<Bytes, GroupCopy>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct GroupCopy {
-    last_delivered: EntryId,
-    entries_read: Option<u64>,
-    consumers: BTreeMap<Bytes, i64>,
-    pending: BTreeMap<EntryId, (Bytes, i64, u64)>,
+pub(super) struct GroupCopy {
+    pub(super) last_delivered: EntryId,
+    pub(super) entries_read: Option<u64>,
+    pub(super) consumers: BTreeMap<Bytes, i64>,
+    pub(super) pending: BTreeMap<EntryId, (Bytes, i64, u64)>,
 }
 
 /// What all databases hold: by index and key the value and its expiry.
@@ -41,9 +44,11 @@ pub(super) type Contents = BTreeMap<(usize, Bytes), (Copy, Option<u64>)>;
 
 #[derive(Debug, Default)]
 pub(super) struct Replica {
-    order: Vec<u64>,
-    keys: BTreeMap<u64, (u64, Bytes, Option<u64>)>,
-    values: BTreeMap<u64, Copy>,
+    pub(super) order: Vec<u64>,
+    pub(super) keys: BTreeMap<u64, (u64, Bytes, Option<u64>)>,
+    pub(super) values: BTreeMap<u64, Copy>,
+    /// It began as an image that was taken piece by piece.
+    pub(super) is_fuzzy: bool,
 }
 
 impl Replica {
@@ -71,15 +76,17 @@ impl Replica {
 
     fn apply_one(&mut self, effect: &Effect<'_>) {
         match effect {
-            Effect::Databases { order } => self.order.clone_from(order),
-            Effect::Flushed { database, below } => {
+            Effect::Databases { order } => {
+                let newest = order.iter().max().copied().unwrap_or_default();
+                let is_emptied = |database: &u64| *database < newest && !order.contains(database);
                 let gone: Vec<u64> = self
                     .keys
                     .iter()
-                    .filter(|(id, (place, ..))| place == database && *id < below)
+                    .filter(|(_, (database, ..))| is_emptied(database))
                     .map(|(id, _)| *id)
                     .collect();
                 gone.iter().for_each(|id| self.remove(*id));
+                self.order.clone_from(order);
             }
             Effect::Gone { id } => self.remove(*id),
             Effect::Key {
@@ -93,124 +100,129 @@ impl Replica {
             Effect::Value { id, kind } => {
                 self.values.insert(*id, empty(*kind));
             }
-            Effect::Field { id, field, value } => {
-                let Copy::Hash(hash) = self.value(*id) else {
-                    panic!("{effect:?}")
-                };
-                set(hash, field, value.map(<[u8]>::to_vec));
-            }
-            Effect::Member { id, member, is_in } => {
-                let Copy::Set(members) = self.value(*id) else {
-                    panic!("{effect:?}")
-                };
-                set(members, member, is_in.then_some(()));
-            }
-            Effect::Score { id, member, score } => {
-                let Copy::SortedSet(members) = self.value(*id) else {
-                    panic!("{effect:?}")
-                };
-                set(members, member, *score);
-            }
-            Effect::Chunk { id, chunk, items } => {
-                let Copy::List(chunks) = self.value(*id) else {
-                    panic!("{effect:?}")
-                };
-                match items {
-                    Some(items) => {
-                        chunks.insert(*chunk, items.iter().map(|item| item.to_vec()).collect());
-                    }
-                    None => {
-                        chunks.remove(chunk);
-                    }
+            Effect::Bytes { id, at, bytes } => match self.values.get_mut(id) {
+                Some(Copy::String(string)) => {
+                    let at = usize::try_from(*at).unwrap();
+                    string.resize(string.len().max(at + bytes.len()), 0);
+                    string[at..at + bytes.len()].copy_from_slice(bytes);
                 }
-            }
+                _ => self.pass_over(effect),
+            },
+            Effect::Field { id, field, value } => match self.values.get_mut(id) {
+                Some(Copy::Hash(hash)) => set(hash, field, value.map(<[u8]>::to_vec)),
+                _ => self.pass_over(effect),
+            },
+            Effect::Member { id, member, is_in } => match self.values.get_mut(id) {
+                Some(Copy::Set(members)) => set(members, member, is_in.then_some(())),
+                _ => self.pass_over(effect),
+            },
+            Effect::Score { id, member, score } => match self.values.get_mut(id) {
+                Some(Copy::SortedSet(members)) => set(members, member, *score),
+                _ => self.pass_over(effect),
+            },
+            Effect::Chunk { id, chunk, items } => match (self.values.get_mut(id), items) {
+                (Some(Copy::List(chunks)), Some(items)) => {
+                    chunks.insert(*chunk, items.iter().map(|item| item.to_vec()).collect());
+                }
+                (Some(Copy::List(chunks)), None) => {
+                    chunks.remove(chunk);
+                }
+                _ => self.pass_over(effect),
+            },
             _ => self.apply_to_stream(effect),
         }
     }
 
     fn apply_to_stream(&mut self, effect: &Effect<'_>) {
-        match effect {
-            Effect::EntriesGone { id, up_to } => {
-                self.stream(*id).entries.retain(|entry, _| entry > up_to);
-            }
-            Effect::Entry { id, entry, fields } => {
-                let entries = &mut self.stream(*id).entries;
-                match fields {
-                    Some(fields) => {
-                        let fields = fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec()));
-                        entries.insert(*entry, fields.collect());
-                    }
-                    None => {
-                        entries.remove(entry);
-                    }
-                }
-            }
-            Effect::StreamState {
-                id,
-                last,
-                max_deleted,
-                added,
-            } => {
-                self.stream(*id).state = (*last, *max_deleted, *added);
-            }
-            Effect::Group {
-                id,
-                name,
-                state,
-                is_new,
-            } => {
-                let groups = &mut self.stream(*id).groups;
-                let Some(state) = state else {
-                    groups.remove(*name);
-                    return;
-                };
-                let group = groups.entry(name.to_vec()).or_default();
-                if *is_new {
-                    *group = GroupCopy::default();
-                }
-                group.last_delivered = state.last_delivered;
-                group.entries_read = state.entries_read;
-                group.consumers = state
-                    .consumers
-                    .iter()
-                    .map(|(name, seen)| (name.to_vec(), *seen))
-                    .collect();
-            }
-            Effect::Pending {
-                id,
-                group,
-                entry,
-                state,
-            } => {
-                let pending = &mut self.stream(*id).groups.get_mut(*group).unwrap().pending;
-                match state {
-                    Some(state) => {
-                        let row = (state.consumer.to_vec(), state.delivered_at, state.deliveries);
-                        pending.insert(*entry, row);
-                    }
-                    None => {
-                        pending.remove(entry);
-                    }
-                }
-            }
+        let id = match effect {
+            Effect::EntriesGone { id, .. }
+            | Effect::Entry { id, .. }
+            | Effect::StreamState { id, .. }
+            | Effect::Group { id, .. }
+            | Effect::Consumer { id, .. }
+            | Effect::Pending { id, .. } => id,
             other => panic!("{other:?} is not for a stream"),
+        };
+        let is_applied = match self.values.get_mut(id) {
+            Some(Copy::Stream(stream)) => stream.apply(effect),
+            _ => false,
+        };
+        if !is_applied {
+            self.pass_over(effect);
         }
     }
 
-    fn value(&mut self, id: u64) -> &mut Copy {
-        self.values.get_mut(&id).expect("parts follow their value")
-    }
-
-    fn stream(&mut self, id: u64) -> &mut StreamCopy {
-        match self.value(id) {
-            Copy::Stream(stream) => stream,
-            other => panic!("{other:?} is no stream"),
-        }
+    fn pass_over(&self, effect: &Effect<'_>) {
+        assert!(self.is_fuzzy, "{effect:?} has nothing to be applied to");
     }
 
     fn remove(&mut self, id: u64) {
         self.keys.remove(&id);
         self.values.remove(&id);
+    }
+}
+
+impl StreamCopy {
+    /// False when there is no such group.
+    fn apply(&mut self, effect: &Effect<'_>) -> bool {
+        match effect {
+            Effect::EntriesGone { up_to, .. } => self.entries.retain(|entry, _| entry > up_to),
+            Effect::Entry { entry, fields, .. } => {
+                self.entries.remove(entry);
+                if let Some(fields) = fields {
+                    let fields = fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec()));
+                    self.entries.insert(*entry, fields.collect());
+                }
+            }
+            Effect::StreamState {
+                last,
+                max_deleted,
+                added,
+                ..
+            } => self.state = (*last, *max_deleted, *added),
+            Effect::Group {
+                name, state: None, ..
+            } => {
+                self.groups.remove(*name);
+            }
+            Effect::Group {
+                name,
+                state: Some(state),
+                is_new,
+                ..
+            } => {
+                if *is_new {
+                    self.groups.insert(name.to_vec(), GroupCopy::default());
+                }
+                let Some(group) = self.groups.get_mut(*name) else {
+                    return false;
+                };
+                group.last_delivered = state.last_delivered;
+                group.entries_read = state.entries_read;
+            }
+            Effect::Consumer {
+                group, name, seen_at, ..
+            } => {
+                let Some(group) = self.groups.get_mut(*group) else {
+                    return false;
+                };
+                set(&mut group.consumers, name, *seen_at);
+            }
+            Effect::Pending {
+                group, entry, state, ..
+            } => {
+                let Some(group) = self.groups.get_mut(*group) else {
+                    return false;
+                };
+                group.pending.remove(entry);
+                if let Some(state) = state {
+                    let row = (state.consumer.to_vec(), state.delivered_at, state.deliveries);
+                    group.pending.insert(*entry, row);
+                }
+            }
+            other => panic!("{other:?} is not for a stream"),
+        }
+        true
     }
 }
 
@@ -255,7 +267,7 @@ pub(super) fn contents(databases: &[Database]) -> Contents {
     contents
 }
 
-fn copy(value: &Value) -> Copy {
+pub(super) fn copy(value: &Value) -> Copy {
     match value {
         Value::String(bytes) => Copy::String(bytes.clone()),
         Value::List(list) => Copy::List(BTreeMap::from([(0, list.iter().map(<[u8]>::to_vec).collect())])),

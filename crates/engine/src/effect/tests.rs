@@ -1,9 +1,11 @@
-//! The effects of random work, applied to a copy, give what the engine holds.
+//! The effects of random work, applied to a copy or to an image, give what the engine holds.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
+use super::image;
 use super::replica::{Replica, contents};
 use crate::engine::Options;
 use crate::reply::Reply;
@@ -46,7 +48,7 @@ fn step() -> impl Strategy<Value = String> {
     let other = prop::sample::select(vec!["a", "b", "c", "d", "e"]);
     let small = 0..6u32;
     let many = 1..400u32;
-    (0..44u8, key, other, small, many).prop_map(|(kind, key, other, small, many)| {
+    (0..68u8, key, other, small, many).prop_map(|(kind, key, other, small, many)| {
         let list = |prefix: &str, count: u32| {
             (0..count)
                 .map(|number| format!("{prefix}{number}"))
@@ -106,12 +108,51 @@ fn step() -> impl Strategy<Value = String> {
             37 => format!("SWAPDB 0 {}", small % 3),
             38 => format!("MOVE {key} {}", small % 3),
             39 => format!("SELECT {}", small % 3),
-            40 => "FLUSHDB".to_owned(),
+            40 => if small == 0 { "FLUSHALL" } else { "FLUSHDB" }.to_owned(),
             41 => "MULTI".to_owned(),
-            42 => "EXEC".to_owned(),
+            42 | 43 => "EXEC".to_owned(),
+            44 => format!("SETRANGE {key} {} part{small}", many * 30),
+            45 => format!("SETBIT {key} {} {}", many * 301, small % 2),
+            46 => format!("BITFIELD {key} SET u8 {} {many} INCRBY i16 {} 1", many * 100, many),
+            47 => format!("SETRANGE {key} {} {}", small, "x".repeat(5000)),
+            48 => format!("GETEX {key} PX {}", small * 20 + 5),
+            49 => format!("XADD {key} {small}-{many} name other"),
+            50 => format!("XSETID {key} {small}-{many}"),
+            51 => format!("XTRIM {key} MINID {small}-{many}"),
+            52 => format!("XREADGROUP GROUP g{small} c{} STREAMS {key} >", many % 4),
+            53 => format!("XREADGROUP GROUP g{small} c{} STREAMS {key} 0", many % 4),
+            54 => format!("XAUTOCLAIM {key} g{small} c{} 0 0 COUNT 2", many % 4),
+            55 => format!("XGROUP DELCONSUMER {key} g{small} c{}", many % 4),
+            56 => format!("XGROUP SETID {key} g{small} {small}-{many}"),
+            57 => format!("XGROUP CREATECONSUMER {key} g{small} c{}", many % 4),
+            58 => format!("SPOP {key} {small}"),
+            59 => format!("ZUNIONSTORE {key} 2 {key} {other}"),
+            60 => format!("SORT {key} ALPHA STORE {other}"),
+            61 => format!("PFADD {key} {many}"),
+            62 => format!("BITOP NOT {key} {other}"),
+            63 => format!("MSET {key} {many} {other} {small}"),
+            64 => format!("RENAMENX {key} {other}"),
+            65 => format!("EVAL \"redis.call('hset',KEYS[1],'f1','{many}') redis.call('rename',KEYS[1],KEYS[2]) redis.call('lpush',KEYS[2],1)\" 2 {key} {other}"),
             _ => format!("advance {}", small * 15),
         }
     })
+}
+
+/// Runs a step; time is a step too.
+fn run(session: &Session, line: &str) {
+    match line.strip_prefix("advance ") {
+        Some(millis) => session.advance(millis.parse().unwrap()),
+        None => drop(session.ask(line)),
+    }
+}
+
+/// The moment at which a piece of an image is taken.
+fn moment(id: u64, piece: &[u8], moments: u64) -> u64 {
+    let bytes = piece.iter().map(|byte| u64::from(*byte));
+    let mixed = bytes.fold(id + 1, |mixed, byte| {
+        (mixed ^ byte).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    });
+    mixed % moments
 }
 
 proptest! {
@@ -121,13 +162,119 @@ proptest! {
     fn a_copy_kept_by_effects_alone_holds_the_same(steps in prop::collection::vec(step(), 1..60)) {
         let pair = Pair::new();
         for line in steps {
-            match line.strip_prefix("advance ") {
-                Some(millis) => pair.session.advance(millis.parse().unwrap()),
-                None => drop(pair.session.ask(&line)),
-            }
+            run(&pair.session, &line);
             pair.check(&line);
         }
     }
+
+    #[test]
+    fn an_image_taken_piece_by_piece_and_the_effects_since_hold_the_same(
+        before in prop::collection::vec(step(), 0..40),
+        meanwhile in prop::collection::vec(step(), 1..40),
+        is_late in any::<bool>(),
+    ) {
+        // The same work on two engines: of the first the image is taken, of the second the effects.
+        let first = Session::new();
+        let image = Arc::new(Mutex::new(Replica::default()));
+        before.iter().for_each(|line| run(&first, line));
+        let moments = meanwhile.len() as u64 + 1;
+        for now in 0..moments {
+            let core = first.engine().shared().lock();
+            let is_due = |id, piece: &[u8]| {
+                // The latest image is the one furthest ahead of the first effects.
+                now == if is_late { moments - 1 } else { moment(id, piece, moments) }
+            };
+            image::take(&mut image.lock().unwrap(), core.databases(), is_due);
+            drop(core);
+            if let Some(line) = meanwhile.get(now as usize) {
+                run(&first, line);
+            }
+        }
+
+        let is_written = Arc::new(AtomicBool::new(false));
+        let (copy, is_on) = (Arc::clone(&image), Arc::clone(&is_written));
+        let second = Session::with(Options::default().on_change(move |batch| {
+            if is_on.load(Ordering::Relaxed) {
+                copy.lock().unwrap().apply(batch);
+            }
+        }));
+        before.iter().for_each(|line| run(&second, line));
+        is_written.store(true, Ordering::Relaxed);
+        meanwhile.iter().for_each(|line| run(&second, line));
+        let held = contents(second.engine().shared().lock().databases());
+        let told = image.lock().unwrap().contents();
+        prop_assert!(held == told, "held {held:?}\ntold {told:?}");
+    }
+}
+
+/// An engine that says in words what each command has changed.
+struct Told {
+    session: Session,
+    batches: Arc<Mutex<Vec<String>>>,
+}
+
+impl Told {
+    fn new() -> Self {
+        let batches = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&batches);
+        let session = Session::with(Options::default().on_change(move |batch| {
+            let mut told = told.lock().unwrap();
+            told.extend(batch.iter().map(|effect| format!("{effect:?}")));
+        }));
+        Self { session, batches }
+    }
+
+    /// Runs a command and says what it has changed.
+    fn ask(&self, line: &str) -> Vec<String> {
+        let reply = self.session.ask(line);
+        assert!(!reply.is_error(), "{line}: {reply:?}");
+        std::mem::take(&mut self.batches.lock().unwrap())
+    }
+}
+
+#[test]
+fn a_new_name_or_expiry_leaves_the_value_alone() {
+    let told = Told::new();
+    told.ask("SET a text");
+    told.ask("HSET h field value");
+    for line in [
+        "PEXPIRE a 1000",
+        "PERSIST a",
+        "GETEX a PX 500",
+        "RENAME a b",
+        "PEXPIRE h 1000",
+        "RENAME h g",
+    ] {
+        let effects = told.ask(line);
+        let are_keys = effects.iter().all(|effect| effect.starts_with("Key "));
+        assert!(effects.len() == 1 && are_keys, "{line}: {effects:?}");
+    }
+    for line in ["MULTI", "HSET g field other", "RENAME g h", "EXPIRE h 5"] {
+        told.ask(line);
+    }
+    let effects = told.ask("EXEC").join("");
+    assert!(effects.contains("Field"), "{effects}");
+}
+
+#[test]
+fn a_part_of_a_large_string_is_told_alone() {
+    let told = Told::new();
+    told.ask(&format!("SET a {}", "x".repeat(10_000)));
+    for (line, at) in [
+        ("SETBIT a 8008 1", 1001),
+        ("APPEND a more", 10_000),
+        ("SETRANGE a 20000 end", 20_000),
+        ("BITFIELD a SET u8 24000 5", 3000),
+    ] {
+        let effects = told.ask(line).join("");
+        let beginning = format!("Bytes {{ id: 1, at: {at}, bytes: ");
+        assert!(
+            effects.starts_with(&beginning) && effects.len() < 100,
+            "{line}: {effects}"
+        );
+    }
+    let whole = told.ask(&format!("SETRANGE a 0 {}", "y".repeat(15_000))).join("");
+    assert!(whole.starts_with("Value"));
 }
 
 #[test]
@@ -143,18 +290,51 @@ fn a_transaction_is_one_batch_and_reading_is_none() {
 }
 
 #[test]
-fn what_moves_into_a_database_just_flushed_is_told_as_a_whole() {
-    let pair = Pair::new();
-    for line in [
-        "XADD a * name 1",
-        "MULTI",
-        "SWAPDB 0 1",
-        "FLUSHDB",
-        "SELECT 1",
-        "MOVE a 0",
-        "EXEC",
+fn what_comes_and_goes_around_a_flush_is_told() {
+    for steps in [
+        ["SWAPDB 0 1", "FLUSHDB", "SELECT 1", "MOVE a 0"],
+        ["MOVE a 1", "FLUSHDB", "SELECT 1", "MOVE a 0"],
+        ["MOVE a 1", "SELECT 1", "FLUSHDB", "SET a 1"],
+        ["XADD a * name 2", "MOVE a 1", "FLUSHDB", "FLUSHDB"],
+        ["MOVE a 1", "FLUSHALL", "SET a 1", "MOVE a 1"],
     ] {
-        pair.session.ask(line);
+        let pair = Pair::new();
+        let transaction = ["XADD a * name 1", "MULTI"]
+            .into_iter()
+            .chain(steps)
+            .chain(["EXEC"]);
+        for line in transaction {
+            assert!(!pair.session.ask(line).is_error(), "{line}");
+        }
+        pair.check(&format!("{steps:?}"));
     }
-    pair.check("the transaction");
+}
+
+#[test]
+fn a_key_moves_without_its_value() {
+    let told = Told::new();
+    told.ask("SADD s a b c");
+    let effects = told.ask("MOVE s 1");
+    assert!(
+        effects.len() == 1 && effects.join("").starts_with("Key"),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_taker_that_panics_once_gets_the_next_batch() {
+    let batches = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&batches);
+    let session = Session::with(Options::default().on_change(move |_| {
+        let is_first = {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            *count == 1
+        };
+        assert!(!is_first, "the first batch is too much");
+    }));
+    let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session.ask("SET a 1")));
+    assert!(first.is_err());
+    session.ask("SET a 2");
+    assert_eq!(*batches.lock().unwrap(), 2);
 }

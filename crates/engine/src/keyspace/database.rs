@@ -8,20 +8,26 @@ use std::collections::BTreeMap;
 
 use super::dict::Dict;
 use super::entry::{Entry, NEVER, Value};
+use super::packed::allocated;
 
-/// Bytes a key costs beside its value: its slot in the table, its name's allocation.
-const KEY_OVERHEAD: usize = size_of::<(Box<[u8]>, Entry)>() + 16;
+/// A deadline's share of the nodes of their tree, which are rarely full.
+const DEADLINE: usize = size_of::<((u64, u64), Box<[u8]>)>() * 5 / 3;
 
 /// The keys of one database.
 #[derive(Debug)]
 pub(crate) struct Database {
-    /// What it is called whatever place SWAPDB gives it.
+    /// What it is called whatever place SWAPDB gives it, until it is emptied.
     id: u64,
     keys: Dict<Entry>,
     /// What expires next comes first; the identity tells keys of one instant apart.
     expiries: BTreeMap<(u64, u64), Box<[u8]>>,
-    /// Bytes of all keys and values.
+    /// Bytes of all names, values and deadlines.
     memory: usize,
+}
+
+/// Bytes a key and its value need beside the key's place in the table.
+fn charge(key: &[u8], value: &Value) -> usize {
+    allocated(key.len()) + value.memory()
 }
 
 impl Database {
@@ -35,7 +41,7 @@ impl Database {
         }
     }
 
-    /// What it is called whatever place SWAPDB gives it.
+    /// What it is called whatever place SWAPDB gives it, until it is emptied.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -46,7 +52,7 @@ impl Database {
 
     /// Bytes of all keys and values.
     pub(crate) fn memory(&self) -> usize {
-        self.memory
+        self.memory + self.keys.table_memory()
     }
 
     /// How many keys expire some day.
@@ -88,7 +94,7 @@ impl Database {
     pub(crate) fn get_or_make(&mut self, key: &[u8], make: impl FnOnce() -> Entry) -> (&mut Entry, bool) {
         let (entry, is_new) = self.keys.get_or_insert_with(key, make);
         if is_new {
-            entry.charged = KEY_OVERHEAD + key.len() + entry.value.memory();
+            entry.charged = charge(key, &entry.value);
             self.memory += entry.charged;
         }
         (entry, is_new)
@@ -96,10 +102,11 @@ impl Database {
 
     /// Puts an entry, expiry included, in the place of whatever the key held.
     pub(crate) fn insert(&mut self, key: &[u8], mut entry: Entry) {
-        entry.charged = KEY_OVERHEAD + key.len() + entry.value.memory();
+        entry.charged = charge(key, &entry.value);
         self.memory += entry.charged;
         if entry.expires != NEVER {
             self.expiries.insert((entry.expires, entry.id), key.into());
+            self.memory += DEADLINE + allocated(key.len());
         }
         if let Some(old) = self.keys.insert(key.into(), entry) {
             self.forget(&old);
@@ -124,7 +131,7 @@ impl Database {
         };
         let old = std::mem::replace(&mut entry.value, value);
         entry.access(now);
-        let (id, charge) = (entry.id, KEY_OVERHEAD + key.len() + entry.value.memory());
+        let (id, charge) = (entry.id, charge(key, &entry.value));
         self.memory = (self.memory + charge).saturating_sub(entry.charged);
         entry.charged = charge;
         if entry.expires != expires {
@@ -139,7 +146,7 @@ impl Database {
             if entry.value.is_spent() {
                 return false;
             }
-            let charge = KEY_OVERHEAD + key.len() + entry.value.memory();
+            let charge = charge(key, &entry.value);
             self.memory = (self.memory + charge).saturating_sub(entry.charged);
             entry.charged = charge;
         }
@@ -152,24 +159,24 @@ impl Database {
         Some(entry)
     }
 
-    /// Sets when a key expires, or `NEVER`; false when there is no such key.
-    pub(crate) fn set_expiry(&mut self, key: &[u8], at: u64) -> bool {
-        let Some(entry) = self.keys.get_mut(key) else {
-            return false;
-        };
+    /// Sets when a key expires, or `NEVER`; answers the identity of its value, nothing when there is no such key.
+    pub(crate) fn set_expiry(&mut self, key: &[u8], at: u64) -> Option<u64> {
+        let entry = self.keys.get_mut(key)?;
         let (before, id) = (std::mem::replace(&mut entry.expires, at), entry.id);
         if before == at {
-            return true;
+            return Some(id);
         }
-        let name = if before == NEVER {
+        let known = if before == NEVER {
             None
         } else {
-            self.expiries.remove(&(before, id))
+            self.take_deadline(before, id)
         };
         if at != NEVER {
-            self.expiries.insert((at, id), name.unwrap_or_else(|| key.into()));
+            self.memory += DEADLINE + allocated(key.len());
+            self.expiries
+                .insert((at, id), known.unwrap_or_else(|| key.into()));
         }
-        true
+        Some(id)
     }
 
     /// All keys, in no order.
@@ -186,10 +193,11 @@ impl Database {
         self.keys.random(rng).map(|(key, _)| key)
     }
 
-    /// Takes everything out, for the caller to drop where it does not hold up others.
-    pub(crate) fn take_all(&mut self) -> Self {
+    /// Takes everything out, for the caller to drop where it does not hold up others. What is empty then is a database
+    /// of its own, with this id.
+    pub(crate) fn take_all(&mut self, id: u64) -> Self {
         let empty = Self {
-            id: self.id,
+            id,
             keys: Dict::default(),
             expiries: BTreeMap::new(),
             memory: 0,
@@ -200,8 +208,15 @@ impl Database {
     fn forget(&mut self, entry: &Entry) {
         self.memory = self.memory.saturating_sub(entry.charged);
         if entry.expires != NEVER {
-            self.expiries.remove(&(entry.expires, entry.id));
+            self.take_deadline(entry.expires, entry.id);
         }
+    }
+
+    /// Takes a deadline out; answers the name of its key.
+    fn take_deadline(&mut self, at: u64, id: u64) -> Option<Box<[u8]>> {
+        let name = self.expiries.remove(&(at, id))?;
+        self.memory = self.memory.saturating_sub(DEADLINE + allocated(name.len()));
+        Some(name)
     }
 }
 
@@ -225,4 +240,49 @@ impl Entry {
 
 fn seconds(now: u64) -> u32 {
     u32::try_from(now / 1000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Database, Entry, NEVER, Value};
+
+    fn entry(id: u64, expires: u64) -> Entry {
+        let mut entry = Entry::new(id, Value::String(b"value".to_vec()), 0);
+        entry.expires = expires;
+        entry
+    }
+
+    #[test]
+    fn memory_follows_keys_and_deadlines_and_comes_back_to_nothing() {
+        let mut database = Database::new(0);
+        for id in 0..2_000 {
+            database.insert(format!("key:{id}").as_bytes(), entry(id, NEVER));
+        }
+        let lasting = database.memory();
+        assert!(lasting > 2_000 * size_of::<(Box<[u8]>, Entry)>());
+        for id in 0..2_000 {
+            let key = format!("key:{id}");
+            assert_eq!(database.set_expiry(key.as_bytes(), id + 5), Some(id));
+            assert_eq!(database.set_expiry(key.as_bytes(), id + 7), Some(id));
+        }
+        // A deadline holds the name a second time.
+        assert!(database.memory() >= lasting + 2_000 * (size_of::<(u64, u64)>() + 32));
+        for id in 0..1_000 {
+            database.set_expiry(format!("key:{id}").as_bytes(), NEVER);
+            database.put(
+                format!("key:{}", id + 1_000).as_bytes(),
+                0,
+                Value::String(b"other".to_vec()),
+                NEVER,
+                0,
+            );
+        }
+        assert_eq!(database.memory(), lasting);
+        for id in 0..2_000 {
+            database.insert(b"another", entry(5_000 + id, id));
+            assert!(database.remove(format!("key:{id}").as_bytes()).is_some());
+        }
+        assert!(database.remove(b"another").is_some());
+        assert_eq!((database.memory(), database.volatile()), (0, 0));
+    }
 }

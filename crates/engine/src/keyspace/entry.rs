@@ -5,6 +5,7 @@
 
 use super::hash::Hash;
 use super::list::List;
+use super::packed::allocated;
 use super::set::Set;
 use super::sorted_set::SortedSet;
 use super::stream::Stream;
@@ -103,7 +104,7 @@ impl Value {
     /// Heap bytes held.
     pub(crate) fn memory(&self) -> usize {
         match self {
-            Self::String(bytes) => bytes.capacity(),
+            Self::String(bytes) => allocated(bytes.capacity()),
             Self::List(list) => size_of::<List>() + list.memory(),
             Self::Hash(hash) => hash.memory(),
             Self::Set(set) => set.memory(),

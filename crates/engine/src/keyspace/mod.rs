@@ -11,6 +11,7 @@ mod packed;
 mod set;
 mod sorted_set;
 pub(crate) mod stream;
+mod trash;
 
 pub(crate) use database::Database;
 pub(crate) use dirt::Dirt;
@@ -20,3 +21,4 @@ pub(crate) use list::{ChunkId, List};
 pub(crate) use set::{Member, Set};
 pub(crate) use sorted_set::{LexBound, SortedSet};
 pub(crate) use stream::{Group, Pending, Stream, StreamId, StreamPart};
+pub(crate) use trash::Trash;

@@ -7,18 +7,21 @@
 use std::ffi::c_int;
 
 use mlua_sys::{
-    LUA_MULTRET, LUA_TFUNCTION, LUA_TSTRING, LUA_TTABLE, lua_State, lua_call, lua_getfield_, lua_gettop,
-    lua_insert, lua_isstring, lua_next, lua_pcall, lua_pushboolean, lua_pushcclosure, lua_pushnil,
-    lua_pushnumber, lua_pushvalue, lua_remove, lua_replace, lua_settop, lua_toboolean, lua_tocfunction,
-    lua_tolstring, lua_type, lua_upvalueindex, luaL_checkany, luaL_checklstring, luaL_checktype,
-    luaL_loadbuffer, luaL_optlstring,
+    LUA_MULTRET, LUA_TFUNCTION, LUA_TNIL, LUA_TSTRING, LUA_TTABLE, lua_State, lua_call, lua_getfield_,
+    lua_gettop, lua_insert, lua_isnoneornil, lua_isstring, lua_next, lua_pcall, lua_pushboolean,
+    lua_pushcclosure, lua_pushnil, lua_pushnumber, lua_pushvalue, lua_remove, lua_replace, lua_settop,
+    lua_toboolean, lua_tocfunction, lua_tolstring, lua_type, lua_upvalueindex, luaL_checkany,
+    luaL_checkinteger, luaL_checklstring, luaL_checktype, luaL_loadbuffer, luaL_optinteger, luaL_optlstring,
 };
 
+use super::border::{complain, enter};
 use super::context::Context;
 use super::hook::pass_on_stop;
 use super::readonly::{push_hidden, push_shown_metatable, refuse_stand_in};
-use super::stack::{NO_LENGTH, push_bytes, string_at};
+use super::stack::{NO_LENGTH, push_bytes, string_at, until_nul};
 
+/// More values than this never fit the stack of a C function (`LUAI_MAXCSTACK`).
+const MOST_UNPACKED: c_int = 8000;
 /// How bytecode begins.
 const ESCAPE: u8 = 0x1b;
 /// Begins like bytecode behind a space, so the compiler calls it a syntax error, as in Redis.
@@ -160,11 +163,22 @@ pub(super) unsafe extern "C-unwind" fn load(state: *mut lua_State) -> c_int {
 }
 
 /// The script's reader, its first piece looked at for bytecode. The second upvalue says that the first piece has
-/// passed.
+/// passed; the first is nil after the last.
+///
+/// The compiler of Lua 5.1 asks again after the end, and once it does so while it holds the chunk's name where the
+/// collector does not see it. So no code of a script may run by then.
 unsafe extern "C-unwind" fn read_piece(state: *mut lua_State) -> c_int {
     lua_settop(state, 0);
     lua_pushvalue(state, lua_upvalueindex(1));
+    if lua_type(state, 1) == LUA_TNIL {
+        return 1;
+    }
     lua_call(state, 0, 1);
+    if lua_type(state, 1) == LUA_TNIL || string_at(state, 1).is_some_and(<[u8]>::is_empty) {
+        lua_pushnil(state);
+        lua_replace(state, lua_upvalueindex(1));
+        return 1;
+    }
     if lua_toboolean(state, lua_upvalueindex(2)) == 0 {
         lua_pushboolean(state, 1);
         lua_replace(state, lua_upvalueindex(2));
@@ -176,9 +190,25 @@ unsafe extern "C-unwind" fn read_piece(state: *mut lua_State) -> c_int {
     1
 }
 
+/// `unpack`, which refuses what cannot fit the stack. The original's own check counts in a C int that overflows, and
+/// compilers take it away.
+pub(super) unsafe extern "C-unwind" fn unpack(state: *mut lua_State) -> c_int {
+    if lua_type(state, 1) == LUA_TTABLE && lua_isnoneornil(state, 3) == 0 {
+        let first = luaL_optinteger(state, 2, 1) as c_int;
+        let last = luaL_checkinteger(state, 3) as c_int;
+        if last >= first && first.checked_sub(last).is_none_or(|less| less <= -MOST_UNPACKED) {
+            enter(state, |state, _| {
+                Err(complain(state, "too many results to unpack"))
+            });
+        }
+    }
+    call_stock(state)
+}
+
 /// `collectgarbage`: its switches answer as if they worked.
 pub(super) unsafe extern "C-unwind" fn collectgarbage(state: *mut lua_State) -> c_int {
-    let answer = match string_at(state, 1) {
+    // The original compares C strings.
+    let answer = match string_at(state, 1).map(until_nul) {
         Some(b"stop" | b"restart") => 0.0,
         Some(b"setpause" | b"setstepmul") => 200.0,
         _ => return call_stock(state),

@@ -7,7 +7,9 @@
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mlua_sys::{lua_State, lua_concat, lua_error, lua_insert, lua_tolstring, luaL_argerror, luaL_where};
+use mlua_sys::{
+    lua_State, lua_concat, lua_error, lua_insert, lua_settop, lua_tolstring, luaL_argerror, luaL_where,
+};
 
 use super::context::Context;
 use super::stack::push_bytes;
@@ -64,15 +66,24 @@ unsafe fn raise(state: *mut lua_State, thrown: Thrown) -> ! {
     match thrown {
         Thrown::Plain => {}
         Thrown::Positioned => {
+            make_room(state);
             luaL_where(state, 1);
             lua_insert(state, -2);
             lua_concat(state, 2);
         }
         Thrown::Argument(number) => {
+            make_room(state);
             luaL_argerror(state, number, lua_tolstring(state, -1, std::ptr::null_mut()));
         }
     }
     lua_error(state)
+}
+
+/// Keeps the message alone: what a function has left may fill its part of the stack. Not in a hook, which works on
+/// the stack of the function it interrupts.
+unsafe fn make_room(state: *mut lua_State) {
+    lua_insert(state, 1);
+    lua_settop(state, 1);
 }
 
 /// Leaves a message for [`Thrown::Positioned`].
@@ -94,4 +105,14 @@ pub(super) unsafe fn complain_plainly(state: *mut lua_State, message: impl AsRef
 pub(super) unsafe fn complain_of(state: *mut lua_State, number: c_int, message: impl AsRef<[u8]>) -> Thrown {
     push_bytes(state, message.as_ref());
     Thrown::Argument(number)
+}
+
+/// Leaves a message for [`Thrown::Plain`] if `more` bytes would be more than the script may hold. What Rust builds
+/// for it does not go through Lua's allocator.
+#[inline]
+pub(super) unsafe fn afford(state: *mut lua_State, context: &Context, more: usize) -> Result<(), Thrown> {
+    if context.memory.is_exhausted(more) {
+        return Err(complain_plainly(state, "not enough memory"));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::border::{Outcome, Thrown, native};
 use super::context::Context;
 use super::convert::{push_error, push_reply};
+use super::hook::spend;
 use super::stack::text_at;
 use crate::number::general;
 use crate::reply::Reply;
@@ -23,7 +24,11 @@ const WRONG_ARGUMENTS: &str = "ERR Lua redis lib command arguments must be strin
 native!(call => raising);
 native!(pcall => returning);
 
+/// A command may take long; the clock is read at every sixteenth.
+const WORK: usize = 65_536;
+
 unsafe fn raising(state: *mut lua_State, context: &Context) -> Outcome {
+    spend(state, context, WORK)?;
     match perform(state, context) {
         Ok(false) => Ok(1),
         Ok(true) | Err(()) => Err(Thrown::Plain),
@@ -31,6 +36,7 @@ unsafe fn raising(state: *mut lua_State, context: &Context) -> Outcome {
 }
 
 unsafe fn returning(state: *mut lua_State, context: &Context) -> Outcome {
+    spend(state, context, WORK)?;
     let _ = perform(state, context);
     Ok(1)
 }

@@ -31,6 +31,8 @@ pub(super) struct Context {
     /// A buffer kept for `cjson.encode` and `cmsgpack.pack`.
     pub(super) buffer: Cell<Vec<u8>>,
     pub(super) clock: Clock,
+    /// Where on the thread's stack the run began.
+    start: Cell<usize>,
 }
 
 /// How long a run may last, and whether it has been stopped.
@@ -39,6 +41,8 @@ pub(super) struct Clock {
     pub(super) busy_after: Cell<Duration>,
     pub(super) kill: Cell<*const AtomicBool>,
     pub(super) stopped: Cell<Option<Stop>>,
+    /// Work since the last look at the time.
+    pub(super) work: Cell<usize>,
 }
 
 impl Context {
@@ -56,8 +60,24 @@ impl Context {
                 busy_after: Cell::new(Duration::MAX),
                 kill: Cell::new(ptr::null()),
                 stopped: Cell::new(None),
+                work: Cell::new(0),
             },
+            start: Cell::new(0),
         }
+    }
+
+    /// A run begins here.
+    #[inline(always)]
+    pub(super) fn mark_stack(&self) {
+        let here = 0u8;
+        self.start.set(ptr::from_ref(&here).addr());
+    }
+
+    /// Bytes of the thread's stack that the run has taken by now.
+    #[inline(always)]
+    pub(super) fn stack_taken(&self) -> usize {
+        let here = 0u8;
+        self.start.get().abs_diff(ptr::from_ref(&here).addr())
     }
 
     /// The context of a state; valid as long as the state is.

@@ -13,14 +13,18 @@ use mlua_sys::{
 
 use super::context::Context;
 use super::failure::{lossy, one_line};
-use super::stack::{push_bytes, string_at, text_at, truncated};
+use super::stack::{push_bytes, string_at, truncated};
 use crate::number::general;
 use crate::reply::{Fault, Reply};
 
 /// Deeper tables are refused. Redis goes on until its Lua stack is full, which no client reads.
 const DEEPEST: u32 = 1000;
+/// Lua raises an error of its own where a table would have more entries in its hashed part.
+const LARGEST_TABLE: usize = 1 << 26;
 /// Slots of the stack that one level needs at most.
 const SLOTS: c_int = 8;
+
+const TOO_LARGE: &[u8] = b"ERR not enough memory";
 
 /// Pushes a reply as `redis.call` returns it.
 pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u8) {
@@ -30,6 +34,8 @@ pub(super) unsafe fn push_reply(state: *mut lua_State, reply: Reply, protocol: u
     }
     let is_new = protocol >= 3;
     match reply {
+        Reply::Map(pairs) if is_new && pairs.len() > LARGEST_TABLE => push_error(state, TOO_LARGE),
+        Reply::Set(items) if is_new && items.len() > LARGEST_TABLE => push_error(state, TOO_LARGE),
         Reply::Bulk(bytes) => push_bytes(state, &bytes),
         // Lua 5.1 has no integers; large ones lose digits here, as in Redis.
         Reply::Int(number) => lua_pushnumber(state, number as f64),
@@ -214,11 +220,7 @@ impl<'a> Reader<'a> {
     unsafe fn scalar(&mut self, index: c_int) -> Reply {
         let state = self.state;
         match lua_type(state, index) {
-            LUA_TSTRING => {
-                let text = text_at(state, index);
-                self.built = self.built.saturating_add(text.len());
-                Reply::Bulk(text.to_vec())
-            }
+            LUA_TSTRING => Reply::Bulk(self.string(index).unwrap_or_default().to_vec()),
             LUA_TNUMBER => Reply::Int(truncated(lua_tonumber(state, index))),
             LUA_TBOOLEAN => {
                 let is_true = lua_toboolean(state, index) != 0;
@@ -230,6 +232,13 @@ impl<'a> Reader<'a> {
             }
             _ => Reply::Nil,
         }
+    }
+
+    /// The bytes of a string, which a reply will hold.
+    unsafe fn string(&mut self, index: c_int) -> Option<&'a [u8]> {
+        let text = string_at(self.state, index)?;
+        self.built = self.built.saturating_add(text.len());
+        Some(text)
     }
 
     /// The value on top of the stack.
@@ -278,12 +287,18 @@ impl<'a> Reader<'a> {
     unsafe fn named(&mut self, place: c_int) -> Option<Reply> {
         let state = self.state;
         match place {
-            0 => string_at(state, -1).map(|text| Reply::Error(Fault::new(one_line(&lossy(up_to_nul(text)))))),
-            1 => string_at(state, -1).map(|text| Reply::Simple(without_line_ends(text).into())),
+            0 => self
+                .string(-1)
+                .map(|text| Reply::Error(Fault::new(one_line(&lossy(up_to_nul(text)))))),
+            1 => self
+                .string(-1)
+                .map(|text| Reply::Simple(without_line_ends(text).into())),
             2 => (lua_type(state, -1) == LUA_TNUMBER).then(|| Reply::Double(lua_tonumber(state, -1))),
             3 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.map()),
             4 => (lua_type(state, -1) == LUA_TTABLE).then(|| self.set()),
-            5 => string_at(state, -1).map(|text| Reply::BigNumber(without_line_ends(text))),
+            5 => self
+                .string(-1)
+                .map(|text| Reply::BigNumber(without_line_ends(text))),
             _ => (lua_type(state, -1) == LUA_TTABLE)
                 .then(|| self.verbatim())
                 .flatten(),
@@ -326,13 +341,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    unsafe fn verbatim(&self) -> Option<Reply> {
+    unsafe fn verbatim(&mut self) -> Option<Reply> {
         push_bytes(self.state, b"format");
         lua_rawget(self.state, -2);
         push_bytes(self.state, b"string");
         lua_rawget(self.state, -3);
         let has_format = string_at(self.state, -2).is_some();
-        let text = string_at(self.state, -1).filter(|_| has_format).map(lossy);
+        let text = self.string(-1).filter(|_| has_format).map(lossy);
         lua_settop(self.state, -3);
         text.map(Reply::Verbatim)
     }

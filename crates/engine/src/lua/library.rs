@@ -6,7 +6,7 @@ use mlua_sys::{
     lua_State, lua_gettop, lua_isnumber, lua_pushboolean, lua_pushnumber, lua_rawset, lua_tonumber,
 };
 
-use super::border::{Outcome, Thrown, native};
+use super::border::{Outcome, Thrown, afford, native};
 use super::call::{self, with_arguments};
 use super::context::Context;
 use super::convert::{push_error, push_field};
@@ -122,6 +122,7 @@ unsafe fn write_log(state: *mut lua_State, context: &Context) -> Outcome {
         .map(|index| text_at(state, index))
         .filter(|text| !text.is_empty())
         .collect();
+    afford(state, context, words.iter().map(|word| word.len()).sum())?;
     if let Some(host) = context.host() {
         host.log(level, &words.join(&b' '));
     }

@@ -169,6 +169,7 @@ impl Machine {
         // SAFETY: memory is reserved except inside the protected call, so nothing here raises.
         unsafe {
             let context = self.context();
+            context.mark_stack();
             let _reserved = context.memory.reserve();
             lua_rawgeti_(self.state, LUA_REGISTRYINDEX, self.handler);
             self.set_globals(keys, args);

@@ -9,7 +9,7 @@ use mlua_sys::{
     lua_tonumber,
 };
 
-use super::border::{Outcome, Thrown, complain, complain_of, native};
+use super::border::{Outcome, Thrown, afford, complain, complain_of, native};
 use super::context::Context;
 use super::stack::{expect_number, expect_text, push_bytes, set_function, truncated, until_nul};
 
@@ -169,6 +169,7 @@ unsafe fn pack_values(state: *mut lua_State, context: &Context) -> Outcome {
                 let Some((text, _)) = text.split_at_checked(taken) else {
                     return Err(complain_of(state, argument, "string too short"));
                 };
+                afford(state, context, packed.len().saturating_add(text.len()))?;
                 packed.extend_from_slice(text);
                 if field.option == b's' {
                     packed.push(0);

@@ -19,17 +19,18 @@ use super::readonly::{hide, show_metatable};
 use super::stack::{push_bytes, set_function, text_at};
 use super::{base, bit, cjson, cmsgpack, coroutine, library, packing, patterns, random, tables};
 
-const KEPT: [&str; 14] = [
-    "assert", "error", "gcinfo", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "unpack",
-    "_VERSION", "string", "table", "math",
+const KEPT: [&str; 13] = [
+    "assert", "error", "gcinfo", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "_VERSION",
+    "string", "table", "math",
 ];
 /// Replaced by a function that calls the original.
-const WRAPPED: [(&str, lua_CFunction); 5] = [
+const WRAPPED: [(&str, lua_CFunction); 6] = [
     ("collectgarbage", base::collectgarbage),
     ("load", base::load),
     ("rawget", base::rawget),
     ("rawset", base::change_table),
     ("setmetatable", base::change_table),
+    ("unpack", base::unpack),
 ];
 const REPLACED: [(&str, lua_CFunction); 4] = [
     ("loadstring", base::loadstring),
@@ -63,8 +64,12 @@ pub(super) unsafe fn build(state: *mut lua_State) -> (c_int, c_int) {
 
 unsafe fn adjust_libraries(state: *mut lua_State) {
     lua_getfield_(state, LUA_GLOBALSINDEX, c"string".as_ptr());
-    for name in [c"find", c"match", c"gmatch", c"gfind", c"gsub"] {
+    wrap_field(state, c"find", patterns::find);
+    for name in [c"match", c"gmatch", c"gfind", c"gsub"] {
         wrap_field(state, name, patterns::bounded);
+    }
+    for name in [c"lower", c"upper", c"reverse"] {
+        wrap_field(state, name, patterns::counted);
     }
     set_function(state, "rep", patterns::rep);
     lua_getfield_(state, LUA_GLOBALSINDEX, c"table".as_ptr());
@@ -74,6 +79,8 @@ unsafe fn adjust_libraries(state: *mut lua_State) {
     set_function(state, "random", random::random);
     set_function(state, "randomseed", random::randomseed);
     lua_getfield_(state, LUA_GLOBALSINDEX, c"coroutine".as_ptr());
+    wrap_field(state, c"create", coroutine::create);
+    wrap_field(state, c"wrap", coroutine::create);
     wrap_field(state, c"resume", coroutine::resume);
     lua_settop(state, 0);
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
@@ -158,10 +158,75 @@ fn nothing_a_script_does_survives_the_stop() {
         "while true do string.gsub('xxxx', 'x', function() while true do end end) end",
         "table.sort({3, 2, 1}, function() while true do end end)",
         "while true do redis.pcall('PING') end",
+        // Each of these coroutines ends after few instructions.
+        "local function f(n) if n > 0 then for i = 1, 100 do coroutine.wrap(f)(n - 1) end end end f(9)",
     ] {
         let text = run.error(source);
         assert!(text.starts_with("ERR Script stopped"), "{source}: {text}");
         run.assert_usable();
+    }
+}
+
+#[test]
+fn a_script_of_few_but_long_steps_is_stopped_in_time() {
+    let mut run = Run::new();
+    run.busy_after = Duration::from_millis(20);
+    for source in [
+        "while true do local s = ('x'):rep(1e7) end",
+        "while true do local s = ('x'):rep(1e7) .. 'y' end",
+        "local s = ('x'):rep(1e7) while true do s:upper() end",
+        "local s = ('x'):rep(1e7) while true do s:gsub('y', 'z') end",
+        "local s = ('x'):rep(6e6) while true do s:find(('x'):rep(3e6) .. 'y', 1, true) end",
+        "local s = ('x'):rep(6e6) while true do s:find(('x'):rep(3e6) .. 'y') end",
+        "while true do pcall(table.insert, {}, -2^31, 1) end",
+        "local t = {} for i = 1, 2e5 do t[i] = i end while true do table.insert(t, -900, 1) table.remove(t) end",
+    ] {
+        let start = Instant::now();
+        let text = run.error(source);
+        assert!(text.starts_with("ERR Script stopped"), "{source}: {text}");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{source}: {:?}",
+            start.elapsed()
+        );
+        run.assert_usable();
+    }
+}
+
+#[test]
+fn a_script_of_slow_commands_is_stopped_in_time() {
+    #[derive(Default)]
+    struct Slow {
+        calls: u32,
+    }
+    impl Host for Slow {
+        fn call(&mut self, _: &[&[u8]]) -> Reply {
+            self.calls += 1;
+            // What a large reply takes.
+            std::thread::sleep(Duration::from_millis(5));
+            Reply::Nil
+        }
+        fn log(&mut self, _: i64, _: &[u8]) {}
+        fn has_written(&self) -> bool {
+            false
+        }
+        fn set_resp(&mut self, _: u8) {}
+        fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
+            None
+        }
+    }
+    let mut run = Run::new();
+    let limits = Limits {
+        busy_after: Duration::from_millis(20),
+        kill: &run.kill,
+        memory: MEMORY,
+    };
+    for command in ["call", "pcall"] {
+        let source = format!("while true do redis.{command}('KEYS', '*') end");
+        let function = run.machine.load(source.as_bytes()).unwrap();
+        let mut host = Slow::default();
+        let reply = run.machine.run(&function, &[], &[], &mut host, &limits);
+        assert!(reply.is_error() && host.calls < 50, "{} {reply:?}", host.calls);
     }
 }
 
@@ -199,6 +264,17 @@ fn memory_is_bounded_and_the_machine_survives() {
         "return (('x'):rep(2e7)):upper():reverse():lower()",
         "return table.concat({('x'):rep(2e7), ('y'):rep(2e7), ('z'):rep(2e7)})",
         "local t = {} for i = 1, 300 do t[i] = ('x'):rep(1e6 + i) end return t",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end return cjson.encode(t)",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end return cmsgpack.pack(t)",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end return struct.pack(('s'):rep(3000), unpack(t))",
+        "local s, t = ('x'):rep(1e6), {} for i = 1, 3000 do t[i] = s end redis.log(3, unpack(t))",
+        "local s, t = {ok = ('x'):rep(1e6)}, {} for i = 1, 3000 do t[i] = s end return t",
+        "local s, t = {err = ('x'):rep(1e6)}, {} for i = 1, 3000 do t[i] = s end return t",
+        "local s, t = {verbatim_string = {format = 'txt', string = ('x'):rep(1e6)}}, {} for i = 1, 3000 do t[i] = s end return t",
+        "local c = cjson.new() c.encode_sparse_array(false, 0) return c.encode({[2^31 - 1] = 1})",
+        "return cmsgpack.unpack(('\\221\\255\\255\\255\\255'):rep(999) .. ('x'):rep(1e6))",
+        "return cmsgpack.unpack(('\\223\\255\\255\\255\\255a'):rep(999) .. ('x'):rep(1e6))",
+        "return cjson.decode('[' .. ('1,'):rep(4e6) .. '1]')",
     ] {
         let reply = run.script(source);
         let text = format!("{reply:?}");
@@ -206,6 +282,66 @@ fn memory_is_bounded_and_the_machine_survives() {
         run.assert_usable();
     }
     assert!(run.machine.used_memory() < MEMORY);
+}
+
+#[test]
+fn a_claim_of_more_entries_than_a_table_can_have_is_refused() {
+    let mut run = Run::new();
+    run.memory = usize::MAX;
+    let function = run
+        .machine
+        .load(b"return {pcall(cmsgpack.unpack, ARGV[1])}")
+        .unwrap();
+    let mut input = b"\xdf\xff\xff\xff\xff".to_vec();
+    input.resize((1 << 27) + 100, 0xc1);
+    let limits = Limits {
+        busy_after: Duration::MAX,
+        kill: &run.kill,
+        memory: usize::MAX,
+    };
+    let reply = run.machine.run(&function, &[], &[&input], &mut run.host, &limits);
+    assert_eq!(
+        reply,
+        Reply::Array(vec![Reply::Nil, Reply::bulk("not enough memory")])
+    );
+}
+
+#[test]
+fn the_collector_cannot_be_switched_off() {
+    let mut run = Run::new();
+    for switch in [
+        "'stop'",
+        "'stop\\0'",
+        "'setpause', 1e9",
+        "'setpause\\0', 1e9",
+        "'setstepmul\\0x', 1",
+    ] {
+        run.script(&format!("collectgarbage({switch})"));
+        let reply = run.script("for i = 1, 3e5 do local t = {i, {}} end return 'collected'");
+        assert_eq!(reply, Reply::bulk("collected"), "{switch}");
+    }
+    assert_eq!(
+        run.script("return collectgarbage('setpause\\0', 1)"),
+        Reply::Int(200)
+    );
+}
+
+#[test]
+fn a_complaint_has_room_on_a_full_stack() {
+    let mut run = Run::new();
+    // The interpreter of tests checks each push.
+    let script = "for count = 1, 60 do
+        local ok, text = pcall(struct.unpack, ('b'):rep(count), ('x'):rep(count - 1))
+        assert(not ok and text:find('data string too short', 1, true), text)
+        ok, text = pcall(cmsgpack.unpack, ('\\1'):rep(count) .. '\\193')
+        assert(not ok and text:find('Bad data format', 1, true), text)
+    end
+    local ok, text = pcall(struct.unpack, ('b'):rep(9000), ('x'):rep(9000))
+    return text";
+    assert_eq!(
+        run.script(script),
+        Reply::bulk("stack overflow (too many results)")
+    );
 }
 
 #[test]
@@ -262,6 +398,14 @@ fn what_nests_as_deeply_as_allowed_fits_the_stack() {
         let reply = run.script(source);
         assert!(!reply.is_error(), "{source}: {reply:?}");
     }
+    for source in [
+        "local t = {} t.map = t return t",
+        "local t = {} t.set = {[t] = 1} return t",
+        "redis.setresp(3) local t = {} t.map = {[t] = t} return t",
+    ] {
+        run.script(source);
+        run.assert_usable();
+    }
     let reply = run.script("local t = {} t[1] = t return t");
     let mut depth = 0;
     let mut inner = &reply;
@@ -270,6 +414,31 @@ fn what_nests_as_deeply_as_allowed_fits_the_stack() {
         depth += 1;
     }
     assert_eq!((depth, inner.is_error()), (1000, true));
+}
+
+#[test]
+fn what_nests_within_callbacks_fits_the_stack_too() {
+    let mut run = Run::new();
+    for deepest in [
+        "string.find(('x'):rep(5000), ('x*'):rep(5000))",
+        "cjson.decode(('['):rep(1000) .. (']'):rep(1000))",
+        "cjson.encode(cjson.decode(('{\"a\":'):rep(1000) .. '1' .. ('}'):rep(1000)))",
+        "cmsgpack.unpack(('\\145'):rep(1000) .. '\\1')",
+        "load(function() return ('return ' .. ('{'):rep(190)) end)",
+    ] {
+        for nested in [
+            "string.gsub('x', 'x', f)",
+            "string.gsub('x', 'x', setmetatable({}, {__index = f}))",
+            "string.gsub('x', 'x', coroutine.wrap(f))",
+        ] {
+            let text = run.error(&format!(
+                "local function f() pcall(function() {deepest} end) {nested} end f()"
+            ));
+            assert!(text.contains("stack overflow"), "{deepest} {nested}: {text}");
+        }
+    }
+    let allowed = "local function f(n) return n == 0 and 'end' or (('x'):gsub('x', function() return f(n - 1) end)) end return f(25)";
+    assert_eq!(run.script(allowed), Reply::bulk("end"));
 }
 
 #[test]
@@ -301,6 +470,65 @@ fn a_panicking_host_is_an_error_of_the_script() {
         "{reply:?}"
     );
     run.machine.unload(function);
+    run.assert_usable();
+}
+
+#[test]
+fn a_reader_that_has_ended_is_not_asked_again() {
+    let mut run = Run::new();
+    for end in ["nil", "''"] {
+        let script = format!(
+            "local asked = 0
+            local text, complaint = load(function()
+                asked = asked + 1
+                if asked == 1 then return {end} end
+                collectgarbage() collectgarbage()
+                return 'return 1'
+            end)
+            return {{asked, tostring(complaint), text()}}"
+        );
+        assert_eq!(
+            run.script(&script),
+            Reply::Array(vec![Reply::Int(1), Reply::bulk("nil")]),
+            "{end}"
+        );
+    }
+    let pieces =
+        "local pieces = {'retu', 'rn 4', '2'} return load(function() return table.remove(pieces, 1) end)()";
+    assert_eq!(run.script(pieces), Reply::Int(42));
+}
+
+#[test]
+fn unpack_never_leaves_the_stack() {
+    let mut run = Run::new();
+    for (first, last) in [
+        ("0", "2^31 - 1"),
+        ("-1", "2^31 - 1"),
+        ("-2^31", "2^31 - 1"),
+        ("-2^31", "-1"),
+        ("1", "8001"),
+        ("1", "2^31 - 1"),
+    ] {
+        let text = run.error(&format!("return {{unpack({{}}, {first}, {last})}}"));
+        assert!(
+            text.contains("too many results to unpack"),
+            "{first} {last}: {text}"
+        );
+    }
+    for (source, count) in [
+        ("select('#', unpack({}, 1, 7000))", 7000),
+        ("select('#', unpack({}, 2^31 - 1, 2^31 - 1))", 1),
+        ("select('#', unpack({}, -2^31, -2^31))", 1),
+        ("select('#', unpack({}, 5, -5))", 0),
+        ("select('#', unpack({1, 2}, nil, nil))", 2),
+        ("select('#', unpack({1, 2}, '2'))", 1),
+    ] {
+        assert_eq!(
+            run.script(&format!("return {source}")),
+            Reply::Int(count),
+            "{source}"
+        );
+    }
     run.assert_usable();
 }
 
@@ -366,6 +594,29 @@ proptest! {
         let offset = offset.to_string();
         let reply = run.machine.run(&function, &[], &[&input, offset.as_bytes()], &mut run.host, &limits);
         prop_assert_eq!(reply, Reply::bulk("alive"));
+    }
+
+    /// A class with one member is a pattern for the same text, so the original searches for it.
+    #[test]
+    fn a_plain_search_finds_what_a_pattern_finds(text in "[ab\\x00]{0,12}", sought in "[ab]{0,3}", start in -15i32..15) {
+        let mut run = Run::new();
+        let function = run.machine.load(b"\
+            local text, sought, start = ARGV[1], ARGV[2], tonumber(ARGV[3])
+            local pattern = sought:gsub('.', '[%0]')
+            local expected = {text:find('()' .. pattern, start)}
+            local same = true
+            for _, found in ipairs({{text:find(sought, start)}, {text:find(sought, start, true)}}) do
+                same = same and found[1] == expected[1] and found[2] == expected[2]
+            end
+            local found = {text:find(sought)}
+            local expected = {text:find('()' .. pattern)}
+            return {same and found[1] == expected[1] and found[2] == expected[2]}").unwrap();
+        let kill = AtomicBool::new(false);
+        let limits = Limits { busy_after: Duration::from_secs(10), kill: &kill, memory: MEMORY };
+        let start = start.to_string();
+        let args = [text.as_bytes(), sought.as_bytes(), start.as_bytes()];
+        let reply = run.machine.run(&function, &[], &args, &mut run.host, &limits);
+        prop_assert_eq!(reply, Reply::Array(vec![Reply::Int(1)]));
     }
 
     #[test]

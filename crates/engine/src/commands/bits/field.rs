@@ -46,11 +46,12 @@ struct Step {
 pub(super) fn bitfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let key = args.at(1);
     let steps = read(args.options(2))?;
-    let writes = steps.iter().filter(|step| !matches!(step.verb, Verb::Get));
-    let Some(end) = writes
+    let writes = || steps.iter().filter(|step| !matches!(step.verb, Verb::Get));
+    let first = writes().map(|step| step.field.offset / 8).min();
+    let end = writes()
         .map(|step| (step.field.offset + step.field.bits).div_ceil(8))
-        .max()
-    else {
+        .max();
+    let Some((first, end)) = first.zip(end) else {
         return show(ctx, key, &steps);
     };
     let value = ctx.create::<Vec<u8>>(key)?;
@@ -63,7 +64,7 @@ pub(super) fn bitfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         .map(|step| step.run(value, &mut is_changed))
         .collect();
     if is_changed {
-        ctx.touched(key);
+        ctx.touched_bytes(key, first..end);
     }
     Ok(Reply::Array(replies))
 }

@@ -61,7 +61,7 @@ fn setbit(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         };
     }
     if has_grown || was_set != is_set {
-        ctx.touched(key);
+        ctx.touched_bytes(key, offset / 8..offset / 8 + 1);
     }
     Ok(Reply::flag(was_set))
 }

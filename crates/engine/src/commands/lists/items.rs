@@ -63,10 +63,11 @@ pub(super) fn linsert(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     } else {
         list.insert_after(pivot, value)
     };
+    let length = list.len();
     if !is_found {
+        ctx.searched(key);
         return Ok(Reply::Int(-1));
     }
-    let length = list.len();
     ctx.touched(key);
     Ok(Reply::count(length))
 }
@@ -79,6 +80,8 @@ pub(super) fn lrem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     let removed = list.remove(count, args.at(3));
     if removed > 0 {
         ctx.touched(key);
+    } else {
+        ctx.searched(key);
     }
     Ok(Reply::count(removed))
 }
@@ -149,7 +152,7 @@ pub(super) fn lpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
     if ctx.read::<List>(key)?.is_none() {
         return Ok(absent);
     }
-    // A search may build the list's index, which is no change anybody sees.
+    // A search may build the list's index, which is no change anybody sees but in memory.
     let Some(list) = ctx.write::<List>(key)? else {
         return Ok(absent);
     };
@@ -159,6 +162,7 @@ pub(super) fn lpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
         (rank, count) = (-1, 0);
     }
     let positions = list.positions(value, rank, count, search.max_len);
+    ctx.searched(key);
     let mut positions = positions.into_iter().map(Reply::count);
     match search.count {
         Some(_) => Ok(Reply::Array(positions.collect())),

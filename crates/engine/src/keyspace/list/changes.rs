@@ -42,10 +42,6 @@ impl Changes {
         self.is_parted
     }
 
-    pub(super) fn heap(&self) -> usize {
-        self.chunks.capacity() * size_of::<ChunkId>()
-    }
-
     /// Notes a chunk that was changed or is about to go.
     #[inline]
     pub(super) fn note(&mut self, chunk: &mut Chunk) {

@@ -63,16 +63,16 @@ impl List {
         self.len() == 0
     }
 
-    /// The bytes on the heap.
+    /// The bytes on the heap. Names of changed chunks waiting for [`Self::take_dirt`] are not counted.
     pub(crate) fn memory(&self) -> usize {
-        self.sequence.heap() + self.changes.heap() + self.index.as_ref().map_or(0, |index| index.heap())
+        self.sequence.heap() + self.index.as_ref().map_or(0, |index| index.heap())
     }
 
     /// The same, counted anew.
     #[cfg(test)]
     pub(crate) fn recount(&self) -> usize {
         let index = self.index.as_ref().map_or(0, |index| index.recount());
-        self.sequence.recount() + self.changes.heap() + index
+        self.sequence.recount() + index
     }
 
     /// The word of OBJECT ENCODING.

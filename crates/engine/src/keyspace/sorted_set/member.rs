@@ -3,6 +3,8 @@
 //! Identifiers (numbers, short names) need no allocation and no second cache line.
 //! Next: `members.rs` (the pages these entries live in).
 
+use crate::keyspace::packed::allocated;
+
 /// What fits beside tag and length in 24 bytes, the size an enum with a boxed slice has anyway.
 const INLINE: usize = 22;
 
@@ -49,10 +51,10 @@ impl Member {
         }
     }
 
-    /// Bytes on the heap, with what an allocator adds: 8 bytes of header, rounded to 16.
+    /// Bytes on the heap.
     pub(super) fn heap(&self) -> usize {
         match self {
-            Self::Heap(bytes) => (bytes.len() + 8).next_multiple_of(16),
+            Self::Heap(bytes) => allocated(bytes.len()),
             Self::Inline { .. } | Self::Vacant(_) => 0,
         }
     }

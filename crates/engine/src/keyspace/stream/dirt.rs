@@ -19,8 +19,10 @@ pub(crate) enum StreamPart {
     Meta,
     /// A group with everything in it, replacing what was known of it, or that there is none.
     Group(Box<[u8]>),
-    /// A group's position and its consumers, not its pending entries.
+    /// A group's position.
     GroupMeta(Box<[u8]>),
+    /// A consumer of a group (the group comes first), or that it is gone; not what it holds.
+    Consumer(Box<[u8]>, Box<[u8]>),
     /// The state of one pending entry of a group, or that it is not pending.
     Pending(Box<[u8]>, StreamId),
 }
@@ -32,7 +34,9 @@ pub(super) struct LogDirt {
     whole: bool,
     meta: bool,
     gone_up_to: Option<StreamId>,
-    /// Ascending until the last id is set back, and then the whole stream is dirty.
+    /// The last id was set back: ids may come a second time, and "gone up to here" says nothing of entries to come.
+    was_set_back: bool,
+    /// Ascending until the last id is set back.
     appended: VecDeque<StreamId>,
     deleted: Vec<StreamId>,
 }
@@ -54,10 +58,8 @@ impl LogDirt {
         self.track && !self.whole
     }
 
-    pub(super) fn whole(&mut self) {
-        if self.track {
-            *self = Self::new(true);
-        }
+    pub(super) fn set_back(&mut self) {
+        self.was_set_back |= self.in_parts();
     }
 
     pub(super) fn meta(&mut self) {
@@ -83,6 +85,9 @@ impl LogDirt {
             return;
         }
         self.gone_up_to = self.gone_up_to.max(Some(id));
+        if self.was_set_back {
+            return;
+        }
         // A stream held at a length by every append must not remember entries that are gone again.
         while self.appended.front().is_some_and(|appended| *appended <= id) {
             self.appended.pop_front();
@@ -104,7 +109,8 @@ impl LogDirt {
         }
         let gone = taken.gone_up_to;
         let mut entries: Vec<StreamId> = taken.appended.into_iter().chain(taken.deleted).collect();
-        entries.retain(|id| Some(*id) > gone);
+        // Who writes them in order first takes away what is gone, then sees for each of these whether it is there.
+        entries.retain(|id| taken.was_set_back || Some(*id) > gone);
         entries.sort_unstable();
         entries.dedup();
         let mut parts: Vec<StreamPart> = gone.map(StreamPart::GoneUpTo).into_iter().collect();

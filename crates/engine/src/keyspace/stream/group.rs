@@ -40,6 +40,7 @@ pub(crate) struct Group {
 struct GroupDirt {
     whole: bool,
     meta: bool,
+    consumers: Vec<Box<[u8]>>,
     pending: Vec<StreamId>,
 }
 
@@ -84,30 +85,26 @@ impl Group {
     /// Adds a consumer, none when there is one of that name.
     pub(crate) fn create_consumer(&mut self, name: &[u8], now: i64) -> Option<ConsumerId> {
         let created = self.consumers.create(name, now)?;
-        self.meta_changed();
+        self.consumer_changed(name);
         Some(created)
     }
 
     /// The consumer of that name, who was seen just now; a new one when there is none.
     pub(crate) fn seen_consumer(&mut self, name: &[u8], now: i64) -> ConsumerId {
         match self.consumers.find(name) {
-            Some(consumer) => {
-                self.see_consumer(consumer, now);
-                consumer
+            Some(id) => {
+                if let Some(consumer) = self.consumers.get_mut(id)
+                    && consumer.seen_at != now
+                {
+                    consumer.seen_at = now;
+                    self.consumer_changed(name);
+                }
+                id
             }
             None => {
-                self.meta_changed();
+                self.consumer_changed(name);
                 self.consumers.find_or_create(name, now)
             }
-        }
-    }
-
-    fn see_consumer(&mut self, consumer: ConsumerId, now: i64) {
-        if let Some(consumer) = self.consumers.get_mut(consumer)
-            && consumer.seen_at != now
-        {
-            consumer.seen_at = now;
-            self.meta_changed();
         }
     }
 
@@ -118,7 +115,7 @@ impl Group {
             self.pending.remove(id);
             self.pending_changed(*id);
         }
-        self.meta_changed();
+        self.consumer_changed(name);
         Some(consumer.pending.len())
     }
 
@@ -179,9 +176,25 @@ impl Group {
         self.pending.len() * (PENDING_ENTRY_BYTES + OWNED_ENTRY_BYTES) + self.consumers.memory()
     }
 
+    /// Whether anything changed since the last question.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirt.as_ref().is_some_and(|dirt| {
+            dirt.whole || dirt.meta || !dirt.consumers.is_empty() || !dirt.pending.is_empty()
+        })
+    }
+
     fn meta_changed(&mut self) {
         if let Some(dirt) = &mut self.dirt {
             dirt.meta = true;
+        }
+    }
+
+    fn consumer_changed(&mut self, name: &[u8]) {
+        if let Some(dirt) = &mut self.dirt
+            && !dirt.whole
+            && dirt.consumers.last().is_none_or(|last| **last != *name)
+        {
+            dirt.consumers.push(name.into());
         }
     }
 
@@ -204,6 +217,10 @@ impl Group {
         if taken.meta {
             parts.push(StreamPart::GroupMeta(name.into()));
         }
+        taken.consumers.sort_unstable();
+        taken.consumers.dedup();
+        let consumers = taken.consumers.into_iter();
+        parts.extend(consumers.map(|consumer| StreamPart::Consumer(name.into(), consumer)));
         taken.pending.sort_unstable();
         taken.pending.dedup();
         parts.extend(

@@ -1,10 +1,11 @@
 //! All consumer groups of a stream, in the order of their names.
 //!
-//! A group is changed through [`GroupMut`], which keeps the stream's memory count right when it is let go.
+//! A group is changed through [`GroupMut`], which keeps the stream's memory count and the list of changed groups right
+//! when it is let go: a stream of many groups is not asked about each of them after every change.
 //! Next: `group.rs`.
 
-use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, Deref, DerefMut};
 
 use super::dirt::StreamPart;
 use super::group::Group;
@@ -15,16 +16,17 @@ use super::id::StreamId;
 pub(crate) struct Groups {
     by_name: BTreeMap<Box<[u8]>, Group>,
     memory: usize,
-    track: bool,
-    /// Names of groups destroyed since dirt was last taken.
-    destroyed: Vec<Box<[u8]>>,
+    /// Names of groups made, changed or destroyed since dirt was last taken; none unless somebody wants to know.
+    changed: Option<BTreeSet<Box<[u8]>>>,
 }
 
 /// A group being changed.
 #[derive(Debug)]
 pub(crate) struct GroupMut<'a> {
+    name: &'a [u8],
     group: &'a mut Group,
     total: &'a mut usize,
+    changed: Option<&'a mut BTreeSet<Box<[u8]>>>,
     before: usize,
 }
 
@@ -33,8 +35,7 @@ impl Groups {
         Self {
             by_name: BTreeMap::new(),
             memory: 0,
-            track,
-            destroyed: Vec::new(),
+            changed: track.then(BTreeSet::new),
         }
     }
 
@@ -51,11 +52,14 @@ impl Groups {
     }
 
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<GroupMut<'_>> {
-        let group = self.by_name.get_mut(name)?;
+        let one = (Bound::Included(name), Bound::Included(name));
+        let (name, group) = self.by_name.range_mut::<[u8], _>(one).next()?;
         let before = group.memory();
         Some(GroupMut {
+            name,
             group,
             total: &mut self.memory,
+            changed: self.changed.as_mut(),
             before,
         })
     }
@@ -70,9 +74,12 @@ impl Groups {
         if self.by_name.contains_key(name) {
             return false;
         }
-        self.by_name
-            .insert(name.into(), Group::new(last_delivered, entries_read, self.track));
+        self.by_name.insert(
+            name.into(),
+            Group::new(last_delivered, entries_read, self.changed.is_some()),
+        );
         self.memory += held_by_name(name);
+        self.note(name);
         true
     }
 
@@ -81,10 +88,14 @@ impl Groups {
             return false;
         };
         self.memory -= held_by_name(&name) + group.memory();
-        if self.track {
-            self.destroyed.push(name);
-        }
+        self.note(&name);
         true
+    }
+
+    fn note(&mut self, name: &[u8]) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(name.into());
+        }
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -92,14 +103,12 @@ impl Groups {
     }
 
     pub(super) fn take_dirt(&mut self, parts: &mut Vec<StreamPart>) {
-        let mut destroyed = std::mem::take(&mut self.destroyed);
-        // A group created anew under the name speaks for itself.
-        destroyed.retain(|name| !self.by_name.contains_key(name));
-        destroyed.sort_unstable();
-        destroyed.dedup();
-        parts.extend(destroyed.into_iter().map(StreamPart::Group));
-        for (name, group) in &mut self.by_name {
-            group.take_dirt(name, parts);
+        let changed = self.changed.as_mut().map(std::mem::take);
+        for name in changed.unwrap_or_default() {
+            match self.by_name.get_mut(&name) {
+                Some(group) => group.take_dirt(&name, parts),
+                None => parts.push(StreamPart::Group(name)),
+            }
         }
     }
 
@@ -134,5 +143,10 @@ impl DerefMut for GroupMut<'_> {
 impl Drop for GroupMut<'_> {
     fn drop(&mut self) {
         *self.total = (*self.total + self.group.memory()).saturating_sub(self.before);
+        if let Some(changed) = self.changed.as_mut().filter(|_| self.group.is_dirty())
+            && !changed.contains(self.name)
+        {
+            changed.insert(self.name.into());
+        }
     }
 }

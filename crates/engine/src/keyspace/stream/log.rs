@@ -192,8 +192,7 @@ impl Log {
     /// Sets what XSETID may set.
     pub(super) fn set_meta(&mut self, meta: StreamMeta) {
         if meta.last_id < self.meta.last_id {
-            // Ids may now come a second time, so "gone up to here" would name entries still to come.
-            self.dirt.whole();
+            self.dirt.set_back();
         }
         self.meta = meta;
         self.dirt.meta();

@@ -108,8 +108,7 @@ impl Stream {
         self.log.memory() + self.groups.memory()
     }
 
-    /// What changed since the last call. A stream asked for the first time, or one whose last id was set
-    /// back, has changed as a whole.
+    /// What changed since the last call. A stream asked for the first time has changed as a whole.
     pub(crate) fn take_dirt(&mut self) -> Dirt<StreamPart> {
         if !self.log.dirt.tracks() {
             return Dirt::Parts(Vec::new());

@@ -247,8 +247,16 @@ fn write_groups(written: &mut BTreeMap<Vec<u8>, GroupModel>, stream: &mut Stream
             }
             StreamPart::GroupMeta(name) => {
                 let seen = group_seen(stream.groups().get(&name).unwrap());
-                let known = written.get_mut(&*name).unwrap();
-                (known.0, known.1) = (seen.0, seen.1);
+                written.get_mut(&*name).unwrap().0 = seen.0;
+            }
+            StreamPart::Consumer(name, consumer) => {
+                let group = stream.groups().get(&name).unwrap();
+                let known = &mut written.get_mut(&*name).unwrap().1;
+                if group.consumer(&consumer).is_some() {
+                    known.insert(consumer.into());
+                } else {
+                    known.remove(&*consumer);
+                }
             }
             StreamPart::Pending(name, id) => {
                 let mut seen = group_seen(stream.groups().get(&name).unwrap());
@@ -432,16 +440,68 @@ fn a_stream_held_at_a_length_remembers_only_what_is_left() {
 }
 
 #[test]
-fn a_last_id_set_back_dirties_the_whole_stream() {
+fn ids_that_come_again_after_the_last_id_was_set_back_are_told() {
     let mut stream = Stream::new(true);
-    stream.append(StreamId::new(9, 0), &["n", "x"]);
-    stream.take_dirt();
-    stream.delete(StreamId::new(9, 0));
+    let mut written = Written::default();
+    for number in 1..=9 {
+        stream.append(StreamId::new(number, 0), &["n", "x"]);
+    }
+    written.write(&mut stream);
+    let all = Trim {
+        keep: Keep::Newest(0),
+        approximate: false,
+        limit: 0,
+    };
+    stream.trim(&all);
     stream.set_meta(StreamMeta {
         last_id: StreamId::new(2, 0),
         ..stream.log().meta()
     });
-    assert_eq!(stream.take_dirt(), Dirt::Whole);
+    for number in 3..=6 {
+        stream.append(StreamId::new(number, 0), &["n", "y"]);
+    }
+    stream.trim(&Trim {
+        keep: Keep::Newest(2),
+        ..all
+    });
+    written.write(&mut stream);
+    let held = listed(stream.log().range(StreamId::MIN, StreamId::MAX));
+    assert_eq!(held.len(), 2);
+    assert_eq!(written.0, held.into_iter().collect());
+    assert_eq!(written.1, stream.log().meta());
+}
+
+#[test]
+fn setting_the_last_id_back_is_told_without_the_entries() {
+    let mut stream = Stream::new(true);
+    for number in 1..=500 {
+        stream.append(StreamId::new(number, 0), &["n", "x"]);
+    }
+    stream.take_dirt();
+    stream.delete(StreamId::new(500, 0));
+    stream.set_meta(StreamMeta {
+        last_id: StreamId::new(499, 0),
+        ..stream.log().meta()
+    });
+    let expected = vec![StreamPart::Entry(StreamId::new(500, 0)), StreamPart::Meta];
+    assert_eq!(stream.take_dirt(), Dirt::Parts(expected));
+}
+
+#[test]
+fn only_the_consumer_that_was_seen_is_told() {
+    let mut stream = Stream::new(true);
+    stream.create_group(b"g", StreamId::MIN, None);
+    for number in 0..50_u8 {
+        let (mut group, _) = stream.group_mut(b"g").unwrap();
+        group.seen_consumer(&[number], 1);
+    }
+    stream.take_dirt();
+    stream.group_mut(b"g").unwrap().0.seen_consumer(&[7], 2);
+    let seen = StreamPart::Consumer(b"g".as_slice().into(), [7].into());
+    assert_eq!(stream.take_dirt(), Dirt::Parts(vec![seen]));
+    // Looking at a group changes nothing.
+    drop(stream.group_mut(b"g"));
+    assert_eq!(stream.take_dirt(), Dirt::Parts(Vec::new()));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use mlua_sys::{
 };
 
 use super::settings_of;
-use crate::lua::border::{Outcome, Thrown, complain, complain_of, complain_plainly, native};
+use crate::lua::border::{Outcome, Thrown, afford, complain, complain_of, complain_plainly, native};
 use crate::lua::context::Context;
 use crate::lua::sandbox::push_null;
 use crate::lua::stack::{expect_text, push_bytes};
@@ -113,6 +113,7 @@ impl<'a> Reader<'a> {
 
     /// Pushes the value that begins with a token.
     unsafe fn value(&mut self, (at, token): Placed<'a>) -> Result<(), Thrown> {
+        afford(self.state, self.context, 0)?;
         match token {
             Token::String(text) => push_bytes(self.state, &text),
             Token::Number(number) => lua_pushnumber(self.state, number),
@@ -131,9 +132,6 @@ impl<'a> Reader<'a> {
             let (depth, position) = (self.depth, self.position);
             let text = format!("Found too many nested data structures ({depth}) at character {position}");
             return Err(complain(self.state, text));
-        }
-        if self.context.memory.is_exhausted(0) {
-            return Err(complain_plainly(self.state, "not enough memory"));
         }
         Ok(())
     }

@@ -10,13 +10,17 @@ use mlua_sys::{
 
 use super::settings::{Invalid, Settings};
 use super::settings_of;
-use crate::lua::border::{Outcome, Thrown, complain, complain_of, complain_plainly, native};
+use crate::lua::border::{Outcome, Thrown, afford, complain, complain_of, native};
 use crate::lua::context::Context;
+use crate::lua::hook::spend;
 use crate::lua::stack::{push_bytes, text_at, type_name};
 use crate::number::general;
 
 /// Whatever the settings say, deeper tables are refused: the C stack is finite.
 const DEEPEST: c_int = 1000;
+
+/// Nanoseconds a value takes.
+const WORK: usize = 50;
 
 native!(encode => encode_value);
 
@@ -49,8 +53,15 @@ impl Writer<'_> {
     /// Writes the value on top of the stack.
     unsafe fn value(&mut self) -> Result<(), Thrown> {
         let state = self.state;
+        // Tables can hold a value many times over, and themselves, so little can become very much.
+        spend(state, self.context, WORK)?;
+        afford(state, self.context, self.out.len())?;
         match lua_type(state, -1) {
-            LUA_TSTRING => self.string(text_at(state, -1)),
+            LUA_TSTRING => {
+                let text = text_at(state, -1);
+                afford(state, self.context, self.out.len().saturating_add(text.len()))?;
+                self.string(text);
+            }
             LUA_TNUMBER => return self.number(lua_tonumber(state, -1)),
             LUA_TBOOLEAN if lua_toboolean(state, -1) != 0 => self.out.extend_from_slice(b"true"),
             LUA_TBOOLEAN => self.out.extend_from_slice(b"false"),
@@ -134,10 +145,6 @@ impl Writer<'_> {
         if self.depth > limit || lua_checkstack(self.state, 4) == 0 {
             let text = format!("Cannot serialise, excessive nesting ({})", self.depth);
             return Err(complain(self.state, text));
-        }
-        // Tables can hold themselves many times over, so little can become very much.
-        if self.context.memory.is_exhausted(self.out.len()) {
-            return Err(complain_plainly(self.state, "not enough memory"));
         }
         match self.array_length()? {
             0 => self.object()?,

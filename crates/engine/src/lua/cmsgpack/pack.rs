@@ -7,11 +7,14 @@ use mlua_sys::{
     lua_objlen, lua_pushnil, lua_pushvalue, lua_rawgeti_, lua_settop, lua_toboolean, lua_tonumber, lua_type,
 };
 
-use crate::lua::border::{Outcome, Thrown, complain_of, complain_plainly, native};
+use crate::lua::border::{Outcome, Thrown, afford, complain_of, native};
 use crate::lua::context::Context;
+use crate::lua::hook::spend;
 use crate::lua::stack::{push_bytes, text_at};
 
 const DEEPEST: u32 = 16;
+/// Nanoseconds a value takes.
+const WORK: usize = 50;
 
 native!(pack => pack_all);
 
@@ -48,9 +51,17 @@ struct Packer<'a> {
 impl Packer<'_> {
     /// Packs the value on top of the stack.
     unsafe fn value(&mut self, depth: u32) -> Result<(), Thrown> {
+        // Tables can hold a value many times over, and themselves, so little can become very much.
+        spend(self.state, self.context, WORK)?;
+        afford(self.state, self.context, self.out.len())?;
         match lua_type(self.state, -1) {
             LUA_TSTRING => {
                 let text = text_at(self.state, -1);
+                afford(
+                    self.state,
+                    self.context,
+                    self.out.len().saturating_add(text.len()),
+                )?;
                 self.string_length(text.len());
                 self.out.extend_from_slice(text);
             }
@@ -64,10 +75,6 @@ impl Packer<'_> {
     }
 
     unsafe fn table(&mut self, depth: u32) -> Result<(), Thrown> {
-        // Tables can hold themselves many times over, so little can become very much.
-        if self.context.memory.is_exhausted(self.out.len()) {
-            return Err(complain_plainly(self.state, "not enough memory"));
-        }
         let (count, is_array) = self.measure();
         if is_array {
             return self.array(depth);

@@ -8,14 +8,19 @@ use mlua_sys::{
     lua_type,
 };
 
-use crate::lua::border::{Outcome, Thrown, complain, complain_plainly, native};
+use crate::lua::border::{Outcome, Thrown, afford, complain, complain_plainly, native};
 use crate::lua::context::Context;
 use crate::lua::stack::{expect_number, expect_text, push_bytes, truncated};
 
 /// Deeper arrays and maps are refused; Redis goes on until its Lua stack is full.
 const DEEPEST: u32 = 1000;
-/// Longer inputs are refused, so that no table grows beyond what Lua can hold.
+/// Longer inputs are refused.
 const LONGEST: usize = 256 * 1024 * 1024;
+/// Lua raises an error of its own where a table would have more entries in its hashed part.
+const LARGEST_TABLE: usize = 1 << 26;
+/// Bytes of a table's entry, in an array and, at most, in a map.
+const ITEM: usize = 16;
+const PAIR: usize = 80;
 
 native!(unpack => all);
 native!(unpack_one => one);
@@ -186,9 +191,6 @@ impl<'a> Unpacker<'a> {
             let text = format!("stack overflow (in function mp_decode_to_lua_{kind})");
             return Err(complain(self.state, text));
         }
-        if self.context.memory.is_exhausted(0) {
-            return Err(complain_plainly(self.state, "not enough memory"));
-        }
         if is_map {
             self.map(length)?;
         } else {
@@ -198,9 +200,19 @@ impl<'a> Unpacker<'a> {
         Ok(())
     }
 
+    /// For how many entries there may be room, each of which takes so many bytes here and there.
+    unsafe fn room(&self, length: u32, read: usize, kept: usize) -> Result<usize, Thrown> {
+        let room = (length as usize).min(self.rest.len() / read);
+        if room > LARGEST_TABLE {
+            return Err(complain_plainly(self.state, "not enough memory"));
+        }
+        afford(self.state, self.context, room * kept)?;
+        Ok(room)
+    }
+
     unsafe fn sequence(&mut self, length: u32) -> Result<(), Thrown> {
         // The length is only claimed; each item takes a byte at least.
-        let room = (length as usize).min(self.rest.len());
+        let room = self.room(length, 1, ITEM)?;
         lua_createtable(self.state, c_int::try_from(room).unwrap_or_default(), 0);
         for index in 1..=length {
             self.value()?;
@@ -210,7 +222,7 @@ impl<'a> Unpacker<'a> {
     }
 
     unsafe fn map(&mut self, length: u32) -> Result<(), Thrown> {
-        let room = (length as usize).min(self.rest.len() / 2);
+        let room = self.room(length, 2, PAIR)?;
         lua_createtable(self.state, 0, c_int::try_from(room).unwrap_or_default());
         for _ in 0..length {
             self.value()?;

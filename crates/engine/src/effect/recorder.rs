@@ -1,0 +1,159 @@
+//! What happens while a unit runs, noted as cheaply as can be.
+//!
+//! Only names are kept, each once however often its value changes: the states are read when the unit ends. Of a string
+//! it is known which bytes changed, so that a bit in a large one does not cost the whole; collections know it themselves.
+//! Next: `ranges.rs` (those bytes), `gather.rs` (from here to effects).
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::ops::Range;
+
+use super::Taker;
+use super::ranges::Ranges;
+
+/// Gathers what a unit changes.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(super) taker: Option<Taker>,
+    /// What happened to keys, in order.
+    pub(super) moves: Vec<Move>,
+    /// Keys whose values changed, by database.
+    pub(super) changed: HashMap<u64, HashMap<Box<[u8]>, Extent>>,
+    /// Values that are new as a whole.
+    pub(super) made: HashSet<u64>,
+    /// Databases were emptied or have changed their places.
+    pub(super) are_databases_changed: bool,
+}
+
+/// Something that happened to keys rather than to values.
+#[derive(Clone, Debug)]
+pub(super) enum Move {
+    Gone { id: u64 },
+    Placed { id: u64, database: u64, name: Box<[u8]> },
+}
+
+/// How much of a value changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    /// What a collection says of itself; of a string everything.
+    Any,
+    /// These bytes of a string.
+    Bytes(Ranges),
+}
+
+impl Recorder {
+    pub(crate) fn with(taker: Option<Taker>) -> Self {
+        Self {
+            taker,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.taker.is_some()
+    }
+
+    /// The value of a key is not what it was.
+    pub(crate) fn changed(&mut self, database: u64, key: &[u8]) {
+        if !self.is_on() {
+            return;
+        }
+        let keys = self.changed.entry(database).or_default();
+        match keys.get_mut(key) {
+            Some(extent) => *extent = Extent::Any,
+            None => {
+                keys.insert(key.into(), Extent::Any);
+            }
+        }
+    }
+
+    /// These bytes of a string are not what they were, or new at its end.
+    pub(crate) fn changed_bytes(&mut self, database: u64, key: &[u8], bytes: Range<usize>) {
+        if !self.is_on() {
+            return;
+        }
+        let keys = self.changed.entry(database).or_default();
+        match keys.entry(key.into()) {
+            Entry::Vacant(place) => {
+                place.insert(Extent::Bytes(Ranges::of(bytes)));
+            }
+            Entry::Occupied(mut known) => {
+                if let Extent::Bytes(ranges) = known.get_mut()
+                    && !ranges.add(bytes)
+                {
+                    known.insert(Extent::Any);
+                }
+            }
+        }
+    }
+
+    /// A value is new as a whole, under this key.
+    pub(crate) fn made(&mut self, id: u64, database: u64, key: &[u8]) {
+        if self.is_on() {
+            self.made.insert(id);
+            self.changed(database, key);
+            self.placed(id, database, key);
+        }
+    }
+
+    /// A value has this name, database or expiry now.
+    pub(crate) fn placed(&mut self, id: u64, database: u64, key: &[u8]) {
+        if self.is_on() {
+            let name = key.into();
+            self.moves.push(Move::Placed { id, database, name });
+        }
+    }
+
+    /// A value has another name or database now; what changed in it before is told under that.
+    pub(crate) fn relocated(&mut self, id: u64, from: (u64, &[u8]), to: (u64, &[u8])) {
+        let extent = self.changed.get_mut(&from.0).and_then(|keys| keys.remove(from.1));
+        if let Some(keys) = self.changed.get_mut(&to.0) {
+            keys.remove(to.1);
+        }
+        if let Some(extent) = extent {
+            self.changed.entry(to.0).or_default().insert(to.1.into(), extent);
+        }
+        self.placed(id, to.0, to.1);
+    }
+
+    /// A value is no more.
+    pub(crate) fn gone(&mut self, id: u64) {
+        if self.is_on() {
+            self.moves.push(Move::Gone { id });
+        }
+    }
+
+    /// A database was emptied, or databases have changed their places.
+    pub(crate) fn databases_changed(&mut self) {
+        self.are_databases_changed |= self.is_on();
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Recorder")
+            .field("is_on", &self.is_on())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Extent, Recorder};
+
+    #[test]
+    fn a_value_that_changes_often_is_noted_once() {
+        let mut recorder = Recorder::with(Some(Box::new(|_| {})));
+        for number in 0..10_000_u64 {
+            recorder.changed(0, format!("{}", number % 3).as_bytes());
+            recorder.changed_bytes(0, b"bits", 0..1);
+        }
+        let noted = &recorder.changed[&0];
+        assert_eq!(noted.len(), 4);
+        recorder.changed(0, b"bits");
+        recorder.changed_bytes(0, b"bits", 7..8);
+        assert_eq!(recorder.changed[&0][b"bits".as_slice()], Extent::Any);
+    }
+}
