@@ -68,7 +68,9 @@ async fn a_script_that_does_not_end_makes_the_server_unready_and_nothing_worse()
     });
     until(&mut second, "GET a", "busy").await;
     for _ in 0..3 {
-        let ready = tokio::time::timeout(SOON, client.get("/health/ready")).await.unwrap();
+        let ready = tokio::time::timeout(SOON, client.get("/health/ready"))
+            .await
+            .unwrap();
         assert_eq!(ready.status, 503, "{ready:?}");
     }
     assert_eq!(client.get("/health/live").await.status, 200);
@@ -76,5 +78,7 @@ async fn a_script_that_does_not_end_makes_the_server_unready_and_nothing_worse()
     until(&mut second, "SCRIPT KILL", "ok").await;
     assert!(running.await.unwrap().is_err());
     assert_eq!(client.get("/health/ready").await.status, 200);
-    tokio::time::timeout(SOON, server.stop(Duration::ZERO)).await.unwrap();
+    tokio::time::timeout(SOON, server.stop(Duration::ZERO))
+        .await
+        .unwrap();
 }
