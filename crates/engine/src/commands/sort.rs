@@ -16,7 +16,7 @@ use crate::arguments::{self, Args};
 use crate::context::{Ctx, Origin};
 use crate::keyspace::{Database, List, Member, SortedSet, Value};
 use crate::reply::{Answer, Fault, Reply};
-use order::Weights;
+use order::{Alphabet, Weights};
 use pattern::{Lookup, Pattern};
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -165,7 +165,11 @@ fn in_order<'a>(
         return Ok(elements);
     }
     let lookup = Lookup::new(database, now);
-    let weights = Weights::of(&elements, options.by.as_ref(), options.is_alphabetic, lookup)?;
+    let alphabet = options.is_alphabetic.then_some(match options.store {
+        Some(_) => Alphabet::Bytes,
+        None => Alphabet::C,
+    });
+    let weights = Weights::of(&elements, options.by.as_ref(), alphabet, lookup)?;
     Ok(order::pick(&elements, &weights, options.is_descending, window))
 }
 

@@ -6,12 +6,21 @@ use super::pattern::{Lookup, Pattern};
 use crate::number::parse_float;
 use crate::reply::Fault;
 
+/// How texts are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alphabet {
+    /// As C's `strcoll` does, for which a text ends at its first zero byte: for what is only answered.
+    C,
+    /// Byte by byte: for what is stored.
+    Bytes,
+}
+
 /// What elements are compared by, one entry for each.
 pub(super) enum Weights<'a> {
     /// Their own text.
-    Text,
+    Text(Alphabet),
     /// Texts found elsewhere; what has none comes first.
-    Texts(Vec<Option<Cow<'a, [u8]>>>),
+    Texts(Vec<Option<Cow<'a, [u8]>>>, Alphabet),
     /// Numbers; elements with the same one are compared by their own text.
     Numbers(Vec<f64>),
 }
@@ -20,13 +29,16 @@ impl<'e> Weights<'e> {
     pub(super) fn of<'a: 'e>(
         elements: &'e [Cow<'a, [u8]>],
         by: Option<&Pattern<'_>>,
-        is_alphabetic: bool,
+        alphabet: Option<Alphabet>,
         mut lookup: Lookup<'a>,
     ) -> Result<Self, Fault> {
-        if is_alphabetic {
+        if let Some(alphabet) = alphabet {
             return Ok(match by {
-                None => Self::Text,
-                Some(by) => Self::Texts(elements.iter().map(|element| lookup.find(by, element)).collect()),
+                None => Self::Text(alphabet),
+                Some(by) => {
+                    let texts = elements.iter().map(|element| lookup.find(by, element));
+                    Self::Texts(texts.collect(), alphabet)
+                }
             });
         }
         let number = |element: &'e Cow<'a, [u8]>| match by {
@@ -45,13 +57,30 @@ impl<'e> Weights<'e> {
     fn compare(&self, elements: &[Cow<'_, [u8]>], left: usize, right: usize) -> Ordering {
         let by_text = || elements.get(left).cmp(&elements.get(right));
         match self {
-            Self::Text => by_text(),
-            Self::Texts(texts) => texts.get(left).cmp(&texts.get(right)),
+            Self::Text(alphabet) => alphabet.compare(elements.get(left), elements.get(right)),
+            Self::Texts(texts, alphabet) => {
+                let text = |place: usize| texts.get(place).and_then(Option::as_ref);
+                alphabet.compare(text(left), text(right))
+            }
             Self::Numbers(numbers) => numbers
                 .get(left)
                 .partial_cmp(&numbers.get(right))
                 .unwrap_or(Ordering::Equal)
                 .then_with(by_text),
+        }
+    }
+}
+
+impl Alphabet {
+    fn compare(self, left: Option<&Cow<'_, [u8]>>, right: Option<&Cow<'_, [u8]>>) -> Ordering {
+        left.map(|text| self.read(text))
+            .cmp(&right.map(|text| self.read(text)))
+    }
+
+    fn read(self, text: &[u8]) -> &[u8] {
+        match self {
+            Self::Bytes => text,
+            Self::C => text.split(|byte| *byte == 0).next().unwrap_or_default(),
         }
     }
 }
