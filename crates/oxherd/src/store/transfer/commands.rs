@@ -144,9 +144,14 @@ fn claim(key: &[u8], group: &[u8], pending: &Pending) -> Cmd {
 }
 
 fn of_state(key: &[u8], state: &State) -> Vec<Cmd> {
-    let mut commands = cut("XDEL", key, &state.deleted, |_| 32, |cmd, id| {
-        cmd.arg(id.to_string());
-    });
+    // XSETID cannot take back that entries were deleted, so those that were trimmed are trimmed again.
+    let mut commands = if state.was_trimmed() {
+        trim(key, state)
+    } else {
+        cut("XDEL", key, &state.deleted, |_| 32, |cmd, id| {
+            cmd.arg(id.to_string());
+        })
+    };
     let mut set = redis::cmd("XSETID");
     set.arg(key)
         .arg(state.last.to_string())
@@ -156,6 +161,15 @@ fn of_state(key: &[u8], state: &State) -> Vec<Cmd> {
         .arg(state.max_deleted.to_string());
     commands.push(set);
     commands
+}
+
+fn trim(key: &[u8], state: &State) -> Vec<Cmd> {
+    if state.deleted.is_empty() {
+        return Vec::new();
+    }
+    let mut trim = redis::cmd("XTRIM");
+    trim.arg(key).arg("MAXLEN").arg(state.length);
+    vec![trim]
 }
 
 /// What ends a key: the last of its commands says when it expires, or that it does not.

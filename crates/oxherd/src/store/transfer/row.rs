@@ -109,6 +109,17 @@ pub(super) struct State {
     pub(super) max_deleted: Id,
     /// The entries without fields that came before: they go again.
     pub(super) deleted: Vec<Id>,
+    /// The first entry that stays, and how many do.
+    pub(super) first: Option<Id>,
+    pub(super) length: u64,
+}
+
+impl State {
+    /// Whether what is pending was lost by trimming, which leaves no trace in `max_deleted`.
+    pub(super) fn was_trimmed(&self) -> bool {
+        let is_before = |id: &Id| self.first.is_none_or(|first| *id < first);
+        self.max_deleted == Id::default() && self.deleted.iter().all(is_before)
+    }
 }
 
 impl Piece {

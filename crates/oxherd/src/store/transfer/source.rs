@@ -78,7 +78,12 @@ impl Source {
             let mut small: Vec<Head> = Vec::new();
             let mut bytes = 0;
             for (head, memory) in self.heads(batch, &mut readings).await? {
-                if head.kind == Kind::Stream || (memory > SMALL && head.kind != Kind::String) {
+                let is_large = head.kind == Kind::Stream || (memory > SMALL && head.kind != Kind::String);
+                if is_large {
+                    // In the order of their names, so that dumps of the same keys can be compared.
+                    self.read_small(std::mem::take(&mut small), listing, sink, &mut readings)
+                        .await?;
+                    bytes = 0;
                     self.read_large(head, memory, listing, sink, &mut readings)
                         .await?;
                     continue;

@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use oxherd::{JobState, NewJob, Oxherd, Stop, Worker};
+use oxherd_testkit::eventually;
 use serde_json::{Value, json};
 
 use super::{copy, other};
 use crate::scene::{PATIENCE, on_every_store, reaches, stop};
-use oxherd_testkit::eventually;
+
+const LOCK: Duration = Duration::from_millis(500);
+const CHECK: Duration = Duration::from_millis(200);
 
 on_every_store! {
     async fn a_queue_with_jobs_in_every_state_is_worked_off_at_its_new_place(scene: Scene) {
         let queue = scene.queue("q");
+        // The time of the last check for stalled jobs is copied too, so these checks are frequent.
         let worker = Worker::on(&queue)
+            .lock_duration(LOCK)
+            .stalled_interval(CHECK)
             .handle_any(async |data, _| match data {
                 Value::String(word) if word == "fail" => Err(Stop::fail("boom")),
                 _ => Ok(json!("result")),
@@ -48,8 +54,8 @@ on_every_store! {
 
         moved.promote(&delayed).await.unwrap();
         let worker = Worker::on(&moved)
-            .lock_duration(Duration::from_millis(500))
-            .stalled_interval(Duration::from_millis(200))
+            .lock_duration(LOCK)
+            .stalled_interval(CHECK)
             .concurrency(20)
             .handle_any(async |_, _| Ok(Value::Null))
             .start()

@@ -188,13 +188,13 @@ fn scored(all: Vec<(Text, &RawValue)>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String
 
 fn stream(stream: Stream) -> Result<Vec<Piece>, String> {
     let mut entries = Vec::with_capacity(stream.entries.len());
-    let mut deleted = Vec::new();
+    let (mut live, mut deleted) = (Vec::new(), Vec::new());
     for (id, fields) in stream.entries {
         let id = id.parse()?;
         let fields = fields.map(pairs).transpose()?;
         match &fields {
             Some(fields) if fields.is_empty() => return Err(format!("entry {id} has no fields")),
-            Some(_) => {}
+            Some(_) => live.push(id),
             None => deleted.push(id),
         }
         entries.push(Entry { id, fields });
@@ -204,6 +204,8 @@ fn stream(stream: Stream) -> Result<Vec<Piece>, String> {
         pieces.push(Piece::Group(group(one)?));
     }
     pieces.push(Piece::State(State {
+        first: live.first().copied(),
+        length: live.len() as u64,
         last: stream.last_id.parse()?,
         added: stream.entries_added,
         max_deleted: stream.max_deleted_id.parse()?,

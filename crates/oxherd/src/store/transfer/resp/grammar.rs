@@ -58,6 +58,10 @@ pub(super) fn step(words: &[Vec<u8>]) -> Result<Step, String> {
             more.iter().try_for_each(|word| entry(word))?;
             grow(Kind::Stream, 1)
         }
+        [b"XTRIM", _, b"MAXLEN", count] => {
+            number(count)?;
+            grow(Kind::Stream, 1)
+        }
         [b"XSETID", _, last, b"ENTRIESADDED", added, b"MAXDELETEDID", deleted] => {
             entry(last)?;
             number(added)?;

@@ -19,6 +19,14 @@ const PAGE: usize = 1000;
 type Facts = HashMap<String, Value>;
 type Raw = Vec<(String, Vec<Vec<u8>>)>;
 
+/// What was met among the entries.
+#[derive(Default)]
+struct Found {
+    deleted: Vec<Id>,
+    first: Option<Id>,
+    length: u64,
+}
+
 /// What a stream is known by: changes whenever an entry comes or goes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store::transfer) struct Mark {
@@ -50,7 +58,7 @@ impl Source {
             .flat_map(|group| group.pending.iter().map(|pending| pending.id))
             .collect();
         let pace = Pace::new(mark.length, memory);
-        let deleted = self.entries(&key, pace, &mut lost, sink).await?;
+        let found = self.entries(&key, pace, &mut lost, sink).await?;
         for group in groups {
             sink.add(Piece::Group(group)).await?;
         }
@@ -58,7 +66,9 @@ impl Source {
             last: mark.last,
             added: mark.added,
             max_deleted: mark.max_deleted,
-            deleted,
+            deleted: found.deleted,
+            first: found.first,
+            length: found.length,
         };
         sink.add(Piece::State(state)).await?;
         Ok(Some(Seen {
@@ -69,16 +79,16 @@ impl Source {
         }))
     }
 
-    /// Hands on the entries, and in their order the `lost`: pending ones that are not there. Returns those.
+    /// Hands on the entries, and in their order the `lost`: pending ones that are not there.
     async fn entries(
         &mut self,
         key: &[u8],
         mut pace: Pace,
         lost: &mut BTreeSet<Id>,
         sink: &mut impl Sink,
-    ) -> Result<Vec<Id>> {
+    ) -> Result<Found> {
         let mut from = "-".to_owned();
-        let mut deleted = Vec::new();
+        let mut found = Found::default();
         let dead = |id| Entry { id, fields: None };
         loop {
             let mut range = redis::cmd("XRANGE");
@@ -97,10 +107,12 @@ impl Source {
                 while let Some(first) = lost.first().copied().filter(|first| *first <= id) {
                     lost.pop_first();
                     if first != id {
-                        deleted.push(first);
+                        found.deleted.push(first);
                         entries.push(dead(first));
                     }
                 }
+                found.first.get_or_insert(id);
+                found.length += 1;
                 let mut words = words.into_iter();
                 let pairs = std::iter::from_fn(|| Some((words.next()?, words.next()?)));
                 entries.push(Entry {
@@ -114,11 +126,11 @@ impl Source {
             sink.add(piece).await?;
         }
         if !lost.is_empty() {
-            deleted.extend(lost.iter().copied());
+            found.deleted.extend(lost.iter().copied());
             sink.add(Piece::Entries(lost.iter().copied().map(dead).collect()))
                 .await?;
         }
-        Ok(deleted)
+        Ok(found)
     }
 
     async fn groups(&mut self, key: &[u8]) -> Result<Vec<Group>> {
