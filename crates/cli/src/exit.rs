@@ -186,7 +186,8 @@ impl From<oxherd::Error> for Failure {
         };
         let mut failure = Self::new(code, error.to_string());
         failure.add_causes(error.source());
-        failure.is_broken_pipe = matches!(&error, E::DumpFile { source, .. } if source.kind() == io::ErrorKind::BrokenPipe);
+        failure.is_broken_pipe =
+            matches!(&error, E::DumpFile { source, .. } if source.kind() == io::ErrorKind::BrokenPipe);
         failure.help = help.map(ToOwned::to_owned);
         failure
     }

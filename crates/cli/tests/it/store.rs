@@ -35,12 +35,29 @@ async fn filled() -> Scene {
     scene
 }
 
-/// The store's keys with their values, as `store dump` writes them; hashes in any order.
+/// The store's keys with their values, as `store dump` writes them; hashes in any order, and without the time of a
+/// delivery, which is known to a few milliseconds.
 async fn contents(scene: &Scene) -> Vec<Value> {
-    let dumped = scene.run(&["store", "dump", "--format", "jsonl", "--quiet"]).await.done();
-    let mut lines: Vec<Value> = dumped.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let dumped = scene
+        .run(&["store", "dump", "--format", "jsonl", "--quiet"])
+        .await
+        .done();
+    let mut lines: Vec<Value> = dumped
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     for line in lines.iter_mut().filter(|line| line["type"] == "hash") {
-        line["value"].as_array_mut().unwrap().sort_by_key(ToString::to_string);
+        line["value"]
+            .as_array_mut()
+            .unwrap()
+            .sort_by_key(ToString::to_string);
+    }
+    for line in lines.iter_mut().filter(|line| line["type"] == "stream") {
+        for group in line["value"]["groups"].as_array_mut().unwrap() {
+            for pending in group["pending"].as_array_mut().unwrap() {
+                pending[2] = Value::Null;
+            }
+        }
     }
     lines
 }
@@ -50,15 +67,21 @@ async fn a_store_is_copied_and_its_queue_goes_on() {
     let (from, to) = (filled().await, Scene::start().await);
     let (from_url, to_url) = (from.url(), to.url());
     let copy = ["store", "copy", "--from", &from_url, "--to", &to_url];
-    let told = from.run(&[&copy[..], &["--output", "json"]].concat()).await.json();
-    assert_eq!(told["keys"], 9);
+    let told = from
+        .run(&[&copy[..], &["--output", "json"]].concat())
+        .await
+        .json();
+    assert_eq!(told["keys"], 10);
     assert_eq!(
         told["by_type"],
-        json!({"hash": 4, "list": 1, "stream": 1, "string": 2, "zset": 1})
+        json!({"hash": 4, "list": 1, "stream": 1, "string": 2, "zset": 2})
     );
     assert_eq!(told["changed"], json!([]));
     assert_eq!(contents(&to).await, contents(&from).await);
-    let jobs = to.run(&["queue", "show", "mail", "--output", "json"]).await.json();
+    let jobs = to
+        .run(&["queue", "show", "mail", "--output", "json"])
+        .await
+        .json();
     assert_eq!(jobs["waiting"], 3);
     assert_eq!(
         to.run(&["job", "add", "mail", "welcome"]).await.done(),
@@ -68,7 +91,7 @@ async fn a_store_is_copied_and_its_queue_goes_on() {
     let again = from.run(&copy).await.failed(4);
     assert!(again.contains("help: --replace replaces them"), "{again}");
     let replaced = from.run(&[&copy[..], &["--replace"]].concat()).await.done();
-    assert!(replaced.starts_with("copied  9 keys, "), "{replaced}");
+    assert!(replaced.starts_with("copied  10 keys, "), "{replaced}");
     assert!(replaced.contains("\nhash    4\n"), "{replaced}");
 }
 
@@ -76,9 +99,18 @@ async fn a_store_is_copied_and_its_queue_goes_on() {
 async fn only_keys_that_match_are_copied() {
     let (from, to) = (filled().await, Scene::start().await);
     let (from_url, to_url) = (from.url(), to.url());
-    from.run(&["store", "copy", "--from", &from_url, "--to", &to_url, "--match", "bull:mail:[0-9]"])
-        .await
-        .done();
+    from.run(&[
+        "store",
+        "copy",
+        "--from",
+        &from_url,
+        "--to",
+        &to_url,
+        "--match",
+        "bull:mail:[0-9]",
+    ])
+    .await
+    .done();
     let mut keys = to.keys().await;
     keys.sort();
     assert_eq!(keys, ["bull:mail:1", "bull:mail:2", "bull:mail:3"]);
@@ -97,8 +129,14 @@ async fn copies_that_make_no_sense_are_refused() {
     let with_prefix = format!("{url}?prefix=app");
     for (arguments, fault) in [
         (["--from", &with_prefix, "--to", &url], "--match 'app:*'"),
-        (["--from", "memory:", "--to", &url], "memory: is a store inside one process"),
-        (["--from", "tcp://host", "--to", &url], "--from: invalid store URL"),
+        (
+            ["--from", "memory:", "--to", &url],
+            "memory: is a store inside one process",
+        ),
+        (
+            ["--from", "tcp://host", "--to", &url],
+            "--from: invalid store URL",
+        ),
     ] {
         let told = scene
             .run(&[&["store", "copy"][..], &arguments].concat())
@@ -107,37 +145,51 @@ async fn copies_that_make_no_sense_are_refused() {
         assert!(told.contains(fault), "{told}");
     }
     let told = scene
-        .run(&["store", "copy", "--from", &url, "--to", &other_name, "--store", &url])
+        .run(&[
+            "store",
+            "copy",
+            "--from",
+            &url,
+            "--to",
+            &other_name,
+            "--store",
+            &url,
+        ])
         .await
         .failed(2);
     assert!(told.contains("neither --store nor --prefix"), "{told}");
     // Another database of the same server is another store.
     let second = format!("{url}/2");
-    scene.run(&["store", "copy", "--from", &url, "--to", &second]).await.done();
-    tell(&scene, "SELECT 2").await;
+    let told = scene
+        .run(&["store", "copy", "--from", &url, "--to", &second])
+        .await
+        .done();
+    assert!(told.starts_with("copied  10 keys, "), "{told}");
 }
 
 #[tokio::test]
 async fn a_dump_goes_through_files_in_both_forms() {
     let from = filled().await;
     tell(&from, "XGROUP CREATE bull:mail:events readers 0").await;
-    tell(&from, "XREADGROUP GROUP readers ann COUNT 1 STREAMS bull:mail:events >").await;
-    tell(&from, "XACK bull:mail:events readers 0-1").await;
+    tell(
+        &from,
+        "XREADGROUP GROUP readers ann COUNT 1 STREAMS bull:mail:events >",
+    )
+    .await;
     for form in ["resp", "jsonl"] {
         let dumped = from.run(&["store", "dump", "--format", form]).await;
         assert_eq!(dumped.code(), 0);
-        assert!(dumped.err.starts_with("dumped  9 keys, "), "{}", dumped.err);
+        assert!(dumped.err.starts_with("dumped  10 keys, "), "{}", dumped.err);
         let to = Scene::start().await;
         let loaded = to.run_with_stdin(&["store", "load"], &dumped.out).await.done();
-        assert!(loaded.starts_with("loaded  9 keys, "), "{loaded}");
+        assert!(loaded.starts_with("loaded  10 keys, "), "{loaded}");
         let again = to.run_with_stdin(&["store", "load"], &dumped.out).await.failed(4);
         assert!(again.contains("0 keys were written before"), "{again}");
         to.run_with_stdin(&["store", "load", "--format", form, "--replace"], &dumped.out)
             .await
             .done();
-        assert_eq!(to.keys().await.len(), 9);
-        let state: Vec<Value> = contents(&to).await;
-        assert_eq!(state.len(), contents(&from).await.len());
+        assert_eq!(to.keys().await.len(), 10);
+        assert_eq!(contents(&to).await, contents(&from).await);
     }
 }
 

@@ -234,7 +234,10 @@ on_every_store! {
 
 fn without(text: String, fact: &str) -> String {
     match text.split_once(fact) {
-        Some((before, after)) => format!("{before}{}", after.split_once("bulk").map_or(after, |(_, rest)| rest)),
+        Some((before, after)) => format!(
+            "{before}{}",
+            after.split_once("bulk").map_or(after, |(_, rest)| rest)
+        ),
         None => text,
     }
 }
@@ -267,10 +270,16 @@ async fn round(redis: &Scene, memory: &Scene, values: &[(Vec<u8>, Value)]) {
         assert_eq!(as_dumped(to).await, original);
         for format in [oxherd::DumpFormat::Resp, oxherd::DumpFormat::Jsonl] {
             let mut file = Vec::new();
-            let report = Transfer::new().dump(from.oxherd.store(), format, &mut file).await.unwrap();
+            let report = Transfer::new()
+                .dump(from.oxherd.store(), format, &mut file)
+                .await
+                .unwrap();
             assert!(report.is_faithful(), "{report:?}");
             to.tell("FLUSHALL").await;
-            let loaded = Transfer::new().load(file.as_slice(), None, to.oxherd.store()).await.unwrap();
+            let loaded = Transfer::new()
+                .load(file.as_slice(), None, to.oxherd.store())
+                .await
+                .unwrap();
             assert_eq!(loaded.keys, report.keys);
             assert_eq!(as_dumped(to).await, original, "{format:?}");
         }

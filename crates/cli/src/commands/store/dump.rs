@@ -37,8 +37,11 @@ pub(crate) struct Dump {
 impl Dump {
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
         if self.format == Form::Resp && std::io::stdout().is_terminal() {
-            return Err(Failure::usage("a dump of Redis commands is nothing for a terminal")
-                .help("write it to a file, as in `oxherd store dump > store.resp`, or use --format jsonl"));
+            return Err(
+                Failure::usage("a dump of Redis commands is nothing for a terminal").help(
+                    "write it to a file, as in `oxherd store dump > store.resp`, or use --format jsonl",
+                ),
+            );
         }
         let store = connect::store(&connect::settings(global, output)?).await?;
         let bar = Bar::new(output);

@@ -132,8 +132,11 @@ impl Bar {
         } else {
             self.0.set_style(style("{msg:8} {pos} keys {elapsed}"));
         }
-        self.0
-            .set_message(if progress.is_checking { "checking" } else { "copying" });
+        self.0.set_message(if progress.is_checking {
+            "checking"
+        } else {
+            "copying"
+        });
         self.0.set_position(progress.done);
     }
 

@@ -148,9 +148,15 @@ fn of_state(key: &[u8], state: &State) -> Vec<Cmd> {
     let mut commands = if state.was_trimmed() {
         trim(key, state)
     } else {
-        cut("XDEL", key, &state.deleted, |_| 32, |cmd, id| {
-            cmd.arg(id.to_string());
-        })
+        cut(
+            "XDEL",
+            key,
+            &state.deleted,
+            |_| 32,
+            |cmd, id| {
+                cmd.arg(id.to_string());
+            },
+        )
     };
     let mut set = redis::cmd("XSETID");
     set.arg(key)

@@ -44,7 +44,9 @@ impl Writer {
         match piece {
             Piece::Text(value) => text(line, value),
             Piece::Fields(fields) => self.each(line, fields, pair),
-            Piece::Items(items) | Piece::Members(items) => self.each(line, items, |line, item| text(line, item)),
+            Piece::Items(items) | Piece::Members(items) => {
+                self.each(line, items, |line, item| text(line, item));
+            }
             Piece::Scored(scored) => self.each(line, scored, |line, (member, value)| {
                 line.push(b'[');
                 text(line, member);

@@ -161,19 +161,15 @@ impl<'a> Transfer<'a> {
         let mut target = Target::new(to, self.replaces);
         target.must_not_be(from).await?;
         let mut listing = source::list(from, self.pattern.as_deref(), READ).await?;
-        target
-            .must_hold_none(listing.keys().map(Vec::as_slice))
-            .await?;
+        target.must_hold_none(listing.keys().map(Vec::as_slice)).await?;
         let mut steps = Steps::new(self.listener.as_mut(), Some(listing.len()));
         let read = Source::new(from, READ)
             .read(&mut listing, &mut target, &mut steps)
             .await;
-        // Rows that are whole are written, whatever happened after them.
+        // Rows that are whole are written, whatever happened after them; one that is not is removed.
+        target.abandon().await?;
         let flushed = target.flush().await;
-        let outcome = match (read, flushed) {
-            (Ok(readings), Ok(())) => Ok(readings),
-            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-        };
+        let outcome = read.and_then(|readings| flushed.map(|()| readings));
         let readings = outcome.map_err(|error| stopped(target.tally(), error))?;
         let changed = changes::find(from, self.pattern.as_deref(), &listing, READ, &mut steps).await;
         let changed = changed.map_err(|error| stopped(target.tally(), error))?;
@@ -301,7 +297,11 @@ fn stopped(tally: &Tally, error: Error) -> Error {
 /// `PEXPIRETIME`, and what a stream remembers, came with 7.0.
 fn require_redis_7(store: &Store) -> Result<()> {
     let server = store.server();
-    let major = server.version.split('.').next().and_then(|major| major.parse().ok());
+    let major = server
+        .version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
     if server.product == "redis" && major.unwrap_or(0_u32) < 7 {
         let reason = format!("{} is Redis {}, and 7.0 is needed", store.name(), server.version);
         return Err(Error::Store {

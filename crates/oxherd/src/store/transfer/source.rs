@@ -121,7 +121,10 @@ impl Source {
                 continue;
             }
             let Some(kind) = Kind::named(&kind) else {
-                readings.fault(key, format!("keys of type {kind} cannot be read by ordinary commands"));
+                readings.fault(
+                    key,
+                    format!("keys of type {kind} cannot be read by ordinary commands"),
+                );
                 continue;
             };
             let head = Head {
@@ -288,9 +291,7 @@ pub(super) async fn send(
     pipeline: &Pipeline,
 ) -> std::result::Result<Vec<Value>, RedisError> {
     use redis::aio::ConnectionLike as _;
-    connection
-        .req_packed_commands(pipeline, 0, pipeline.len())
-        .await
+    connection.req_packed_commands(pipeline, 0, pipeline.len()).await
 }
 
 /// The command that reads a key whole.

@@ -3,8 +3,14 @@
 //! A row is built under a temporary name and takes its own name whole, by `RENAMENX` or `RENAME`: nobody sees half a
 //! key, and a failure leaves none. Temporary keys expire, so that even a killed process leaves nothing for long.
 //! Many rows share a round trip.
+//! Next: `target/name.rs` (temporary names).
+
+mod name;
 
 use redis::{Cmd, Pipeline, RedisError, Value};
+
+pub(super) use name::is_temporary;
+use name::temporary;
 
 use super::commands::{adding, closing, opening};
 use super::row::{Head, Piece, Sink, Tally, shown};
@@ -18,33 +24,6 @@ const TEMPORARY_MS: u64 = 3_600_000;
 const COMMANDS: usize = 1000;
 const BYTES: usize = 2 << 20;
 const OPERATION: &str = "write to the target";
-/// In the name of every temporary key.
-const MARK: &[u8] = b"}oxherd-transfer:";
-
-/// Whether a key is one that a transfer builds.
-pub(super) fn is_temporary(key: &[u8]) -> bool {
-    key.starts_with(b"{") && key.windows(MARK.len()).any(|part| part == MARK)
-}
-
-/// A name in the same slot of a cluster as the key.
-fn temporary(key: &[u8], run: &str, number: u64) -> Vec<u8> {
-    let tag = hash_tag(key).unwrap_or(key);
-    let mut name = Vec::with_capacity(tag.len() + 50);
-    name.push(b'{');
-    name.extend_from_slice(tag);
-    name.extend_from_slice(MARK);
-    name.extend_from_slice(format!("{run}:{number}").as_bytes());
-    name
-}
-
-/// What stands between the first brace and the next closing one, if anything does.
-fn hash_tag(key: &[u8]) -> Option<&[u8]> {
-    let open = key.iter().position(|byte| *byte == b'{')?;
-    let (_, rest) = key.split_at_checked(open + 1)?;
-    let close = rest.iter().position(|byte| *byte == b'}')?;
-    rest.get(..close).filter(|tag| !tag.is_empty())
-}
-
 /// A store that is written to.
 pub(super) struct Target {
     store: Store,
@@ -232,7 +211,9 @@ impl Target {
         let replies = send(&mut self.connection, &queue).await;
         let replies = replies.map_err(|error| refused(OPERATION, error))?;
         for (owner, reply) in owners.into_iter().zip(replies) {
-            let Err(error) = reply.extract_error() else { continue };
+            let Err(error) = reply.extract_error() else {
+                continue;
+            };
             if let Some(row) = self.rows.get_mut(owner) {
                 row.problem.get_or_insert(error);
             }
@@ -388,25 +369,5 @@ impl Held {
             key,
             count: self.count,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_temporary, temporary};
-
-    #[test]
-    fn temporary_names_stay_in_the_slot_of_their_key() {
-        for (key, tag) in [
-            ("bull:q:1", "{bull:q:1}"),
-            ("{app}:q:1", "{app}"),
-            ("a{b}c{d}", "{b}"),
-            ("{}a", "{{}a}"),
-        ] {
-            let name = temporary(key.as_bytes(), "run", 1);
-            assert!(name.starts_with(tag.as_bytes()), "{key}");
-            assert!(is_temporary(&name), "{key}");
-            assert!(!is_temporary(key.as_bytes()), "{key}");
-        }
     }
 }

@@ -44,7 +44,10 @@ fn command(words: &[&[u8]]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.to_vec()).collect()
 }
 
-fn one(name: &'static str, elements: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
+fn one(
+    name: &'static str,
+    elements: impl Strategy<Value = Vec<u8>>,
+) -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
     vec(elements, 1..30).prop_map(move |elements| {
         let mut words = command(&[name.as_bytes(), b"KEY"]);
         words.extend(elements);
@@ -118,7 +121,13 @@ pub(crate) async fn build(scene: &Scene, values: &[(Vec<u8>, Value)]) {
         for words in &value.commands {
             let words: Vec<&[u8]> = words
                 .iter()
-                .map(|word| if word == b"KEY" { key.as_slice() } else { word.as_slice() })
+                .map(|word| {
+                    if word == b"KEY" {
+                        key.as_slice()
+                    } else {
+                        word.as_slice()
+                    }
+                })
                 .collect();
             // A group that is there already is refused, which is as good.
             let _ = scene.try_ask::<redis::Value>(&words).await;

@@ -40,7 +40,10 @@ async fn with_one_of_each(scene: &Scene) {
         scene.tell(command).await;
     }
     let binary: &[u8] = b"\xff\x00";
-    scene.try_ask::<redis::Value>(&[b"SET", binary, b"v"]).await.unwrap();
+    scene
+        .try_ask::<redis::Value>(&[b"SET", binary, b"v"])
+        .await
+        .unwrap();
 }
 
 on_every_store! {

@@ -9,7 +9,9 @@ use super::BASE64;
 use crate::error::Result;
 use crate::store::transfer::Steps;
 use crate::store::transfer::load::{EndMark, failed, invalid};
-use crate::store::transfer::row::{Entry, Group, Head, Id, Kind, Pending, Piece, Sink, State, is_score};
+use crate::store::transfer::row::{
+    Entry, Group, Head, Id, Kind, Pair, Pending, Piece, Sink, State, is_score,
+};
 use crate::store::transfer::target::Target;
 
 /// A line: a key, or the end.
@@ -33,11 +35,13 @@ enum Text {
     Coded { base64: String },
 }
 
+type TextPairs = Vec<(Text, Text)>;
+
 /// The value of a stream.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stream {
-    entries: Vec<(String, Option<Vec<(Text, Text)>>)>,
+    entries: Vec<(String, Option<TextPairs>)>,
     groups: Vec<StreamGroup>,
     last_id: String,
     entries_added: u64,
@@ -118,18 +122,21 @@ fn parse(line: &[u8], place: &str) -> Result<Parsed, String> {
             end: None,
         } => {
             let known = || Kind::ALL.map(Kind::name).join(", ");
-            let kind = Kind::named(&kind)
-                .ok_or_else(|| format!("unknown type {kind:?}; known are {}", known()))?;
+            let kind =
+                Kind::named(&kind).ok_or_else(|| format!("unknown type {kind:?}; known are {}", known()))?;
             let head = Head {
                 key: key.bytes()?,
                 kind,
                 expires_at,
                 place: place.to_owned(),
             };
-            let pieces = pieces(kind, value.get()).map_err(|reason| format!("value of a {}: {reason}", kind.name()))?;
+            let pieces = pieces(kind, value.get())
+                .map_err(|reason| format!("value of a {}: {reason}", kind.name()))?;
             Ok(Parsed::Row(head, pieces))
         }
-        _ => Err("a line has `key`, `type` and `value`, and may have `expires_at`; or `end` alone".to_owned()),
+        _ => {
+            Err("a line has `key`, `type` and `value`, and may have `expires_at`; or `end` alone".to_owned())
+        }
     }
 }
 
@@ -165,13 +172,13 @@ fn texts(all: Vec<Text>) -> Result<Vec<Vec<u8>>, String> {
     all.into_iter().map(Text::bytes).collect()
 }
 
-fn pairs(all: Vec<(Text, Text)>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+fn pairs(all: TextPairs) -> Result<Vec<Pair>, String> {
     all.into_iter()
         .map(|(one, other)| Ok((one.bytes()?, other.bytes()?)))
         .collect()
 }
 
-fn scored(all: Vec<(Text, &RawValue)>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+fn scored(all: Vec<(Text, &RawValue)>) -> Result<Vec<Pair>, String> {
     let one = |(member, score): (Text, &RawValue)| {
         let json = score.get();
         // A number goes on as it is written, so that no digit is lost.

@@ -62,13 +62,34 @@ pub(super) fn step(words: &[Vec<u8>]) -> Result<Step, String> {
             number(count)?;
             grow(Kind::Stream, 1)
         }
-        [b"XSETID", _, last, b"ENTRIESADDED", added, b"MAXDELETEDID", deleted] => {
+        [
+            b"XSETID",
+            _,
+            last,
+            b"ENTRIESADDED",
+            added,
+            b"MAXDELETEDID",
+            deleted,
+        ] => {
             entry(last)?;
             number(added)?;
             entry(deleted)?;
             grow(Kind::Stream, 1)
         }
-        [b"XCLAIM", _, _, _, b"0", id, b"TIME", at, b"RETRYCOUNT", count, b"FORCE", b"JUSTID"] => {
+        [
+            b"XCLAIM",
+            _,
+            _,
+            _,
+            b"0",
+            id,
+            b"TIME",
+            at,
+            b"RETRYCOUNT",
+            count,
+            b"FORCE",
+            b"JUSTID",
+        ] => {
             entry(id)?;
             number(at)?;
             number(count)?;

@@ -76,7 +76,10 @@ impl<'a, R: AsyncBufRead + Unpin + Send> Words<'a, R> {
         let mut limited = (&mut *self.input).take(LINE);
         limited.read_until(b'\n', &mut line).await.map_err(failed)?;
         self.offset += line.len() as u64;
-        if !line.ends_with(b"\n") && (line.len() as u64) < LINE && line.first().is_none_or(|first| *first == sign) {
+        if !line.ends_with(b"\n")
+            && (line.len() as u64) < LINE
+            && line.first().is_none_or(|first| *first == sign)
+        {
             return Err(cut_off(self.offset));
         }
         let digits = line

@@ -92,12 +92,7 @@ impl Source {
         let dead = |id| Entry { id, fields: None };
         loop {
             let mut range = redis::cmd("XRANGE");
-            range
-                .arg(key)
-                .arg(&from)
-                .arg("+")
-                .arg("COUNT")
-                .arg(pace.count());
+            range.arg(key).arg(&from).arg("+").arg("COUNT").arg(pace.count());
             let page: Raw = self.ask(range).await?;
             let Some((last, _)) = page.last() else { break };
             from = format!("({last}");
@@ -213,7 +208,6 @@ impl Source {
         text.parse().map_err(|error: String| self.unexpected(error))
     }
 }
-
 
 impl Mark {
     pub(in crate::store::transfer) fn stamp(&self) -> u64 {
