@@ -232,6 +232,29 @@ on_every_store! {
     }
 }
 
+on_every_store! {
+    async fn a_target_without_room_holds_whole_keys_only(scene: Scene) {
+        let long = "x".repeat(50_000);
+        for at in 0..200 {
+            scene.tell(&format!("RPUSH large {at}{long}")).await;
+        }
+        scene.tell("SET little v").await;
+        let to = other(&scene).await;
+        to.tell("SET kept v").await;
+        let memory: String = to.ask(&["INFO", "memory"]).await;
+        let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        let limit = used.trim().parse::<u64>().unwrap() + 5_000_000;
+        to.tell(&format!("CONFIG SET maxmemory {limit}")).await;
+        let transfer = Transfer::new().copy(scene.oxherd.store(), to.oxherd.store());
+        let Error::TransferStopped { written: 0, source } = transfer.await.unwrap_err() else {
+            panic!("the first key does not fit");
+        };
+        assert!(source.to_string().starts_with("cannot write key \"large\": "), "{source}");
+        assert!(source.to_string().contains("OOM"), "{source}");
+        assert_eq!(to.contents().await.into_keys().collect::<Vec<_>>(), ["kept"]);
+    }
+}
+
 fn without(text: String, fact: &str) -> String {
     match text.split_once(fact) {
         Some((before, after)) => format!(
