@@ -80,7 +80,7 @@ pub(super) async fn load(
                         place: row.place.clone(),
                     });
                 }
-                let bytes = command.words.iter().map(Vec::len).sum::<usize>();
+                let bytes = command.words.iter().skip(key_at + 1).map(Vec::len).sum::<usize>();
                 let renamed = with_key(&command, key_at, target.name());
                 target.push(vec![renamed], bytes as u64).await?;
             }
