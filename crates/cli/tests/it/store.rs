@@ -117,6 +117,29 @@ async fn only_keys_that_match_are_copied() {
 }
 
 #[tokio::test]
+async fn a_source_in_use_is_a_failure_unless_it_may_be() {
+    let (from, to) = (filled().await, Scene::start().await);
+    let (from_url, to_url) = (from.url(), to.url());
+    let mut connection = from.server.as_ref().unwrap().connection().await;
+    let busy = tokio::spawn(async move {
+        loop {
+            let mut add = redis::cmd("XADD");
+            add.arg("bull:mail:events").arg("*").arg("event").arg("drained");
+            add.exec_async(&mut connection).await.unwrap();
+        }
+    });
+    let copy = ["store", "copy", "--replace", "--from", &from_url, "--to", &to_url];
+    let told = from.run(&copy).await;
+    assert_eq!(told.code(), 1, "{told:?}");
+    assert!(told.out.starts_with("copied  10 keys, "), "{told:?}");
+    let fault = "1 keys changed in the source meanwhile: \"bull:mail:events\" was changed\n";
+    assert!(told.err.starts_with(&format!("error: {fault}")), "{told:?}");
+    let told = from.run(&[&copy[..], &["--live"]].concat()).await;
+    busy.abort();
+    assert_eq!((told.code(), told.err), (0, format!("warning: {fault}")));
+}
+
+#[tokio::test]
 async fn copies_that_make_no_sense_are_refused() {
     let scene = filled().await;
     let url = scene.url();

@@ -46,19 +46,20 @@ impl Source {
     ) -> Result<Option<Seen>> {
         let (key, expires_at) = (head.key.clone(), head.expires_at);
         sink.begin(head).await?;
+        // In this order nothing is pending, and no entry is read, that is later than the last id known.
+        let groups = self.groups(&key).await?;
         let mut info = redis::cmd("XINFO");
         info.arg("STREAM").arg(&key);
         let mark = {
             let facts = self.ask(info).await?;
             self.mark(facts)?
         };
-        let groups = self.groups(&key).await?;
         let mut lost: BTreeSet<Id> = groups
             .iter()
             .flat_map(|group| group.pending.iter().map(|pending| pending.id))
             .collect();
         let pace = Pace::new(mark.length, memory);
-        let found = self.entries(&key, pace, &mut lost, sink).await?;
+        let found = self.entries(&key, mark.last, pace, &mut lost, sink).await?;
         for group in groups {
             sink.add(Piece::Group(group)).await?;
         }
@@ -79,22 +80,31 @@ impl Source {
         }))
     }
 
-    /// Hands on the entries, and in their order the `lost`: pending ones that are not there.
+    /// Hands on the entries up to `until`, and in their order the `lost`: pending ones that are not there.
     async fn entries(
         &mut self,
         key: &[u8],
+        until: Id,
         mut pace: Pace,
         lost: &mut BTreeSet<Id>,
         sink: &mut impl Sink,
     ) -> Result<Found> {
         let mut from = "-".to_owned();
+        let until = until.to_string();
         let mut found = Found::default();
         let dead = |id| Entry { id, fields: None };
         loop {
             let mut range = redis::cmd("XRANGE");
-            range.arg(key).arg(&from).arg("+").arg("COUNT").arg(pace.count());
+            range
+                .arg(key)
+                .arg(&from)
+                .arg(&until)
+                .arg("COUNT")
+                .arg(pace.count());
             let page: Raw = self.ask(range).await?;
             let Some((last, _)) = page.last() else { break };
+            // Nothing can follow the highest id there is, and asking would be an error.
+            let is_last = *last == until;
             from = format!("({last}");
             let mut entries = Vec::with_capacity(page.len());
             for (id, words) in page {
@@ -119,6 +129,9 @@ impl Source {
             let (count, bytes) = piece.size();
             pace.learn(count, bytes);
             sink.add(piece).await?;
+            if is_last {
+                break;
+            }
         }
         if !lost.is_empty() {
             found.deleted.extend(lost.iter().copied());
@@ -176,6 +189,7 @@ impl Source {
                 return Ok(all);
             };
             from = format!("({last}");
+            let is_last = page.len() < PAGE;
             for (id, consumer, age, deliveries) in page {
                 all.push(Pending {
                     id: self.id(&id)?,
@@ -183,6 +197,9 @@ impl Source {
                     delivered_at: now.saturating_sub(age),
                     deliveries,
                 });
+            }
+            if is_last {
+                return Ok(all);
             }
         }
     }
