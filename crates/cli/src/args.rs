@@ -17,9 +17,9 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed
-  2  wrong call: unknown flag, broken JSON, option out of its range
+  2  wrong call: unknown flag, broken JSON, option out of its range, broken dump
   3  no such job or queue
-  4  refused: wrong state, being processed, queue full
+  4  refused: wrong state, being processed, queue full, key there already
   5  the store does not answer
 
 Settings are taken from the flag, else from the environment variable named beside it, else from oxherd.toml.";
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Look at queues, stop them and let them go on
     #[command(subcommand)]
     Queue(commands::queue::Queue),
+    /// Copy, dump and load whole stores
+    #[command(subcommand)]
+    Store(commands::store::Store),
     /// Measure
     #[command(subcommand)]
     Bench(commands::bench::Bench),

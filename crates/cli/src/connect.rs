@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use oxherd::{Queue, QueueName, Store};
+use oxherd::{Queue, QueueName, Store, StoreUrl};
 use oxherd_server::config::{Config, ConfigError, Flags};
 use oxherd_server::view::{View, ViewSettings};
 
@@ -35,13 +35,18 @@ pub(crate) fn of_settings(error: &ConfigError) -> Failure {
 
 /// Opens the store of a command that leaves something there, or looks for what others have left.
 pub(crate) async fn store(config: &Config) -> Result<Store, Failure> {
-    if config.store.value.is_in_process() {
+    store_at(config.store.value.clone()).await
+}
+
+/// Opens the store of a URL that is no setting.
+pub(crate) async fn store_at(url: StoreUrl) -> Result<Store, Failure> {
+    if url.is_in_process() {
         return Err(Failure::usage(
             "memory: is a store inside one process, and this one ends at once; start `oxherd serve --store memory: \
              --resp 127.0.0.1:7379` and use --store redis://127.0.0.1:7379",
         ));
     }
-    any_store(config).await
+    Ok(Store::connect(url).await?)
 }
 
 /// Opens the store of a command that brings all it needs.

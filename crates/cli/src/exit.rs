@@ -149,6 +149,12 @@ impl From<oxherd::Error> for Failure {
     fn from(error: oxherd::Error) -> Self {
         use oxherd::Error as E;
 
+        if let E::TransferStopped { written, source } = error {
+            let mut failure = Self::from(*source);
+            failure.message = format!("{}; {written} keys were written before", failure.message);
+            return failure;
+        }
+
         let (code, help) = match &error {
             E::StoreUrl { .. } => (Code::Usage, Some("set --store or OXHERD_STORE")),
             E::QueueName { .. }
@@ -156,7 +162,8 @@ impl From<oxherd::Error> for Failure {
             | E::JobOption { .. }
             | E::Data { .. }
             | E::DataTooLarge { .. }
-            | E::WorkerSetup { .. } => (Code::Usage, None),
+            | E::WorkerSetup { .. }
+            | E::Dump { .. } => (Code::Usage, None),
             E::Open { .. } | E::StoreUnavailable { .. } => (
                 Code::Unreachable,
                 Some("check --store (or OXHERD_STORE) and that the server runs"),
@@ -172,11 +179,15 @@ impl From<oxherd::Error> for Failure {
                 (Code::Refused, Some("`oxherd job show` tells where the job is"))
             }
             E::QueueFull { .. } => (Code::Refused, None),
+            E::KeysExist { .. } => (Code::Refused, Some("--replace replaces them")),
+            E::SameStore { .. } => (Code::Refused, Some("check --from and --to")),
             E::Store { source, .. } => (Code::Failed, write_refusal(&source.to_string())),
             _ => (Code::Failed, None),
         };
         let mut failure = Self::new(code, error.to_string());
         failure.add_causes(error.source());
+        failure.is_broken_pipe =
+            matches!(&error, E::DumpFile { source, .. } if source.kind() == io::ErrorKind::BrokenPipe);
         failure.help = help.map(ToOwned::to_owned);
         failure
     }

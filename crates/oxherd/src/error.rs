@@ -114,6 +114,46 @@ pub enum Error {
         /// The type found.
         found: String,
     },
+    /// The target of a copy or a load holds keys of that name already.
+    #[error("cannot write key {key:?}: {store} holds {}", held(*count))]
+    KeysExist {
+        /// The target's URL without secrets.
+        store: String,
+        /// The first of the keys.
+        key: String,
+        /// How many are known.
+        count: u64,
+    },
+    /// Both ends of a copy are the same store.
+    #[error("cannot copy {store} onto itself: what is written to the target appears in the source")]
+    SameStore {
+        /// The target's URL without secrets.
+        store: String,
+    },
+    /// A dump that cannot be read.
+    #[error("invalid dump at {place}: {reason}")]
+    Dump {
+        /// The line, or the byte from the start.
+        place: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A dump could not be read from its file, or written to it.
+    #[error("cannot {operation}: {source}")]
+    DumpFile {
+        /// What was attempted.
+        operation: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A copy, dump or load stopped before its end.
+    #[error("{source}; {written} keys were written before")]
+    TransferStopped {
+        /// How many keys had been written whole; no key is written in part.
+        written: u64,
+        /// Why it stopped.
+        source: Box<Error>,
+    },
     /// A queue name that cannot be used.
     #[error("invalid queue name {name:?}: {reason}")]
     QueueName {
@@ -226,10 +266,18 @@ impl Error {
     /// Whether the store is away and the same call may succeed later.
     #[must_use]
     pub fn is_store_unavailable(&self) -> bool {
-        matches!(
-            self,
-            Self::StoreUnavailable { .. } | Self::OutcomeUnknown { .. } | Self::Open { .. }
-        )
+        match self {
+            Self::StoreUnavailable { .. } | Self::OutcomeUnknown { .. } | Self::Open { .. } => true,
+            Self::TransferStopped { source, .. } => source.is_store_unavailable(),
+            _ => false,
+        }
+    }
+}
+
+fn held(count: u64) -> String {
+    match count {
+        1 => "it already".to_owned(),
+        count => format!("it and {} more already", count - 1),
     }
 }
 

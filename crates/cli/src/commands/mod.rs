@@ -7,6 +7,7 @@ pub(crate) mod job;
 pub(crate) mod queue;
 pub(crate) mod serve;
 mod status;
+pub(crate) mod store;
 mod version;
 
 use clap::CommandFactory as _;
@@ -24,6 +25,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Some(Command::Status) => status::run(&global, output).await,
         Some(Command::Job(command)) => command.run(&global, output).await,
         Some(Command::Queue(command)) => command.run(&global, output).await,
+        Some(Command::Store(command)) => command.run(&global, output).await,
         Some(Command::Bench(command)) => command.run(&global, output).await,
         Some(Command::Version) => version::run(output),
     }

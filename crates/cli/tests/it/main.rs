@@ -18,3 +18,4 @@ mod scene;
 mod serve;
 mod settings;
 mod status;
+mod store;

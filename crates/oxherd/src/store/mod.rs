@@ -3,13 +3,16 @@
 //! A [`Store`] is opened once a process from a URL and cloned freely. It owns what redis-rs's `ConnectionLike` does
 //! not cover: the shared command connection, a connection of its own for each blocking reader, scanning, health, and
 //! the script calls. Nothing outside this module asks which store it talks to.
-//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `script.rs` (scripts).
+//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `script.rs` (scripts), `transfer/` (copies
+//! and dumps of whole stores).
 
 mod connection;
 mod keys;
 mod link;
 mod open;
+mod scan;
 mod script;
+mod transfer;
 mod url;
 
 use std::sync::Arc;
@@ -21,8 +24,10 @@ use redis::{Cmd, FromRedisValue, Value};
 pub(crate) use connection::Connection;
 pub(crate) use keys::QueueKeys;
 pub use open::ServerVersion;
+pub(crate) use scan::Pick;
 pub(crate) use script::Script;
 pub(crate) use script::*;
+pub use transfer::{DumpFormat, Fault, Progress, Transfer, TransferReport};
 use url::Place;
 pub use url::StoreUrl;
 
@@ -224,29 +229,19 @@ impl Store {
     /// # Errors
     /// [`Error::StoreUnavailable`] when the store is away.
     pub async fn queues(&self) -> Result<Vec<QueueName>> {
-        let mut connection = self.shared();
         let pattern = keys::queue_pattern(self.prefix());
-        let (mut cursor, mut found) = (0_u64, Vec::new());
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor)
-                .arg("MATCH")
-                .arg(&pattern)
-                .arg("COUNT")
-                .arg(1000)
-                .arg("TYPE")
-                .arg("hash");
-            let reply = scan.query_async::<(u64, Vec<Vec<u8>>)>(&mut connection).await;
-            let (next, page) = reply.map_err(|error| refused("list the queues", error))?;
+        let pick = Pick {
+            pattern: Some(pattern.as_bytes()),
+            kind: Some("hash"),
+        };
+        let mut scan = self.scan(pick, "list the queues");
+        let mut found = Vec::new();
+        while let Some(page) = scan.next().await? {
             for key in page {
                 let Ok(key) = String::from_utf8(key) else { continue };
                 if let Some(Ok(name)) = keys::queue_in(self.prefix(), &key).map(str::parse) {
                     found.push(name);
                 }
-            }
-            cursor = next;
-            if cursor == 0 {
-                break;
             }
         }
         found.sort();

@@ -37,4 +37,5 @@ mod stalled;
 mod stop;
 mod store_loss;
 mod trace;
+mod transfer;
 mod wake;
