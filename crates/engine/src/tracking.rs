@@ -5,6 +5,8 @@
 //! to be told is gathered during a unit of work and sent when it ends.
 //! Next: `commands/clients.rs` (CLIENT TRACKING).
 
+use std::collections::BTreeMap;
+
 use crate::arguments::{Args, is, shown};
 use crate::client::{Client, Clients, Message, Protocol, Seat};
 use crate::context::Ctx;
@@ -40,8 +42,8 @@ pub(crate) struct Tracking {
     clients: usize,
     /// Who has read a key, by their ids.
     readers: Dict<Vec<Seat>>,
-    /// Broadcasting clients by prefix; the empty prefix is every key.
-    broadcasts: Vec<(Box<[u8]>, Vec<Seat>)>,
+    /// Broadcasting clients by prefix, told in the order of prefixes; the empty one is every key.
+    broadcasts: BTreeMap<Box<[u8]>, Vec<Seat>>,
     /// Keys changed in this unit, by whom, and who had read them before.
     changed: Vec<Change>,
     was_flushed: bool,
@@ -140,10 +142,10 @@ impl Tracking {
         };
         self.clients -= 1;
         if mode.is_broadcast {
-            for (_, seats) in &mut self.broadcasts {
+            self.broadcasts.retain(|_, seats| {
                 seats.retain(|seat| *seat != client.seat);
-            }
-            self.broadcasts.retain(|(_, seats)| !seats.is_empty());
+                !seats.is_empty()
+            });
         }
         // Its seat in the readers of keys is passed over when they change, unless it tracks again by then.
     }
@@ -154,10 +156,7 @@ impl Tracking {
             return;
         }
         for prefix in &mode.prefixes {
-            match self.broadcasts.iter_mut().find(|(known, _)| known == prefix) {
-                Some((_, seats)) => seats.push(seat),
-                None => self.broadcasts.push((prefix.clone(), vec![seat])),
-            }
+            self.broadcasts.entry(prefix.clone()).or_default().push(seat);
         }
     }
 }

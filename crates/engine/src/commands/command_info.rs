@@ -150,11 +150,12 @@ fn get_keys(args: Args<'_>) -> Answer {
         let count = leading_number(args.at(at));
         // Scripts may do without keys.
         let may_lack_keys = command.name.starts_with("eval");
-        if !may_lack_keys && count.is_none_or(|count| count > args.tail(at + 1).len()) {
+        let is_possible = |count: usize| count > 0 && count <= args.tail(at + 1).len();
+        if !may_lack_keys && !count.is_some_and(is_possible) {
             return Err(Fault::of("ERR Invalid arguments specified for command"));
         }
     }
-    if command.keys == Keys::Streams && !args.all().iter().any(|word| is(word, "streams")) {
+    if command.keys == Keys::Streams && streams(args).is_none() {
         return Err(Fault::of("ERR Invalid arguments specified for command"));
     }
     let keys = keys_of(command, args);
@@ -201,18 +202,23 @@ pub(crate) fn keys_of<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
             keys.extend(args.tail(at + 1).iter().take(count.unwrap_or(0)));
             keys
         }
-        Keys::Streams => {
-            let words = args.all();
-            let start = words.iter().position(|word| is(word, "streams"));
-            let rest = start.map(|start| args.tail(start + 1)).unwrap_or_default();
-            rest.iter().take(rest.len() / 2).copied().collect()
-        }
+        Keys::Streams => streams(args).unwrap_or_default().to_vec(),
         Keys::Sort => {
             let mut keys = vec![args.at(1)];
             keys.extend(stored_by_sort(args.tail(2)));
             keys
         }
     }
+}
+
+/// The streams that XREAD and XREADGROUP name behind the word STREAMS; `None` when there are none.
+fn streams<'a>(args: Args<'a>) -> Option<&'a [&'a [u8]]> {
+    // Where Redis begins to look for the word.
+    let before = if args.is(0, "xreadgroup") { 4 } else { 1 };
+    let words = args.tail(before);
+    let start = words.iter().position(|word| is(word, "streams"))?;
+    let rest = words.get(start + 1..)?;
+    rest.get(..rest.len() / 2).filter(|streams| !streams.is_empty())
 }
 
 /// What the last STORE of SORT names; the values of other options are passed over.

@@ -357,7 +357,7 @@ const COMMANDS: &[&str] = &[
     "'PING'",
     "'ECHO', $",
     "'MGET', KEYS[1], KEYS[2]",
-    "'OBJECT', 'ENCODING', KEYS[1]",
+    "'HSTRLEN', KEYS[1], 'f'",
     "'PTTL', KEYS[2]",
     "'SELECT', 1",
     "'RENAME', KEYS[1], KEYS[2]",
