@@ -165,8 +165,12 @@ fn get_keys(args: Args<'_>) -> Answer {
     Ok(Reply::bulks(keys))
 }
 
-/// The number an argument begins with, as C's `atoi` reads it.
+/// The number an argument begins with, as C's `atoi` reads it; `None` when it is negative or too large.
 fn leading_number(argument: &[u8]) -> Option<usize> {
+    let is_space = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+    let start = argument.iter().position(|byte| !is_space(byte));
+    let argument = argument.get(start?..)?;
+    let argument = argument.strip_prefix(b"+").unwrap_or(argument);
     let end = argument.iter().position(|byte| !byte.is_ascii_digit());
     let digits = argument.get(..end.unwrap_or(argument.len()))?;
     usize::try_from(number::parse_int(digits)?).ok()

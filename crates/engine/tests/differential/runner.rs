@@ -305,6 +305,7 @@ impl<'a> Run<'a> {
         let Some((theirs, ours)) = random::removed(left, right) else {
             return;
         };
+        self.comparer.note_chance();
         let key = step.arguments[1].clone();
         for (command, members) in [("SADD", ours), ("SREM", theirs)] {
             let mut arguments = vec![command.as_bytes().to_vec(), key.clone()];
