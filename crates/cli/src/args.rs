@@ -38,7 +38,8 @@ pub(crate) struct Arguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// The store: memory:, redis://, rediss://, valkey://, valkeys:// or unix: (OXHERD_STORE) [default: redis://127.0.0.1:6379]
+    /// The store: embedded:DIRECTORY, memory:, redis://, rediss://, valkey://, valkeys:// or unix: (OXHERD_STORE)
+    /// [default: embedded:./oxherd-data]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
     /// First part of every key, as in the URL's ?prefix= (OXHERD_PREFIX) [default: bull]

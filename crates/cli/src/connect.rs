@@ -40,7 +40,7 @@ pub(crate) async fn store(config: &Config) -> Result<Store, Failure> {
 
 /// Opens the store of a URL that is no setting.
 pub(crate) async fn store_at(url: StoreUrl) -> Result<Store, Failure> {
-    if url.is_in_process() {
+    if url.is_transient() {
         return Err(Failure::usage(
             "memory: is a store inside one process, and this one ends at once; start `oxherd serve --store memory: \
              --resp 127.0.0.1:7379` and use --store redis://127.0.0.1:7379",

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::client::Seat;
+use crate::journal::Sequence;
 use crate::keyspace::Value;
 use crate::reply::Reply;
 
@@ -58,13 +59,14 @@ pub(crate) struct Waiter {
     pub(crate) db: usize,
     pub(crate) wait: Wait,
     deadline: Option<Duration>,
-    answer: oneshot::Sender<Reply>,
+    answer: oneshot::Sender<(Reply, Sequence)>,
 }
 
 impl Waiter {
-    /// Answers the command. False when nobody waits for the answer any more.
-    pub(crate) fn answer(self, reply: Reply) -> bool {
-        self.answer.send(reply).is_ok()
+    /// Answers the command, as soon as the journal has kept what the answer may have seen. False when nobody waits for
+    /// the answer any more.
+    pub(crate) fn answer(self, reply: Reply, horizon: Sequence) -> bool {
+        self.answer.send((reply, horizon)).is_ok()
     }
 
     /// Whether somebody still waits for the answer.
@@ -126,7 +128,7 @@ impl Blocked {
         db: usize,
         wait: Wait,
         now: Duration,
-    ) -> (WaiterId, oneshot::Receiver<Reply>) {
+    ) -> (WaiterId, oneshot::Receiver<(Reply, Sequence)>) {
         self.last += 1;
         let id = self.last;
         let queues = self.queues.entry(db).or_default();

@@ -15,9 +15,10 @@ use smallvec::SmallVec;
 use crate::client::{Arrival, Message, Protocol};
 use crate::commands::{self, flag};
 use crate::engine::{Busy, Engine};
-use crate::inbox::{Inbox, Mail, inbox};
-use crate::reply::Reply;
-use crate::session::{Served, Session};
+use crate::inbox::{Inbox, Letter, Mail, inbox};
+use crate::journal::{Lost, Progress, Reached, Sequence};
+use crate::reply::{Fault, Reply};
+use crate::session::{Batch, Served, Session};
 
 /// Commands of a pipeline that run before others get a turn at the lock.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -39,7 +40,27 @@ pub struct Connection {
 /// The pushes of one client: published messages and invalidations.
 #[derive(Debug)]
 pub struct Pushes {
-    messages: Mail,
+    mail: Mail,
+    progress: Option<Arc<Progress>>,
+    /// What has come and may not leave yet.
+    held: Option<(Message, Reached)>,
+}
+
+/// How what was served is to be handed over.
+#[derive(Clone, Copy)]
+struct Shape {
+    protocol: Protocol,
+    /// What the journal has to keep before.
+    horizon: Sequence,
+}
+
+impl Shape {
+    fn after(batch: &Batch<'_>) -> Self {
+        Self {
+            protocol: batch.protocol(),
+            horizon: batch.horizon(),
+        }
+    }
 }
 
 impl Engine {
@@ -54,8 +75,13 @@ impl Engine {
     ///
     /// Pushes are kept in memory, without a bound, until they are received: whoever subscribes must read.
     pub fn connect_with_pushes(&self) -> (Connection, Pushes) {
-        let (inbox, messages) = inbox(None);
-        (self.connect_as(Some(inbox)), Pushes { messages })
+        let (inbox, mail) = inbox(None);
+        let pushes = Pushes {
+            mail,
+            progress: self.shared().progress().cloned(),
+            held: None,
+        };
+        (self.connect_as(Some(inbox)), pushes)
     }
 
     fn connect_as(&self, inbox: Option<Inbox>) -> Connection {
@@ -77,8 +103,8 @@ impl Engine {
 impl Connection {
     async fn run(&mut self, words: &[&[u8]]) -> Value {
         self.give_way(words).await;
-        let (served, protocol) = self.run_now(words);
-        finish(served, protocol).await
+        let (served, shape) = self.run_now(words);
+        self.finish(served, shape).await
     }
 
     /// Lets other tasks have their turn: a loop of commands must not starve those beside it.
@@ -91,20 +117,25 @@ impl Connection {
         }
     }
 
-    fn run_now(&self, words: &[&[u8]]) -> (Served, Protocol) {
+    fn run_now(&self, words: &[&[u8]]) -> (Served, Shape) {
         match self.session.batch() {
             Ok(mut batch) => {
                 let served = batch.run(words);
-                (served, batch.protocol())
+                (served, Shape::after(&batch))
             }
             Err(Busy) => self.run_aside(words),
         }
     }
 
     /// Without the lock, which a script keeps.
-    fn run_aside(&self, words: &[&[u8]]) -> (Served, Protocol) {
+    fn run_aside(&self, words: &[&[u8]]) -> (Served, Shape) {
         let served = self.session.run_aside(words);
-        (served, self.session.standing().protocol())
+        let shape = Shape {
+            protocol: self.session.standing().protocol(),
+            // A refusal has seen nothing.
+            horizon: Sequence::NONE,
+        };
+        (served, shape)
     }
 
     async fn run_pipeline(&self, commands: &[Words<'_>]) -> Vec<Value> {
@@ -112,20 +143,20 @@ impl Connection {
         let mut left = commands;
         while !left.is_empty() {
             tokio::task::coop::consume_budget().await;
-            let (served, protocol) = self.run_some(left);
+            let (served, shape) = self.run_some(left);
             left = left.get(served.len()..).unwrap_or_default();
             for one in served {
-                values.push(finish(one, protocol).await);
+                values.push(self.finish(one, shape).await);
             }
         }
         values
     }
 
     /// Runs some of the commands under one lock: up to a number, or up to one that must wait.
-    fn run_some(&self, commands: &[Words<'_>]) -> (Vec<Served>, Protocol) {
+    fn run_some(&self, commands: &[Words<'_>]) -> (Vec<Served>, Shape) {
         let Ok(mut batch) = self.session.batch() else {
-            let (served, protocol) = self.run_aside(commands.first().map_or(&[], |words| words));
-            return (vec![served], protocol);
+            let (served, shape) = self.run_aside(commands.first().map_or(&[], |words| words));
+            return (vec![served], shape);
         };
         let mut served = Vec::new();
         for words in commands.iter().take(COMMANDS_AT_ONCE) {
@@ -134,7 +165,7 @@ impl Connection {
                 break;
             }
         }
-        (served, batch.protocol())
+        (served, Shape::after(&batch))
     }
 
     /// Runs a transaction under one lock; the value is EXEC's, or MULTI's if it was refused.
@@ -144,25 +175,31 @@ impl Connection {
         let executed = self.session.batch().map(|mut batch| {
             let begun = batch.run(&[b"MULTI"]);
             if matches!(begun, Served::Reply(Reply::Error(_))) {
-                return (begun, batch.protocol());
+                return (begun, Shape::after(&batch));
             }
             // Kept until the lock is given back: who has ended the transaction himself (DISCARD) may wait now, and a
             // wait that is dropped takes the lock.
             queued.extend(commands.iter().map(|words| batch.run(words)));
-            (batch.run(&[b"EXEC"]), batch.protocol())
+            let executed = batch.run(&[b"EXEC"]);
+            (executed, Shape::after(&batch))
         });
-        let (served, protocol) = executed.unwrap_or_else(|Busy| self.run_aside(&[b"EXEC"]));
+        let (served, shape) = executed.unwrap_or_else(|Busy| self.run_aside(&[b"EXEC"]));
         drop(queued);
-        finish(served, protocol).await
+        self.finish(served, shape).await
     }
-}
 
-/// The value of what was served, when it is there.
-async fn finish(served: Served, protocol: Protocol) -> Value {
-    match served {
-        Served::Reply(reply) => value(reply, protocol),
-        Served::Silent => Value::Nil,
-        Served::Waiting(waiting) => value(waiting.await, protocol),
+    /// The value of what was served, when it is there and may leave.
+    async fn finish(&self, served: Served, shape: Shape) -> Value {
+        if let Some(reached) = self.session.reached(shape.horizon)
+            && reached.await == Err(Lost)
+        {
+            return error(Fault::LOST.text());
+        }
+        match served {
+            Served::Reply(reply) => value(reply, shape.protocol),
+            Served::Silent => Value::Nil,
+            Served::Waiting(waiting) => value(waiting.await, shape.protocol),
+        }
     }
 }
 
@@ -214,7 +251,7 @@ impl Pushes {
     /// The next push; `None` when the client is gone. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<PushInfo> {
         loop {
-            match self.messages.recv().await? {
+            match self.receive().await? {
                 Message::Push(Reply::Push(items)) => return push_info(items),
                 // What MONITOR shows is a line of text.
                 Message::Push(line) => {
@@ -224,6 +261,27 @@ impl Pushes {
                     });
                 }
                 Message::Close => {}
+            }
+        }
+    }
+}
+
+impl Pushes {
+    /// The next message that may leave. One that speaks of what was lost never does.
+    async fn receive(&mut self) -> Option<Message> {
+        loop {
+            if let Some((_, reached)) = &mut self.held {
+                let outcome = reached.await;
+                let message = self.held.take().map(|(message, _)| message);
+                if outcome.is_ok() {
+                    return message;
+                }
+            }
+            let Letter { message, horizon } = self.mail.recv().await?;
+            let progress = self.progress.as_ref();
+            match progress.and_then(|progress| progress.wait_for(horizon)) {
+                Some(reached) => self.held = Some((message, reached)),
+                None => return Some(message),
             }
         }
     }

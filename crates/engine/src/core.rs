@@ -6,6 +6,7 @@
 //! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +14,15 @@ use std::time::Duration;
 use crate::blocked::{Blocked, Waiter};
 use crate::client::{Clients, Message, Seat};
 use crate::clock::Clock;
+use crate::commands::{Command, flag};
 use crate::config::Config;
-use crate::effect::Recorder;
+use crate::effect::{Recorder, Take};
 use crate::inbox::Room;
+use crate::journal::{Link, Loaded, Sequence, Strays};
 use crate::keyspace::{Database, Entry, NEVER, Trash, Value};
 use crate::outside::Outside;
 use crate::pubsub::PubSub;
-use crate::reply::Reply;
+use crate::reply::{Fault, Reply};
 use crate::scripts::Scripts;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
@@ -40,6 +43,14 @@ pub(crate) struct Core {
     /// For each watched key of each database, who watches it.
     pub(crate) watchers: HashMap<usize, HashMap<Box<[u8]>, Vec<Seat>>>,
     pub(crate) effects: Recorder,
+    /// What keeps the effects, if anything does.
+    journal: Option<Link>,
+    /// Why the journal keeps nothing any more.
+    trouble: Option<Trouble>,
+    /// The last unit that changed something the journal keeps.
+    sequence: Sequence,
+    /// What gets another name or database while an image is taken.
+    pub(crate) strays: Strays,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     pub(crate) scripts: Scripts,
@@ -71,6 +82,14 @@ pub(crate) struct Core {
     self_is_dirty: bool,
 }
 
+/// A journal that has failed.
+#[derive(Debug)]
+struct Trouble {
+    /// What it had kept before can be read.
+    is_readable: bool,
+    reason: String,
+}
+
 impl Core {
     pub(crate) fn new(config: Config, clock: Clock, effects: Recorder, seed: Option<u64>) -> Self {
         let databases: Vec<Database> = (0..config.databases.max(1)).map(Database::new).collect();
@@ -84,6 +103,10 @@ impl Core {
             tracking: Tracking::default(),
             watchers: HashMap::new(),
             effects,
+            journal: None,
+            trouble: None,
+            sequence: Sequence::NONE,
+            strays: Strays::default(),
             config,
             stats: Stats::default(),
             scripts: Scripts::default(),
@@ -106,6 +129,15 @@ impl Core {
         core.now_nanos = core.clock.wall_nanos();
         core.stats.begin(core.now());
         core
+    }
+
+    /// Takes what was read from a journal, before anything was done.
+    #[cfg(test)]
+    pub(crate) fn restore(&mut self, databases: Vec<Database>, next_entry: u64, next_database: u64) {
+        self.reached = databases.len();
+        self.databases = databases;
+        self.next_entry = next_entry;
+        self.next_database = next_database;
     }
 
     /// Changes the settings.
@@ -238,6 +270,7 @@ impl Core {
         let (old_database, database) = (self.database(old_db).id(), self.database(db).id());
         self.effects
             .relocated(entry.id, (old_database, old_name), (database, name));
+        self.strays.note(entry.id, database, name);
         self.database(db).insert(name, entry);
         self.announce(db, name, Some(by));
     }
@@ -450,9 +483,110 @@ impl Core {
         self.database(db).recharge(key);
     }
 
-    /// Hands the unit's effects to whoever takes them.
+    /// Begins an image: what gets another name or database from here on is noted. Answers the number of the newest
+    /// value.
+    pub(crate) fn begin_walk(&mut self) -> u64 {
+        self.strays.start(self.next_entry);
+        self.next_entry
+    }
+
+    /// Ends a unit for whoever keeps what has changed.
     pub(crate) fn commit(&mut self) {
-        crate::effect::commit(&mut self.effects, &mut self.databases);
+        #[cfg(test)]
+        if self.effects.is_held {
+            return;
+        }
+        if !self.effects.take_news() {
+            return;
+        }
+        match &self.journal {
+            Some(journal) => {
+                self.sequence = self.sequence.next();
+                journal.ring();
+            }
+            None => crate::effect::gather(&mut self.effects, &mut self.databases, None),
+        }
+    }
+
+    /// Hands the effects of all units since the last time to the journal.
+    pub(crate) fn gather(&mut self, take: Take<'_>) {
+        crate::effect::gather(&mut self.effects, &mut self.databases, Some(take));
+    }
+
+    /// Goes on with what a journal has kept.
+    pub(crate) fn adopt(&mut self, loaded: Loaded, journal: Link) {
+        self.hold(loaded);
+        self.sequence = journal.progress.durable();
+        self.journal = Some(journal);
+    }
+
+    /// Goes back to what the journal has kept, because it can keep no more; without it nothing is served any more.
+    pub(crate) fn fall_back(&mut self, kept: Option<Loaded>, up_to: Sequence, reason: &dyn fmt::Display) {
+        self.trouble = Some(Trouble {
+            is_readable: kept.is_some(),
+            reason: reason.to_string(),
+        });
+        self.effects = Recorder::default();
+        self.strays.stop();
+        self.sequence = up_to;
+        self.hold(kept.unwrap_or_default());
+        let watching = self.watchers.values().flat_map(HashMap::values);
+        let seats: Vec<Seat> = watching.flatten().copied().collect();
+        self.mark_dirty(&seats);
+        self.tracking.flushed();
+    }
+
+    fn hold(&mut self, loaded: Loaded) {
+        let Loaded {
+            databases,
+            next_entry,
+            next_database,
+        } = loaded;
+        self.databases = databases;
+        // Of what could not be read nothing is there, but the places are.
+        self.databases
+            .resize_with(self.config.databases.max(1), || Database::named(u64::MAX));
+        self.next_entry = self.next_entry.max(next_entry);
+        self.next_database = self.next_database.max(next_database);
+        self.reached = self.databases.len();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// Refuses what a journal in trouble cannot keep.
+    pub(crate) fn check_journal(&self, command: &Command) -> Result<(), Fault> {
+        let Some(trouble) = &self.trouble else {
+            return Ok(());
+        };
+        if command.has(flag::WRITE) {
+            return Err(Fault::new(format!(
+                "MISCONF The journal failed ({}). Writes are refused until the engine is started again.",
+                trouble.reason
+            )));
+        }
+        if command.has(flag::READ_ONLY) && !trouble.is_readable {
+            return Err(Fault::new(format!(
+                "MISCONF The journal failed and cannot be read ({}). The data on disk is untouched.",
+                trouble.reason
+            )));
+        }
+        Ok(())
+    }
+
+    /// The last unit that changed something the journal keeps.
+    pub(crate) fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// What the journal has to keep before anything that was seen up to now may leave the engine.
+    pub(crate) fn horizon(&self) -> Sequence {
+        match &self.journal {
+            Some(journal) => journal.horizon(self.sequence),
+            None => Sequence::NONE,
+        }
     }
 
     fn expire(&mut self, db: usize, key: &[u8]) {

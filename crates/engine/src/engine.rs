@@ -1,6 +1,6 @@
 //! The engine: its lock, its housekeeper, and the way in.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::effect::{Effect, Recorder, Taker};
 use crate::housekeeping::Housekeeper;
+use crate::journal::{Fsync, Handle, Progress, Reached, Sequence};
 use crate::outside::Outside;
 use crate::session::Session;
 
@@ -24,13 +25,17 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// A Redis-compatible store in this process. Clones are the same store.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What sessions, the housekeeper and scripts share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
     outside: Arc<Outside>,
+    /// How far the journal is, if there is one.
+    progress: Option<Arc<Progress>>,
+    /// Its thread.
+    pub(crate) journal: OnceLock<Handle>,
     pub(crate) housekeeper: Housekeeper,
 }
 
@@ -58,10 +63,24 @@ pub struct Usage {
 
 /// How an engine is set up.
 pub struct Options {
-    config: Config,
-    clock: Clock,
-    seed: Option<u64>,
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) seed: Option<u64>,
     taker: Option<Taker>,
+    pub(crate) fsync: Fsync,
+    pub(crate) hear: Option<Hear>,
+}
+
+/// Hears how far the reading of a directory is.
+pub(crate) type Hear = Box<dyn FnMut(Boot) + Send>;
+
+/// How far the reading of a directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Bytes read.
+    pub read: u64,
+    /// Bytes to read.
+    pub of: u64,
 }
 
 impl Default for Options {
@@ -71,6 +90,8 @@ impl Default for Options {
             clock: Clock::system(),
             seed: None,
             taker: None,
+            fsync: Fsync::default(),
+            hear: None,
         }
     }
 }
@@ -121,16 +142,31 @@ impl Options {
         self
     }
 
+    /// When what was written is made durable; only for an engine with a directory.
+    pub fn fsync(mut self, fsync: Fsync) -> Self {
+        self.fsync = fsync;
+        self
+    }
+
+    /// Tells how far the reading of the directory is, for programs that show it.
+    #[must_use]
+    pub fn on_boot(mut self, hear: impl FnMut(Boot) + Send + 'static) -> Self {
+        self.hear = Some(Box::new(hear));
+        self
+    }
+
     /// Starts an engine that lives in memory.
     pub fn start(self) -> Engine {
-        let core = Core::new(self.config, self.clock, Recorder::with(self.taker), self.seed);
-        let shared = Arc::new(Shared {
-            outside: Arc::clone(&core.outside),
-            core: Mutex::new(core),
-            housekeeper: Housekeeper::default(),
-        });
-        crate::housekeeping::start(&shared);
-        let engine = Engine { shared };
+        let core = Core::new(
+            self.config,
+            self.clock,
+            Recorder::for_units(self.taker),
+            self.seed,
+        );
+        let engine = Engine {
+            shared: Shared::around(core, None),
+        };
+        crate::housekeeping::start(&engine.shared);
         // Known from the beginning, whatever comes.
         engine.usage();
         engine
@@ -202,6 +238,16 @@ impl Engine {
 }
 
 impl Shared {
+    pub(crate) fn around(core: Core, progress: Option<Arc<Progress>>) -> Arc<Self> {
+        Arc::new(Self {
+            outside: Arc::clone(&core.outside),
+            core: Mutex::new(core),
+            progress,
+            journal: OnceLock::new(),
+            housekeeper: Housekeeper::default(),
+        })
+    }
+
     /// The state, however long it takes: for housekeeping, which nobody waits for.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock()
@@ -224,9 +270,27 @@ impl Shared {
         }
     }
 
+    /// How far the journal is, if there is one.
+    pub(crate) fn progress(&self) -> Option<&Arc<Progress>> {
+        self.progress.as_ref()
+    }
+
+    /// Waits for the journal; `None` when there is nothing to wait for.
+    pub(crate) fn reached(&self, horizon: Sequence) -> Option<Reached> {
+        self.progress.as_ref()?.wait_for(horizon)
+    }
+
     /// What is known without the lock.
     pub(crate) fn outside(&self) -> &Outside {
         &self.outside
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(journal) = self.journal.take() {
+            journal.end(self.core.get_mut());
+        }
     }
 }
 

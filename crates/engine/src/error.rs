@@ -24,6 +24,14 @@ pub enum ErrorKind {
     PasswordRequired,
     /// Listening failed for another reason.
     Listen,
+    /// Another process has the directory.
+    DirectoryInUse,
+    /// What the disk holds is not what was written: the message names file and offset.
+    Damaged,
+    /// The directory was written by a version of this crate that keeps its files in another format.
+    Format,
+    /// The system refused to read or to write.
+    Storage,
 }
 
 impl Error {

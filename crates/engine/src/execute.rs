@@ -12,6 +12,7 @@ use crate::client::{Client, Message, Protocol, Queued, ReplyMode, Seat};
 use crate::commands::{self, Command, MOST_QUEUED, flag};
 use crate::context::{Ctx, Origin};
 use crate::core::Core;
+use crate::journal::Sequence;
 use crate::reply::{Answer, Fault, Reply};
 
 /// What became of a command.
@@ -21,7 +22,7 @@ pub(crate) enum Outcome {
     /// Nothing is to be answered (CLIENT REPLY OFF).
     Silent,
     /// It waits for a key; the answer comes later, unless CLIENT REPLY has silenced it.
-    Waiting(WaiterId, oneshot::Receiver<Reply>, IsSilent),
+    Waiting(WaiterId, oneshot::Receiver<(Reply, Sequence)>, IsSilent),
 }
 
 /// Whether CLIENT REPLY was used to silence a command.
@@ -58,7 +59,7 @@ impl Core {
         for waiter in self.blocked.overdue(now) {
             let reply = waiter.wait.on_timeout.clone();
             // Nobody waits any more: nothing was taken, so nothing is lost.
-            let _ = waiter.answer(reply);
+            self.answer_later(waiter, reply);
         }
         self.settle();
     }
@@ -126,6 +127,7 @@ impl Core {
         if needs_memory(client, command) {
             self.check_memory()?;
         }
+        self.check_journal(command)?;
         let is_limited = client.is_subscribed() && client.protocol == Protocol::Resp2;
         if is_limited && !is_allowed_while_subscribed(command.name) {
             return Err(Fault::err(format!(
@@ -215,23 +217,28 @@ impl Core {
             self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
             self.commit();
         }
+        let horizon = self.horizon();
         for (waiter, reply) in self.take_answers() {
             // Nobody may wait for it any more; what it took is gone with it, as with a client that leaves.
-            let _ = waiter.answer(reply);
+            let _ = waiter.answer(reply, horizon);
         }
         crate::tracking::flush(self);
         for (seat, message) in self.take_outgoing() {
-            self.send(seat, message);
+            self.send(seat, message, horizon);
         }
     }
 
-    fn send(&mut self, seat: Seat, message: Message) {
+    fn send(&mut self, seat: Seat, message: Message, horizon: Sequence) {
         if matches!(message, Message::Close)
             && let Some(client) = self.clients.get_mut(seat)
         {
             client.should_close = true;
         }
-        if self.clients.inbox(seat).is_some_and(|inbox| !inbox.send(message)) {
+        if self
+            .clients
+            .inbox(seat)
+            .is_some_and(|inbox| !inbox.send(message, horizon))
+        {
             // The connection is on its way out; it will leave its seat by itself.
             self.clients.set_inbox(seat, None);
         }

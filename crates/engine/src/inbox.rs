@@ -12,12 +12,21 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::client::Message;
+use crate::journal::Sequence;
 use crate::reply::Reply;
+
+/// A message on its way.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) message: Message,
+    /// It leaves when the journal has kept this, which it may have seen.
+    pub(crate) horizon: Sequence,
+}
 
 /// The engine's end: messages go in.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    sender: UnboundedSender<Message>,
+    sender: UnboundedSender<Letter>,
     waiting: Arc<AtomicUsize>,
     /// Bytes that may wait; `None` is no bound.
     most: Option<usize>,
@@ -27,7 +36,7 @@ pub(crate) struct Inbox {
 /// The connection's end: messages come out.
 #[derive(Debug)]
 pub(crate) struct Mail {
-    receiver: UnboundedReceiver<Message>,
+    receiver: UnboundedReceiver<Letter>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -69,8 +78,8 @@ impl Inbox {
     }
 
     /// Sends a message; false when nobody is there to take it.
-    pub(crate) fn send(&self, message: Message) -> bool {
-        self.sender.send(message).is_ok()
+    pub(crate) fn send(&self, message: Message, horizon: Sequence) -> bool {
+        self.sender.send(Letter { message, horizon }).is_ok()
     }
 }
 
@@ -79,24 +88,24 @@ impl Mail {
         self.receiver.is_empty()
     }
 
-    pub(crate) fn try_recv(&mut self) -> Result<Message, TryRecvError> {
-        self.receiver.try_recv().inspect(|message| self.taken(message))
+    pub(crate) fn try_recv(&mut self) -> Result<Letter, TryRecvError> {
+        self.receiver.try_recv().inspect(|letter| self.taken(letter))
     }
 
-    pub(crate) fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
+    pub(crate) fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Letter>> {
         let polled = self.receiver.poll_recv(context);
-        if let Poll::Ready(Some(message)) = &polled {
-            self.taken(message);
+        if let Poll::Ready(Some(letter)) = &polled {
+            self.taken(letter);
         }
         polled
     }
 
-    pub(crate) async fn recv(&mut self) -> Option<Message> {
+    pub(crate) async fn recv(&mut self) -> Option<Letter> {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
-    fn taken(&self, message: &Message) {
-        self.waiting.fetch_sub(message.size(), Ordering::Relaxed);
+    fn taken(&self, letter: &Letter) {
+        self.waiting.fetch_sub(letter.message.size(), Ordering::Relaxed);
     }
 }
 
@@ -126,6 +135,7 @@ fn size(reply: &Reply) -> usize {
 mod tests {
     use super::{Room, inbox};
     use crate::client::{Arrival, Message};
+    use crate::journal::Sequence;
     use crate::reply::Reply;
     use crate::testing::Session;
 
@@ -135,8 +145,8 @@ mod tests {
         for _ in 0..3 {
             let message = Message::Push(Reply::bulk([b'a'; 60]));
             assert_eq!(inbox.reserve(message.size()), Room::Enough);
-            assert!(inbox.send(message));
-            assert!(matches!(mail.try_recv(), Ok(Message::Push(_))));
+            assert!(inbox.send(message, Sequence::NONE));
+            assert!(matches!(mail.try_recv().unwrap().message, Message::Push(_)));
         }
         assert_eq!(inbox.reserve(60), Room::Enough);
         assert_eq!(inbox.reserve(60), Room::NoMore);
@@ -159,7 +169,7 @@ mod tests {
         let done = publisher.ask_args(&[b"EVAL", script.as_bytes(), b"0", &message]);
         assert_eq!(done, Reply::Int(1));
         let mut kept = 0;
-        while let Message::Push(_) = mail.try_recv().unwrap() {
+        while let Message::Push(_) = mail.try_recv().unwrap().message {
             kept += 1;
         }
         assert!((1..10).contains(&kept), "{kept}");

@@ -6,7 +6,7 @@ mod connection;
 mod engine;
 mod error;
 pub use connection::{Connection, Pushes};
-pub use engine::{Engine, Options, Usage};
+pub use engine::{Boot, Engine, Options, Usage};
 pub use error::{Error, ErrorKind};
 
 // Time, injected.
@@ -38,6 +38,10 @@ mod scripts;
 
 // What is kept.
 mod keyspace;
+
+// What survives.
+mod journal;
+pub use journal::Fsync;
 
 // What has changed.
 mod effect;

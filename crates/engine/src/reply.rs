@@ -106,6 +106,10 @@ impl Fault {
     /// A key that holds another type.
     pub(crate) const WRONG_TYPE: Self =
         Self::of("WRONGTYPE Operation against a key holding the wrong kind of value");
+    /// The journal failed before it had kept what the answer had seen.
+    pub(crate) const LOST: Self = Self::of(
+        "MISCONF The journal failed before this was durable: nothing of it is kept. Look at the log for the reason.",
+    );
     /// A source key that is not there.
     pub(crate) const NO_SUCH_KEY: Self = Self::of("ERR no such key");
 

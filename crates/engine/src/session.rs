@@ -7,7 +7,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -19,6 +19,7 @@ use crate::client::{Arrival, Client, Protocol, Seat};
 use crate::core::Core;
 use crate::engine::{Busy, Shared};
 use crate::execute::Outcome;
+use crate::journal::{Progress, Reached, Sequence};
 use crate::outside::Departure;
 use crate::reply::{Fault, Reply};
 
@@ -57,7 +58,9 @@ pub(crate) enum Served {
 pub(crate) struct Waiting {
     shared: Arc<Shared>,
     id: WaiterId,
-    receiver: oneshot::Receiver<Reply>,
+    receiver: oneshot::Receiver<(Reply, Sequence)>,
+    /// The answer, when the journal has still to keep what it may have seen.
+    held: Option<(Reply, Reached)>,
     is_answered: bool,
     /// CLIENT REPLY said that nobody wants to hear the answer; the wait is one all the same.
     is_silent: bool,
@@ -165,6 +168,16 @@ impl Session {
         }
     }
 
+    /// Waits for the journal; `None` when there is nothing to wait for.
+    pub(crate) fn reached(&self, horizon: Sequence) -> Option<Reached> {
+        self.shared.reached(horizon)
+    }
+
+    /// How far the journal is, if there is one.
+    pub(crate) fn progress(&self) -> Option<&Arc<Progress>> {
+        self.shared.progress()
+    }
+
     /// Answers one command while a script keeps the engine.
     pub(crate) fn run_aside(&self, arguments: &[&[u8]]) -> Served {
         let mut aside = self.aside.lock();
@@ -222,6 +235,7 @@ impl Batch<'_> {
                     shared: Arc::clone(&self.session.shared),
                     id,
                     receiver,
+                    held: None,
                     is_answered: false,
                     is_silent,
                 })
@@ -232,6 +246,11 @@ impl Batch<'_> {
     /// The shape of replies the client has chosen.
     pub(crate) fn protocol(&self) -> Protocol {
         self.client().map_or(Protocol::Resp2, |client| client.protocol)
+    }
+
+    /// What the journal has to keep before anything these commands have seen may leave the engine.
+    pub(crate) fn horizon(&self) -> Sequence {
+        self.core.horizon()
     }
 
     /// Whether the connection is to end once everything written so far has left (QUIT, CLIENT KILL).
@@ -277,13 +296,33 @@ impl Future for Waiting {
     type Output = Reply;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
-        let polled = Pin::new(&mut self.receiver).poll(context);
-        polled.map(|answer| {
+        if self.held.is_none() {
+            let answer = ready!(Pin::new(&mut self.receiver).poll(context));
             self.is_answered = true;
-            if self.is_silent {
-                return Reply::Several(Vec::new());
-            }
-            answer.unwrap_or_else(|_gone| Reply::Error(Fault::of("ERR the connection is closed")))
+            let (reply, horizon) = answer.unwrap_or_else(|_gone| {
+                (
+                    Reply::Error(Fault::of("ERR the connection is closed")),
+                    Sequence::NONE,
+                )
+            });
+            let reply = if self.is_silent {
+                Reply::Several(Vec::new())
+            } else {
+                reply
+            };
+            let Some(reached) = self.shared.reached(horizon) else {
+                return Poll::Ready(reply);
+            };
+            self.held = Some((reply, reached));
+        }
+        let Some((_, reached)) = &mut self.held else {
+            return Poll::Pending;
+        };
+        let outcome = ready!(Pin::new(reached).poll(context));
+        let reply = self.held.take().map(|(reply, _)| reply);
+        Poll::Ready(match (outcome, reply) {
+            (Ok(()), Some(reply)) => reply,
+            _ => Reply::Error(Fault::LOST),
         })
     }
 }

@@ -33,6 +33,16 @@ impl Session {
         }
     }
 
+    /// The first client of an engine that is there, with the hands of its clock.
+    pub(crate) fn on(engine: Engine, hands: ManualClock) -> Self {
+        let session = engine.session(arrival());
+        Self {
+            engine,
+            hands,
+            session,
+        }
+    }
+
     /// Another client of the same engine.
     pub(crate) fn other(&self) -> Self {
         Self {

@@ -28,6 +28,10 @@ pub enum OpenProblem {
     NotRedis,
     /// The server is too old.
     Unsupported,
+    /// Another process has the directory and lets nobody in.
+    InUse,
+    /// The directory cannot be used, or what is in it cannot be read.
+    Directory,
 }
 
 impl fmt::Display for OpenProblem {
@@ -39,6 +43,8 @@ impl fmt::Display for OpenProblem {
             Self::Tls => "the TLS handshake failed; check the certificate (?tls_ca=FILE names an own CA), or use redis:// for a server without TLS",
             Self::NotRedis => "what answered is not a Redis or Valkey server (or wants TLS: rediss://)",
             Self::Unsupported => "the server is older than Redis 6.2; upgrade it",
+            Self::InUse => "another process has the directory and does not answer on its socket",
+            Self::Directory => "the directory cannot be used",
         })
     }
 }

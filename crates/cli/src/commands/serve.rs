@@ -130,7 +130,9 @@ fn start_log(config: &Config) -> Result<(), Failure> {
 fn of_start(error: StartError) -> Failure {
     match error {
         StartError::Store(error) => error.into(),
-        StartError::OpenDoor(_) | StartError::Webhooks(_) => Failure::usage(error.to_string()),
+        StartError::OpenDoor(_) | StartError::Webhooks(_) | StartError::HeldElsewhere { .. } => {
+            Failure::usage(error.to_string())
+        }
         other => Failure::failed(other.to_string()),
     }
 }

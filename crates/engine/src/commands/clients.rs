@@ -386,7 +386,8 @@ fn unblock(ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
             } else {
                 waiter.wait.on_timeout.clone()
             };
-            is_unblocked |= waiter.answer(reply);
+            is_unblocked |= waiter.is_wanted();
+            ctx.core.answer_later(waiter, reply);
         }
     }
     Ok(Reply::flag(is_unblocked))

@@ -164,6 +164,7 @@ impl ScriptHost<'_> {
             ));
         }
         // A script that has written may finish what it began.
+        self.core.check_journal(command)?;
         if !self.ignores_memory && !self.has_written && command.has(flag::DENY_OOM) {
             self.core.check_memory()?;
         }

@@ -4,14 +4,15 @@
 //! since the first moment applied to it, it must hold what the engine holds.
 //! Next: `replica.rs` (what effects are applied to).
 
-use super::replica::{Copy, Replica, StreamCopy, copy};
+use super::replica::{Copy, GroupCopy, Replica, StreamCopy, copy};
+use super::{Effect, GroupState, PendingState, ValueKind};
 use crate::keyspace::{Database, NEVER, Value};
 
 /// Bytes of a string that are taken at once.
 const SLICE: usize = 3000;
 
 /// Takes the pieces whose moment has come: `is_due` is asked about each value's number and the piece's name.
-pub(super) fn take(image: &mut Replica, databases: &[Database], is_due: impl Fn(u64, &[u8]) -> bool) {
+pub(crate) fn take(image: &mut Replica, databases: &[Database], is_due: impl Fn(u64, &[u8]) -> bool) {
     image.is_fuzzy = true;
     image.order = databases.iter().map(Database::id).collect();
     for database in databases {
@@ -107,4 +108,114 @@ fn take_stream(place: &mut StreamCopy, held: StreamCopy, is_due: impl Fn(&[u8]) 
         copy.pending
             .extend(pending.filter(|(entry, _)| position || is_due("pending", &id(*entry))));
     }
+}
+
+/// An image as effects. The parts of a list or stream come from its end to its beginning.
+pub(crate) fn effects(image: &Replica) -> Vec<Effect<'_>> {
+    let order = image.order.clone();
+    let mut effects = vec![Effect::Databases { order }];
+    for (id, value) in &image.values {
+        effects.extend(image.keys.get(id).map(|(database, name, expires)| Effect::Key {
+            id: *id,
+            database: *database,
+            name,
+            expires: *expires,
+        }));
+        whole(*id, value, &mut effects);
+    }
+    effects
+}
+
+fn whole<'a>(id: u64, value: &'a Copy, effects: &mut Vec<Effect<'a>>) {
+    let kind = match value {
+        Copy::String(bytes) => ValueKind::String(bytes),
+        Copy::List(_) => ValueKind::List,
+        Copy::Hash(_) => ValueKind::Hash,
+        Copy::Set(_) => ValueKind::Set,
+        Copy::SortedSet(_) => ValueKind::SortedSet,
+        Copy::Stream(_) => ValueKind::Stream,
+    };
+    effects.push(Effect::Value { id, kind });
+    match value {
+        Copy::String(_) => {}
+        Copy::List(chunks) => effects.extend(chunks.iter().rev().map(|(chunk, items)| Effect::Chunk {
+            id,
+            chunk: *chunk,
+            items: Some(items.iter().map(Vec::as_slice).collect()),
+        })),
+        Copy::Hash(hash) => effects.extend(hash.iter().map(|(field, value)| {
+            let value = Some(value.as_slice());
+            Effect::Field { id, field, value }
+        })),
+        Copy::Set(set) => effects.extend(set.keys().map(|member| Effect::Member {
+            id,
+            member: member.into(),
+            is_in: true,
+        })),
+        Copy::SortedSet(set) => effects.extend(set.iter().map(|(member, score)| {
+            let score = Some(*score);
+            Effect::Score { id, member, score }
+        })),
+        Copy::Stream(stream) => whole_stream(id, stream, effects),
+    }
+}
+
+fn whole_stream<'a>(id: u64, stream: &'a StreamCopy, effects: &mut Vec<Effect<'a>>) {
+    let (last, max_deleted, added) = stream.state;
+    effects.push(Effect::StreamState {
+        id,
+        last,
+        max_deleted,
+        added,
+    });
+    effects.extend(stream.entries.iter().rev().map(|(entry, fields)| {
+        let fields = fields.iter();
+        let fields = fields.map(|(name, value)| (name.as_slice(), value.as_slice()));
+        Effect::Entry {
+            id,
+            entry: *entry,
+            fields: Some(fields.collect()),
+        }
+    }));
+    for (name, group) in &stream.groups {
+        whole_group(id, name, group, effects);
+    }
+}
+
+fn whole_group<'a>(id: u64, name: &'a [u8], group: &'a GroupCopy, effects: &mut Vec<Effect<'a>>) {
+    let state = GroupState {
+        last_delivered: group.last_delivered,
+        entries_read: group.entries_read,
+    };
+    effects.push(Effect::Group {
+        id,
+        name,
+        state: Some(state),
+        is_new: true,
+    });
+    effects.extend(
+        group
+            .consumers
+            .iter()
+            .map(|(consumer, seen_at)| Effect::Consumer {
+                id,
+                group: name,
+                name: consumer,
+                seen_at: Some(*seen_at),
+            }),
+    );
+    effects.extend(group.pending.iter().map(|(entry, row)| {
+        let (consumer, delivered_at, deliveries) = row;
+        let state = PendingState {
+            consumer,
+            delivered_at: *delivered_at,
+            deliveries: *deliveries,
+        };
+        Effect::Pending {
+            id,
+            group: name,
+            entry: *entry,
+            state: Some(state),
+        }
+    }));
 }

@@ -5,21 +5,26 @@
 //! harmless. Values are known by a number that is never used again and that a key keeps when it is renamed, moved or
 //! overwritten; databases by a number that SWAPDB does not change and that is never used again once they are emptied.
 //! Nothing is gathered unless somebody takes the batches.
-//! Next: `recorder.rs` (what is noted meanwhile), `gather.rs` (from dirt to effects), `replica.rs` (a copy kept by
-//! effects alone, which proves them).
+//! Next: `recorder.rs` (what is noted meanwhile), `gather.rs` (from dirt to effects), `state.rs` (what a part looks
+//! like), `replica.rs` (a copy kept by effects alone, which proves them).
 
 mod gather;
 #[cfg(test)]
-mod image;
+pub(crate) mod image;
+#[cfg(test)]
+pub(crate) mod kept;
 mod ranges;
 mod recorder;
 #[cfg(test)]
-mod replica;
+pub(crate) mod replica;
+pub(crate) mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub(crate) use gather::commit;
+pub(crate) use gather::{Take, gather};
 pub(crate) use recorder::Recorder;
+#[cfg(test)]
+pub(crate) use replica::{Contents, contents};
 
 /// One final state. What happened to keys stands first, then what happened to databases; then everything about one
 /// value stands together, its [`Effect::Value`] first if it comes whole.

@@ -12,10 +12,23 @@ use std::ops::Range;
 use super::Taker;
 use super::ranges::Ranges;
 
-/// Gathers what a unit changes.
+/// Who wants to know what has changed.
+#[derive(Default)]
+pub(super) enum Audience {
+    #[default]
+    Nobody,
+    /// Told at the end of each unit.
+    Units(Taker),
+    /// Asks for many units at once, whenever it has written the ones before.
+    Journal,
+}
+
+/// Notes what units change, until it is gathered.
 #[derive(Default)]
 pub(crate) struct Recorder {
-    pub(super) taker: Option<Taker>,
+    pub(super) audience: Audience,
+    /// Something was noted since this was last asked.
+    has_news: bool,
     /// What happened to keys, in order.
     pub(super) moves: Vec<Move>,
     /// Keys whose values changed, by database.
@@ -24,6 +37,9 @@ pub(crate) struct Recorder {
     pub(super) made: HashSet<u64>,
     /// Databases were emptied or have changed their places.
     pub(super) are_databases_changed: bool,
+    /// Units are left to be gathered together, as if they were one.
+    #[cfg(test)]
+    pub(crate) is_held: bool,
 }
 
 /// Something that happened to keys rather than to values.
@@ -43,15 +59,29 @@ pub(super) enum Extent {
 }
 
 impl Recorder {
-    pub(crate) fn with(taker: Option<Taker>) -> Self {
+    /// For somebody who is told at the end of each unit, or for nobody.
+    pub(crate) fn for_units(taker: Option<Taker>) -> Self {
         Self {
-            taker,
+            audience: taker.map_or(Audience::Nobody, Audience::Units),
+            ..Self::default()
+        }
+    }
+
+    /// For a journal, which gathers when it is ready.
+    pub(crate) fn for_journal() -> Self {
+        Self {
+            audience: Audience::Journal,
             ..Self::default()
         }
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.taker.is_some()
+        !matches!(self.audience, Audience::Nobody)
+    }
+
+    /// Whether anything was noted since this was last asked.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
     }
 
     /// The value of a key is not what it was.
@@ -59,6 +89,7 @@ impl Recorder {
         if !self.is_on() {
             return;
         }
+        self.has_news = true;
         let keys = self.changed.entry(database).or_default();
         match keys.get_mut(key) {
             Some(extent) => *extent = Extent::Any,
@@ -73,6 +104,7 @@ impl Recorder {
         if !self.is_on() {
             return;
         }
+        self.has_news = true;
         let keys = self.changed.entry(database).or_default();
         match keys.entry(key.into()) {
             Entry::Vacant(place) => {
@@ -101,6 +133,7 @@ impl Recorder {
     pub(crate) fn placed(&mut self, id: u64, database: u64, key: &[u8]) {
         if self.is_on() {
             let name = key.into();
+            self.has_news = true;
             self.moves.push(Move::Placed { id, database, name });
         }
     }
@@ -120,12 +153,14 @@ impl Recorder {
     /// A value is no more.
     pub(crate) fn gone(&mut self, id: u64) {
         if self.is_on() {
+            self.has_news = true;
             self.moves.push(Move::Gone { id });
         }
     }
 
     /// A database was emptied, or databases have changed their places.
     pub(crate) fn databases_changed(&mut self) {
+        self.has_news |= self.is_on();
         self.are_databases_changed |= self.is_on();
     }
 }
@@ -145,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_value_that_changes_often_is_noted_once() {
-        let mut recorder = Recorder::with(Some(Box::new(|_| {})));
+        let mut recorder = Recorder::for_units(Some(Box::new(|_| {})));
         for number in 0..10_000_u64 {
             recorder.changed(0, format!("{}", number % 3).as_bytes());
             recorder.changed_bytes(0, b"bits", 0..1);

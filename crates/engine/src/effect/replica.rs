@@ -1,9 +1,9 @@
 //! A copy of the keyspace kept by effects alone.
 //!
-//! It knows no command. When it holds what the engine holds, the effects have told everything. One that began as an
-//! image taken piece by piece meets effects of values that were gone before they were taken, or were another's type by
-//! then: it passes over them, since what made them so follows.
-//! Next: `image.rs` (such an image).
+//! It knows no command. When it holds what the engine holds, the effects have told everything. One that is given an
+//! image taken piece by piece, and then effects from its beginning on, meets effects of values that were gone before
+//! they were taken, or were of another type by then: it passes over them, since what made them so follows. What must be
+//! right is the end.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ type EntryId = (u64, u64);
 
 /// A value in a form that can be compared.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Copy {
+pub(crate) enum Copy {
     String(Bytes),
     List(BTreeMap<i64, Vec<Bytes>>),
     Hash(BTreeMap<Bytes, Bytes>),
@@ -25,14 +25,14 @@ pub(super) enum Copy {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct StreamCopy {
+pub(crate) struct StreamCopy {
     pub(super) entries: BTreeMap<EntryId, Vec<(Bytes, Bytes)>>,
     pub(super) state: (EntryId, EntryId, u64),
     pub(super) groups: BTreeMap<Bytes, GroupCopy>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct GroupCopy {
+pub(crate) struct GroupCopy {
     pub(super) last_delivered: EntryId,
     pub(super) entries_read: Option<u64>,
     pub(super) consumers: BTreeMap<Bytes, i64>,
@@ -40,10 +40,10 @@ pub(super) struct GroupCopy {
 }
 
 /// What all databases hold: by index and key the value and its expiry.
-pub(super) type Contents = BTreeMap<(usize, Bytes), (Copy, Option<u64>)>;
+pub(crate) type Contents = BTreeMap<(usize, Bytes), (Copy, Option<u64>)>;
 
 #[derive(Debug, Default)]
-pub(super) struct Replica {
+pub(crate) struct Replica {
     pub(super) order: Vec<u64>,
     pub(super) keys: BTreeMap<u64, (u64, Bytes, Option<u64>)>,
     pub(super) values: BTreeMap<u64, Copy>,
@@ -52,21 +52,46 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(databases: usize) -> Self {
+    pub(crate) fn new(databases: usize) -> Self {
         Self {
             order: (0..databases as u64).collect(),
             ..Self::default()
         }
     }
 
-    pub(super) fn apply(&mut self, batch: &[Effect<'_>]) {
+    /// One that is given an image and then effects from its beginning on.
+    pub(crate) fn fuzzy(databases: usize) -> Self {
+        Self {
+            is_fuzzy: true,
+            ..Self::new(databases)
+        }
+    }
+
+    /// The contents, if every key has its value and its database, and no two keys have one name.
+    pub(crate) fn complete(&self) -> Result<Contents, String> {
+        for (id, key) in &self.keys {
+            if !self.values.contains_key(id) {
+                return Err(format!("no value for {id}, which is {key:?}"));
+            }
+            if !self.order.contains(&key.0) {
+                return Err(format!("no database for {id}, which is {key:?}"));
+            }
+        }
+        let contents = self.contents();
+        if contents.len() != self.keys.len() {
+            return Err(format!("one name for two values: {:?}", self.keys));
+        }
+        Ok(contents)
+    }
+
+    pub(crate) fn apply(&mut self, batch: &[Effect<'_>]) {
         for effect in batch {
             self.apply_one(effect);
         }
     }
 
     /// Lists are joined, since the cut into chunks is no matter of contents.
-    pub(super) fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> Contents {
         let rows = self.keys.iter().map(|(id, (database, name, expires))| {
             let index = self.order.iter().position(|other| other == database).unwrap();
             ((index, name.clone()), (joined(self.values[id].clone()), *expires))
@@ -256,7 +281,7 @@ fn joined(copy: Copy) -> Copy {
 }
 
 /// What an engine's databases hold, read past the effects.
-pub(super) fn contents(databases: &[Database]) -> Contents {
+pub(crate) fn contents(databases: &[Database]) -> Contents {
     let mut contents = Contents::new();
     for (index, database) in databases.iter().enumerate() {
         for (name, entry) in database.iter() {

@@ -1,11 +1,9 @@
-//! The effects of random work, applied to a copy or to an image, give what the engine holds.
+//! The effects of random work, applied to a copy, give what the engine holds.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
-use super::image;
 use super::replica::{Replica, contents};
 use crate::engine::Options;
 use crate::reply::Reply;
@@ -43,7 +41,8 @@ impl Pair {
     }
 }
 
-fn step() -> impl Strategy<Value = String> {
+/// Something to do, on few keys.
+pub(crate) fn step() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec!["a", "b", "c", "d"]);
     let other = prop::sample::select(vec!["a", "b", "c", "d", "e"]);
     let small = 0..6u32;
@@ -139,7 +138,7 @@ fn step() -> impl Strategy<Value = String> {
 }
 
 /// Runs a step; time is a step too.
-fn run(session: &Session, line: &str) {
+pub(crate) fn run(session: &Session, line: &str) {
     match line.strip_prefix("advance ") {
         Some(millis) => session.advance(millis.parse().unwrap()),
         None => drop(session.ask(line)),
@@ -147,7 +146,7 @@ fn run(session: &Session, line: &str) {
 }
 
 /// The moment at which a piece of an image is taken.
-fn moment(id: u64, piece: &[u8], moments: u64) -> u64 {
+pub(crate) fn moment(id: u64, piece: &[u8], moments: u64) -> u64 {
     let bytes = piece.iter().map(|byte| u64::from(*byte));
     let mixed = bytes.fold(id + 1, |mixed, byte| {
         (mixed ^ byte).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
@@ -165,45 +164,6 @@ proptest! {
             run(&pair.session, &line);
             pair.check(&line);
         }
-    }
-
-    #[test]
-    fn an_image_taken_piece_by_piece_and_the_effects_since_hold_the_same(
-        before in prop::collection::vec(step(), 0..40),
-        meanwhile in prop::collection::vec(step(), 1..40),
-        is_late in any::<bool>(),
-    ) {
-        // The same work on two engines: of the first the image is taken, of the second the effects.
-        let first = Session::new();
-        let image = Arc::new(Mutex::new(Replica::default()));
-        before.iter().for_each(|line| run(&first, line));
-        let moments = meanwhile.len() as u64 + 1;
-        for now in 0..moments {
-            let core = first.engine().shared().lock();
-            let is_due = |id, piece: &[u8]| {
-                // The latest image is the one furthest ahead of the first effects.
-                now == if is_late { moments - 1 } else { moment(id, piece, moments) }
-            };
-            image::take(&mut image.lock().unwrap(), core.databases(), is_due);
-            drop(core);
-            if let Some(line) = meanwhile.get(now as usize) {
-                run(&first, line);
-            }
-        }
-
-        let is_written = Arc::new(AtomicBool::new(false));
-        let (copy, is_on) = (Arc::clone(&image), Arc::clone(&is_written));
-        let second = Session::with(Options::default().on_change(move |batch| {
-            if is_on.load(Ordering::Relaxed) {
-                copy.lock().unwrap().apply(batch);
-            }
-        }));
-        before.iter().for_each(|line| run(&second, line));
-        is_written.store(true, Ordering::Relaxed);
-        meanwhile.iter().for_each(|line| run(&second, line));
-        let held = contents(second.engine().shared().lock().databases());
-        let told = image.lock().unwrap().contents();
-        prop_assert!(held == told, "held {held:?}\ntold {told:?}");
     }
 }
 

@@ -20,6 +20,14 @@ impl Changes {
     pub(super) fn whole() -> Self {
         Self {
             whole: true,
+            ..Self::none()
+        }
+    }
+
+    /// For a collection just read from the journal.
+    pub(super) fn none() -> Self {
+        Self {
+            whole: false,
             names: Vec::new(),
             tidy_at: SMALLEST,
         }

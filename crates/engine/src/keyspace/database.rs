@@ -44,6 +44,11 @@ impl Database {
         }
     }
 
+    /// An empty one that is called so.
+    pub(crate) fn named(id: u64) -> Self {
+        Self { id, ..Self::new(0) }
+    }
+
     /// What it is called whatever place SWAPDB gives it, until it is emptied.
     pub(crate) fn id(&self) -> u64 {
         self.id
@@ -92,6 +97,11 @@ impl Database {
         self.keys.get(key)
     }
 
+    /// The entry of a key, and its name as it is kept here.
+    pub(crate) fn find(&self, key: &[u8]) -> Option<(&[u8], &Entry)> {
+        self.keys.get_key_value(key)
+    }
+
     pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
         self.keys.get_mut(key)
     }
@@ -120,6 +130,16 @@ impl Database {
         if let Some(old) = self.keys.insert(key.into(), entry) {
             self.forget(&old);
         }
+    }
+
+    /// Adds an entry as it was kept; the entry that has its name already, if there is one.
+    pub(crate) fn load(&mut self, key: Box<[u8]>, mut entry: Entry) -> Option<Entry> {
+        entry.charged = charge(&key, &entry.value);
+        self.memory += entry.charged;
+        if entry.expires != NEVER {
+            self.schedule(entry.expires, entry.id, key.clone());
+        }
+        self.keys.insert(key, entry)
     }
 
     /// Puts a value in the place of whatever the key held, with another expiry; returns the entry's identity (`id` for
@@ -202,6 +222,15 @@ impl Database {
         self.keys.scan(cursor, count, visit)
     }
 
+    /// Shows keys from `cursor` on until `see` refuses one; answers the cursor of that one, nothing at the end.
+    pub(crate) fn walk<'a>(
+        &'a self,
+        cursor: u64,
+        see: impl FnMut(&'a [u8], &'a Entry) -> bool,
+    ) -> Option<u64> {
+        self.keys.walk(cursor, see)
+    }
+
     pub(crate) fn random(&self, rng: &mut fastrand::Rng) -> Option<&[u8]> {
         self.keys.random(rng).map(|(key, _)| key)
     }
@@ -217,6 +246,24 @@ impl Database {
             memory: 0,
         };
         std::mem::replace(self, empty)
+    }
+
+    /// Whether charges and deadlines are what the keys say.
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        let (mut memory, mut deadlines) = (0, 0);
+        let mut expiries = BTreeMap::new();
+        for (key, entry) in self.keys.iter() {
+            assert_eq!(entry.charged, charge(key, &entry.value));
+            memory += entry.charged;
+            if entry.expires != NEVER {
+                memory += DEADLINE + allocated(key.len());
+                deadlines += u128::from(entry.expires);
+                expiries.insert((entry.expires, entry.id), key.into());
+            }
+        }
+        assert_eq!((self.memory, self.deadlines), (memory, deadlines));
+        assert_eq!(self.expiries, expiries);
     }
 
     fn forget(&mut self, entry: &Entry) {

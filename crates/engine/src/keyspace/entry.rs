@@ -113,6 +113,19 @@ impl Value {
         }
     }
 
+    /// Ends loading; from here on changes are noted, or not.
+    pub(crate) fn loaded(&mut self, track: bool) {
+        match self {
+            Self::String(bytes) => bytes.shrink_to_fit(),
+            Self::List(list) => list.loaded(track),
+            _ if !track => {}
+            Self::Hash(hash) => hash.track(),
+            Self::Set(set) => set.track(),
+            Self::SortedSet(set) => set.track(),
+            Self::Stream(stream) => stream.track(),
+        }
+    }
+
     /// The representation, as OBJECT ENCODING names it.
     pub(crate) fn encoding(&self) -> &'static str {
         match self {

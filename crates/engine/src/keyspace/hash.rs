@@ -152,11 +152,42 @@ impl Hash {
         }
     }
 
+    /// Whether it is kept in one piece, a small one that a walk takes at once.
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(self.0, Form::Small(_))
+    }
+
+    /// Shows fields from `cursor` on until `see` refuses one; answers the cursor of that one, nothing at the end. A
+    /// [packed](Self::is_packed) hash comes at once: none of its fields may be refused.
+    pub(crate) fn walk<'a>(
+        &'a self,
+        cursor: u64,
+        mut see: impl FnMut(&'a [u8], &'a [u8]) -> bool,
+    ) -> Option<u64> {
+        match &self.0 {
+            Form::Small(packed) => {
+                for (field, value) in small::iter(packed) {
+                    see(field, value);
+                }
+                None
+            }
+            Form::Large(large) => large.values.walk(cursor, |field, value| see(field, value)),
+        }
+    }
+
     /// Heap bytes held.
     pub(crate) fn memory(&self) -> usize {
         match &self.0 {
             Form::Small(packed) => packed.memory(),
             Form::Large(large) => allocated(size_of::<Large>()) + large.values.table_memory() + large.bytes,
+        }
+    }
+
+    /// Notes changes from here on: what it holds is written.
+    pub(crate) fn track(&mut self) {
+        match &mut self.0 {
+            Form::Small(packed) => packed.track = true,
+            Form::Large(large) => large.changes = Some(Changes::none()),
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) use dict::Dict;
 pub(crate) use dirt::Dirt;
 pub(crate) use entry::{Entry, Kind, NEVER, Value};
 pub(crate) use hash::Hash;
-pub(crate) use list::{ChunkId, List};
+pub(crate) use list::{ChunkId, List, Part as ListPart};
 pub(crate) use set::{Member, Set};
 pub(crate) use sorted_set::{LexBound, SortedSet};
 pub(crate) use stream::{Group, Pending, Stream, StreamId, StreamPart};

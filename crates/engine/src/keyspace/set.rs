@@ -198,11 +198,40 @@ impl Set {
         }
     }
 
+    /// Whether it is kept in one piece, a small one that a walk takes at once.
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(self.0, Form::Small(_))
+    }
+
+    /// Shows members from `cursor` on until `see` refuses one; answers the cursor of that one, nothing at the end. A
+    /// [packed](Self::is_packed) set comes at once: none of its members may be refused.
+    pub(crate) fn walk<'a>(&'a self, cursor: u64, mut see: impl FnMut(Member<'a>) -> bool) -> Option<u64> {
+        match &self.0 {
+            Form::Small(_) => {
+                for member in self.iter() {
+                    see(member);
+                }
+                None
+            }
+            Form::Large(large) => large
+                .members
+                .walk(cursor, |member, ()| see(Member::Bytes(member))),
+        }
+    }
+
     /// Heap bytes held.
     pub(crate) fn memory(&self) -> usize {
         match &self.0 {
             Form::Small(packed) => packed.memory(),
             Form::Large(large) => allocated(size_of::<Large>()) + large.members.table_memory() + large.bytes,
+        }
+    }
+
+    /// Notes changes from here on: what it holds is written.
+    pub(crate) fn track(&mut self) {
+        match &mut self.0 {
+            Form::Small(packed) => packed.track = true,
+            Form::Large(large) => large.changes = Some(Changes::none()),
         }
     }
 

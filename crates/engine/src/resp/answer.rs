@@ -37,8 +37,8 @@ pub(super) fn receive_early(
     if inbox.is_empty() {
         return late;
     }
-    while let Ok(message) = inbox.try_recv() {
-        match message {
+    while let Ok(letter) = inbox.try_recv() {
+        match letter.message {
             Message::Push(message) if is_late(&message) => late.push(message),
             Message::Push(message) => output.push(&message, protocol),
             // The client closes itself, which its session says too; its reply leaves first.

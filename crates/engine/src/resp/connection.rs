@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::answer::{Arguments, is_web_request, receive_early, take_answer};
 use super::encode::encode;
+use super::gate::Gate;
 use super::limits::{Limits, MAX_UNREAD_UNAUTHENTICATED};
 use super::output::Output;
 use super::request::RequestBuffer;
@@ -26,12 +27,15 @@ use super::violation::Violation;
 use crate::aside::Standing;
 use crate::client::{Message, Protocol};
 use crate::inbox::Mail;
+use crate::journal::Lost;
 use crate::session::{Session, Waiting};
 
 /// Commands run before others get their turn.
 const COMMANDS_AT_ONCE: usize = 128;
 /// Bytes of replies gathered before they are sent and others get their turn.
 const REPLIES_AT_ONCE: usize = 1024 * 1024;
+/// Bytes of replies that may wait for the journal while more requests are run.
+const HELD_AT_MOST: usize = 1024 * 1024;
 /// How long the last replies may take to leave.
 const PARTING_TIME: Duration = Duration::from_secs(5);
 /// When the stand-by looks again at a client it cannot answer now.
@@ -66,6 +70,10 @@ pub(super) struct Connection {
     waker: Option<Waker>,
     /// Somebody else has worked on the client: the task has to look at everything.
     is_disturbed: bool,
+    /// The wait of the output for the journal.
+    gate: Gate,
+    /// Nothing is run until the journal has kept more.
+    is_held_back: bool,
 }
 
 /// What a visit of the stand-by has left.
@@ -139,6 +147,8 @@ impl Connection {
             timer: None,
             waker: None,
             is_disturbed: false,
+            gate: Gate::default(),
+            is_held_back: false,
         }
     }
 
@@ -236,6 +246,10 @@ impl Connection {
         if self.is_closing || self.waiting.is_some() {
             return Ok(Turn::Idle);
         }
+        self.is_held_back = self.output.held() > HELD_AT_MOST;
+        if self.is_held_back {
+            return Ok(Turn::Idle);
+        }
         let turn = match self.run_requests() {
             Ok(turn) => turn,
             Err(Ending::Over) => return Err(Over),
@@ -295,6 +309,7 @@ impl Connection {
                 drop(batch);
                 return Err(self.drop_web_request().into());
             }
+            let from = self.output.position();
             let served = batch.run(&arguments);
             drop(arguments);
             self.is_request_found = false;
@@ -307,6 +322,7 @@ impl Connection {
             for message in late {
                 self.output.push(&message, self.protocol);
             }
+            self.output.hold(from, batch.horizon());
             if batch.should_close() {
                 drop(batch);
                 self.close();
@@ -362,8 +378,16 @@ impl Connection {
         Over
     }
 
-    /// Sends what the socket takes at once.
+    /// Sends what may leave and the socket takes at once.
     fn send(&mut self, context: &mut Context<'_>) -> Result<(), Over> {
+        if let Some(progress) = self.session.progress()
+            && self.gate.open(progress, &mut self.output, context) == Err(Lost)
+        {
+            // Its replies were written already; an end without them says that the outcome is not known.
+            let client = self.session.id();
+            tracing::warn!(client, "dropped a client whose writes the journal could not keep");
+            return Err(Over);
+        }
         match self.output.poll_send(&mut self.stream, context) {
             Poll::Ready(Err(_gone)) => Err(Over),
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
@@ -394,7 +418,8 @@ impl Connection {
         }
         if !self.output.is_empty() {
             self.send(context)?;
-            if self.is_finished() {
+            let may_go_on = self.is_held_back && self.output.held() <= HELD_AT_MOST;
+            if self.is_finished() || may_go_on {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -433,9 +458,13 @@ impl Connection {
     fn poll_pushes(&mut self, context: &mut Context<'_>) -> Result<bool, Over> {
         let mut is_any = false;
         let before = self.output.waiting();
-        while let Poll::Ready(Some(message)) = self.inbox.poll_recv(context) {
-            match message {
-                Message::Push(message) => self.output.push(&message, self.protocol),
+        while let Poll::Ready(Some(letter)) = self.inbox.poll_recv(context) {
+            match letter.message {
+                Message::Push(message) => {
+                    let from = self.output.position();
+                    self.output.push(&message, self.protocol);
+                    self.output.hold(from, letter.horizon);
+                }
                 // Somebody else's CLIENT KILL: what is left to say does not matter.
                 Message::Close => return Err(Over),
             }

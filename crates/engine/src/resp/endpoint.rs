@@ -35,6 +35,7 @@ pub struct Endpoint {
     engine: Engine,
     addresses: Vec<Address>,
     limits: Limits,
+    asks_password: bool,
 }
 
 /// An endpoint that listens. Dropping it stops it in the background; [`Server::shutdown`] waits for the end.
@@ -52,6 +53,7 @@ impl Engine {
             engine: self.clone(),
             addresses: Vec::new(),
             limits: Limits::default(),
+            asks_password: true,
         }
     }
 }
@@ -66,6 +68,13 @@ impl Endpoint {
     /// Limits on each client, instead of [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Lets clients in without the engine's password: for a Unix socket, which only this user can open. Addresses that
+    /// other machines can reach are refused then.
+    pub fn without_password(mut self) -> Self {
+        self.asks_password = false;
         self
     }
 
@@ -109,7 +118,7 @@ impl Endpoint {
     }
 
     fn bind(self) -> Result<(Server, Task), Error> {
-        let has_password = !self.engine.shared().outside().password().is_empty();
+        let has_password = self.asks_password && !self.engine.shared().outside().password().is_empty();
         if let Some(open) = self
             .addresses
             .iter()
@@ -133,10 +142,16 @@ impl Endpoint {
             stop,
             ended,
         };
-        let Self { engine, limits, .. } = self;
+        let Self {
+            engine,
+            limits,
+            asks_password,
+            ..
+        } = self;
         let task = Task {
             engine,
             limits,
+            asks_password,
             bound,
             stop: signal,
             end,
@@ -163,6 +178,7 @@ impl Server {
 struct Task {
     engine: Engine,
     limits: Limits,
+    asks_password: bool,
     bound: Vec<(Bound, Address)>,
     stop: watch::Receiver<bool>,
     /// Dropped at the end.
@@ -205,6 +221,7 @@ impl Task {
         let Self {
             engine,
             limits,
+            asks_password,
             stop,
             end,
             ..
@@ -213,6 +230,7 @@ impl Task {
         let shared = Arc::new(Shared {
             engine,
             limits,
+            asks_password,
             stop,
             listeners: listeners.into_iter().map(Arc::new).collect(),
             registry: Arc::default(),

@@ -39,6 +39,8 @@ const NOT_LOCAL: &[u8] = b"-DENIED This engine has no password, so it answers th
 pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) limits: Limits,
+    /// Clients need the engine's password, if it has one.
+    pub(super) asks_password: bool,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) registry: Arc<Registry>,
@@ -179,6 +181,7 @@ pub(super) fn admit(shared: &Arc<Shared>, stream: Stream, origin: Origin) {
             (!outside.password().is_empty(), is_full)
         }
     };
+    let has_password = has_password && shared.asks_password;
     if is_full || (!has_password && !origin.is_local) {
         let text = if is_full { TOO_MANY } else { NOT_LOCAL };
         tokio::spawn(turn_away(stream, text));

@@ -8,6 +8,7 @@ mod answer;
 mod connection;
 mod encode;
 mod endpoint;
+mod gate;
 mod inline;
 mod limits;
 mod listener;

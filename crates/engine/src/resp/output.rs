@@ -4,6 +4,7 @@
 //! much waiting: what it asked for has one limit, what it subscribed to another, as in Redis.
 //! Next: `connection.rs`, `limits.rs`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use super::encode::encode;
 use super::limits::OutputLimits;
 use crate::client::Protocol;
+use crate::journal::{Progress, Sequence};
 use crate::reply::Reply;
 
 /// An empty buffer keeps at most this much memory.
@@ -31,6 +33,10 @@ pub(super) struct Output {
     pushed: usize,
     /// Since when more pushes wait than should.
     over_since: Option<Instant>,
+    /// From which byte of all bytes ever on the journal must have kept what, in order.
+    gates: VecDeque<(u64, Sequence)>,
+    /// Bytes that have left, ever.
+    left: u64,
 }
 
 impl Output {
@@ -53,8 +59,51 @@ impl Output {
         self.waiting() == 0
     }
 
+    /// How many bytes were ever appended.
+    pub(super) fn position(&self) -> u64 {
+        self.left + self.waiting() as u64
+    }
+
+    /// What was appended from here on leaves when the journal has kept this.
+    pub(super) fn hold(&mut self, from: u64, horizon: Sequence) {
+        let is_held = self.gates.back().is_some_and(|(_, last)| *last >= horizon);
+        if horizon != Sequence::NONE && !is_held && from < self.position() {
+            self.gates.push_back((from, horizon));
+        }
+    }
+
+    /// What the journal has to keep before more may leave; `None` when all may.
+    pub(super) fn held_by(&mut self, progress: &Progress) -> Option<Sequence> {
+        while let Some((_, horizon)) = self.gates.front() {
+            if !progress.is_reached(*horizon) {
+                return Some(*horizon);
+            }
+            self.gates.pop_front();
+        }
+        None
+    }
+
+    /// How many bytes have to wait for the journal.
+    pub(super) fn held(&self) -> usize {
+        let held = |(from, _): &(u64, Sequence)| self.position().saturating_sub(*from);
+        usize::try_from(self.gates.front().map_or(0, held)).unwrap_or(usize::MAX)
+    }
+
+    /// What may leave now.
+    fn open(&self) -> &[u8] {
+        let end = self.bytes.len().saturating_sub(self.held());
+        self.bytes.get(self.sent..end).unwrap_or_default()
+    }
+
+    fn note_sent(&mut self, count: usize) {
+        self.sent += count;
+        self.left += count as u64;
+    }
+
     /// Forgets what has not left.
     pub(super) fn clear(&mut self) {
+        self.left = self.position();
+        self.gates.clear();
         self.sent = 0;
         self.pushed = 0;
         self.over_since = None;
@@ -64,17 +113,16 @@ impl Output {
         }
     }
 
-    /// Writes until nothing is left (`Ready`) or the socket takes no more.
+    /// Writes until nothing is left that may leave (`Ready`) or the socket takes no more. Ask `held_by` before.
     pub(super) fn poll_send(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.sent < self.bytes.len() {
-            let rest = self.bytes.get(self.sent..).unwrap_or_default();
-            match Pin::new(&mut *stream).poll_write(context, rest) {
+        while !self.open().is_empty() {
+            match Pin::new(&mut *stream).poll_write(context, self.open()) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(written)) => self.sent += written,
+                Poll::Ready(Ok(written)) => self.note_sent(written),
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
@@ -83,26 +131,32 @@ impl Output {
                 }
             }
         }
-        if !self.bytes.is_empty() {
-            self.clear();
-        }
+        self.tidy();
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what the socket takes at once.
+    /// Writes what may leave and the socket takes at once.
     pub(super) fn send_now(&mut self, socket: &TcpStream) -> io::Result<()> {
-        while self.sent < self.bytes.len() {
-            let rest = self.bytes.get(self.sent..).unwrap_or_default();
-            match socket.try_write(rest) {
+        while !self.open().is_empty() {
+            match socket.try_write(self.open()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => self.sent += written,
+                Ok(written) => self.note_sent(written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        self.clear();
+        self.tidy();
         Ok(())
+    }
+
+    /// Gives up what has left.
+    fn tidy(&mut self) {
+        if self.is_empty() {
+            self.clear();
+        } else {
+            self.compact();
+        }
     }
 
     /// Moves what is left to the front once that is the smaller part, so each byte moves at most about once.
@@ -115,7 +169,8 @@ impl Output {
 
     /// Whether the client keeps more waiting than it may.
     pub(super) fn is_too_much(&mut self, limits: &OutputLimits) -> bool {
-        let waiting = self.waiting();
+        // What has to wait for the journal is not the client's fault.
+        let waiting = self.waiting() - self.held().min(self.waiting());
         if limits.replies.is_some_and(|most| waiting > most) {
             return true;
         }

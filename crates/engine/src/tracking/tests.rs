@@ -36,7 +36,7 @@ fn many_changed_keys_are_told_at_once() {
     let pairs: Vec<String> = (0..100_000).map(|number| format!("key:{number:06} x")).collect();
     let start = Instant::now();
     ask(&session, &format!("MSET {} key:000007 y", pairs.join(" ")));
-    let Ok(Message::Push(Reply::Push(parts))) = messages.try_recv() else {
+    let Message::Push(Reply::Push(parts)) = messages.try_recv().unwrap().message else {
         panic!("nothing was told");
     };
     let Reply::Array(keys) = &parts[1] else {

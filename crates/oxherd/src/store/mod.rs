@@ -7,6 +7,7 @@
 //! and dumps of whole stores).
 
 mod connection;
+mod embedded;
 mod keys;
 mod link;
 mod open;
@@ -15,7 +16,7 @@ mod script;
 mod transfer;
 mod url;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oxherd_engine::Engine;
@@ -58,6 +59,8 @@ enum Backend {
     Engine {
         engine: Engine,
         shared: oxherd_engine::Connection,
+        /// Lets other processes in while the directory is held here.
+        door: Mutex<Option<oxherd_engine::Server>>,
     },
 }
 
@@ -88,8 +91,11 @@ pub struct StoreMemory {
 }
 
 impl Store {
-    /// Opens the store of a URL: `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:`, or `memory:` for a new,
-    /// empty one in this process that ends with its last handle.
+    /// Opens the store of a URL: `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:`,
+    /// `embedded:DIRECTORY` for one kept on disk, or `memory:` for a new, empty one in this process that ends with its
+    /// last handle.
+    ///
+    /// One process has a directory; the next ones are let in through its socket and work until it ends.
     ///
     /// # Errors
     /// [`Error::StoreUrl`] for a URL that cannot be used, [`Error::Open`] within 5 s when the server is away, silent,
@@ -103,8 +109,16 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn connect(url: StoreUrl) -> Result<Self> {
+        let joined;
         let server_url = match url.place() {
             Place::Memory => return Ok(Self::on_engine(Engine::in_memory(), &url)),
+            Place::Embedded(directory) => match embedded::open(directory).await? {
+                embedded::Held::Here(engine, door) => return Ok(Self::within(engine, Some(door), &url)),
+                embedded::Held::Elsewhere(socket) => {
+                    joined = url::Server::behind(&socket)?;
+                    &joined
+                }
+            },
             Place::Server(server) => server,
         };
         let client = open::client(server_url)?;
@@ -122,13 +136,25 @@ impl Store {
     /// must be one in this process, the prefix counts.
     #[must_use]
     pub fn on_engine(engine: Engine, url: &StoreUrl) -> Self {
+        Self::within(engine, None, url)
+    }
+
+    fn within(engine: Engine, door: Option<oxherd_engine::Server>, url: &StoreUrl) -> Self {
         let server = ServerVersion {
             product: "oxherd-engine".to_owned(),
             version: oxherd_engine::VERSION.to_owned(),
             eviction_policy: "noeviction".to_owned(),
         };
         let shared = engine.connect();
-        Self::new(url, server, Backend::Engine { engine, shared })
+        Self::new(
+            url,
+            server,
+            Backend::Engine {
+                engine,
+                shared,
+                door: Mutex::new(door),
+            },
+        )
     }
 
     fn new(url: &StoreUrl, server: ServerVersion, backend: Backend) -> Self {
@@ -194,6 +220,26 @@ impl Store {
                 deadline: Some(watchdog),
             }),
         }
+    }
+
+    /// Ends the work of this process on the store in good order: a directory that is held here lets nobody in any more,
+    /// and everything is durable, whatever `fsync` says. Nothing to do for other stores. The directory is free for
+    /// others when the last handle is gone, at the latest with the process.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the last changes cannot be written.
+    pub async fn close(&self) -> Result<()> {
+        let Backend::Engine { engine, door, .. } = &self.inner.backend else {
+            return Ok(());
+        };
+        let door = door.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(door) = door {
+            door.shutdown().await;
+        }
+        embedded::flush(engine).await.map_err(|error| Error::Store {
+            operation: "close the store".to_owned(),
+            source: error.into(),
+        })
     }
 
     /// Asks the server for a sign of life.

@@ -127,6 +127,7 @@ fn parse_info(info: &str) -> Option<ServerVersion> {
             .map(|value| value.trim().to_owned())
     };
     let (product, version) = [
+        ("oxherd-engine", "engine_version"),
         ("valkey", "valkey_version"),
         ("dragonfly", "dragonfly_version"),
         ("redis", "redis_version"),

@@ -1,13 +1,15 @@
 //! Store URLs: which server, or none, and which key prefix on it.
 //!
 //! `redis://`, `rediss://`, `valkey://`, `valkeys://` and `unix:` take `?prefix=` (default `bull`) and, with TLS,
-//! `?tls_ca=FILE` for a certificate authority of one's own; `memory:` is a store in this process and takes `?prefix=`
-//! alone. Secrets never leave through `Display` or `Debug`.
+//! `?tls_ca=FILE` for a certificate authority of one's own; `embedded:DIRECTORY` is a store kept in a directory and
+//! takes `?prefix=` and `?fsync=`; `memory:` is a store in this process and takes `?prefix=` alone. Secrets never leave
+//! through `Display` or `Debug`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use oxherd_engine::Fsync;
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use url::Url;
 
@@ -30,8 +32,17 @@ pub struct StoreUrl {
 #[derive(Clone)]
 pub(super) enum Place {
     Server(Server),
+    /// In a directory, held by this process or by another one that lets it in.
+    Embedded(Embedded),
     /// In this process, for as long as it runs.
     Memory,
+}
+
+/// A directory of this machine.
+#[derive(Clone)]
+pub(super) struct Embedded {
+    pub(super) directory: PathBuf,
+    pub(super) fsync: Fsync,
 }
 
 /// A Redis or Valkey server.
@@ -63,9 +74,15 @@ impl StoreUrl {
         Ok(self)
     }
 
-    /// Whether the store lives in this process and ends with it.
+    /// Whether the store can live in this process: `memory:`, or `embedded:` when no other process has the directory.
     #[must_use]
     pub fn is_in_process(&self) -> bool {
+        matches!(self.place, Place::Memory | Place::Embedded(_))
+    }
+
+    /// Whether the store ends with this process.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
         matches!(self.place, Place::Memory)
     }
 
@@ -75,6 +92,17 @@ impl StoreUrl {
 }
 
 impl Server {
+    /// The server behind a socket of this machine.
+    pub(super) fn behind(socket: &Path) -> Result<Self, Error> {
+        let shown = socket.display();
+        let text = socket
+            .to_str()
+            .ok_or_else(|| invalid(format!("{shown} is not UTF-8")))?;
+        let mut url = Url::parse("unix:///").map_err(|error| invalid(error.to_string()))?;
+        url.set_path(text);
+        Ok(Self { url, tls_ca: None })
+    }
+
     pub(super) fn wants_tls(&self) -> bool {
         matches!(self.url.scheme(), "rediss" | "valkeys")
     }
@@ -107,12 +135,14 @@ impl FromStr for StoreUrl {
         })?;
         match scheme {
             "redis" | "rediss" | "valkey" | "valkeys" | "unix" => server(text),
+            "embedded" => embedded(text),
             "memory" => memory(text),
-            "embedded" | "redis+sentinel" | "redis+cluster" => Err(invalid(format!(
-                "{scheme}: stores are not part of this version; use memory:, redis://, rediss://, valkey:// or unix:"
+            "redis+sentinel" | "redis+cluster" => Err(invalid(format!(
+                "{scheme}: stores are not part of this version; use embedded:, memory:, redis://, rediss://, valkey:// \
+                 or unix:"
             ))),
             other => Err(invalid(format!(
-                "unknown scheme {other:?}; use memory:, redis://, rediss://, valkey://, valkeys:// or unix:"
+                "unknown scheme {other:?}; use embedded:, memory:, redis://, rediss://, valkey://, valkeys:// or unix:"
             ))),
         }
     }
@@ -142,6 +172,48 @@ fn server(text: &str) -> Result<StoreUrl, Error> {
     }
     server.connection_info()?;
     placed(Place::Server(server), prefix)
+}
+
+fn embedded(text: &str) -> Result<StoreUrl, Error> {
+    let rest = text.strip_prefix("embedded:").unwrap_or(text);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if path.is_empty() {
+        return Err(invalid(
+            "embedded: needs a directory, as in embedded:./oxherd-data".to_owned(),
+        ));
+    }
+    if path.starts_with("//") && !path.starts_with("///") {
+        return Err(invalid(format!(
+            "embedded: takes a directory of this machine and no host; use embedded:{} or embedded:./{}",
+            path.trim_start_matches('/'),
+            path.trim_start_matches('/'),
+        )));
+    }
+    let (mut prefix, mut fsync) = (None, Fsync::default());
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "prefix" => prefix = Some(value.into_owned()),
+            "fsync" => fsync = fsync_of(&value)?,
+            unknown => {
+                return Err(invalid(format!(
+                    "unknown parameter `{unknown}`; embedded: knows prefix and fsync"
+                )));
+            }
+        }
+    }
+    let directory = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+    placed(Place::Embedded(Embedded { directory, fsync }), prefix)
+}
+
+fn fsync_of(text: &str) -> Result<Fsync, Error> {
+    match text {
+        "always" => Ok(Fsync::Always),
+        "everysec" => Ok(Fsync::EverySecond),
+        "never" => Ok(Fsync::Never),
+        other => Err(invalid(format!(
+            "fsync is always (the default), everysec or never, not {other:?}"
+        ))),
+    }
 }
 
 fn memory(text: &str) -> Result<StoreUrl, Error> {
@@ -178,7 +250,19 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Server(server) => server.fmt(f),
+            Place::Embedded(embedded) => embedded.fmt(f),
             Place::Memory => f.write_str("memory:"),
+        }
+    }
+}
+
+impl fmt::Display for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "embedded:{}", self.directory.display())?;
+        match self.fsync {
+            Fsync::EverySecond => f.write_str("?fsync=everysec"),
+            Fsync::Never => f.write_str("?fsync=never"),
+            _ => Ok(()),
         }
     }
 }
@@ -259,6 +343,30 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_is_taken_as_it_stands() {
+        for (text, directory) in [
+            ("embedded:./oxherd-data", "./oxherd-data"),
+            (
+                "embedded:data dir/100%?prefix=app&fsync=everysec",
+                "data dir/100%",
+            ),
+            ("embedded:/var/lib/oxherd", "/var/lib/oxherd"),
+            ("embedded:///var/lib/oxherd", "/var/lib/oxherd"),
+        ] {
+            let url: StoreUrl = text.parse().unwrap();
+            let Place::Embedded(embedded) = url.place() else {
+                panic!("{url} is a directory");
+            };
+            assert_eq!(embedded.directory.to_str(), Some(directory));
+            assert!(
+                url.to_string().starts_with(&format!("embedded:{directory}")),
+                "{url}"
+            );
+            assert!(url.is_in_process() && !url.is_transient());
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, named) in [
             ("localhost", "no scheme"),
@@ -266,7 +374,15 @@ mod tests {
             ("redis://localhost?prefx=a", "unknown parameter `prefx`"),
             ("redis://localhost?prefix=", "must not be empty"),
             ("redis://localhost/eight", "database number"),
-            ("embedded:./data", "not part of this version"),
+            ("embedded:", "needs a directory"),
+            ("embedded:?prefix=a", "needs a directory"),
+            ("embedded://host/data", "no host"),
+            (
+                "embedded:./data?fsync=sometimes",
+                "always (the default), everysec or never",
+            ),
+            ("embedded:./data?db=1", "knows prefix and fsync"),
+            ("redis+cluster://host", "not part of this version"),
             ("memory:name", "no path"),
             ("memory://host", "no address"),
             ("memory:?db=1", "unknown parameter `db`"),

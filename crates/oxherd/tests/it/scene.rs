@@ -1,6 +1,6 @@
 //! Where a test plays: a store of its own, and the raw data beside it.
 //!
-//! `on_every_store!` runs one behaviour on a real Redis and on the engine in memory. What a test reads past the
+//! `on_every_store!` runs one behaviour on a real Redis, on the engine in memory and on the engine in a directory. What a test reads past the
 //! library (lists, scores, hashes, events) it reads here, with the keys written out as the layout has them.
 //! Next: `gate.rs` (handlers that a test holds in its hand).
 
@@ -12,6 +12,7 @@ use oxherd::{Clock, JobId, JobRecord, JobState, ManualClock, Oxherd, Queue, Stor
 use oxherd_testkit::{RedisServer, eventually, eventually_some};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, RedisResult};
+use tempfile::TempDir;
 
 /// How long a test waits for what should happen at once, on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,6 +24,8 @@ pub(crate) struct Scene {
     read_clock: Clock,
     raw: Raw,
     server: Option<RedisServer>,
+    /// Where an embedded store lies.
+    directory: Option<TempDir>,
 }
 
 #[derive(Clone)]
@@ -31,22 +34,34 @@ enum Raw {
     Engine(Engine, oxherd::engine::Connection),
 }
 
+fn embedded_in(directory: &TempDir) -> String {
+    format!("embedded:{}", directory.path().display())
+}
+
 impl Scene {
     pub(crate) async fn on_redis() -> Self {
         let server = RedisServer::start().await;
         let store = Store::open(&server.url()).await.unwrap();
         let raw = Raw::Redis(server.connection().await);
-        Self::new(store, raw, Some(server))
+        Self::new(store, raw, Some(server), None)
+    }
+
+    pub(crate) async fn on_disk() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&embedded_in(&directory)).await.unwrap();
+        let engine = store.engine().unwrap().clone();
+        let raw = Raw::Engine(engine.clone(), engine.connect());
+        Self::new(store, raw, None, Some(directory))
     }
 
     pub(crate) async fn in_memory() -> Self {
         let store = Store::open("memory:").await.unwrap();
         let engine = store.engine().unwrap().clone();
         let raw = Raw::Engine(engine.clone(), engine.connect());
-        Self::new(store, raw, None)
+        Self::new(store, raw, None, None)
     }
 
-    fn new(store: Store, raw: Raw, server: Option<RedisServer>) -> Self {
+    fn new(store: Store, raw: Raw, server: Option<RedisServer>, directory: Option<TempDir>) -> Self {
         // The machine's time to begin with, so that a real BullMQ client on the same data would agree.
         let (read_clock, clock) = Clock::manual(Clock::system().now());
         Self {
@@ -55,6 +70,7 @@ impl Scene {
             read_clock,
             raw,
             server,
+            directory,
         }
     }
 
@@ -64,9 +80,11 @@ impl Scene {
 
     /// The same store and clock as another process would have them: other connections, other handles.
     pub(crate) async fn other_process(&self) -> Oxherd {
-        let store = match &self.raw {
-            Raw::Redis(_) => Store::open(&self.server().url()).await.unwrap(),
-            Raw::Engine(engine, _) => Store::on_engine(engine.clone(), &"memory:".parse().unwrap()),
+        let store = match (&self.raw, &self.directory) {
+            (Raw::Redis(_), _) => Store::open(&self.server().url()).await.unwrap(),
+            // It finds the directory taken and comes in through the socket.
+            (_, Some(directory)) => Store::open(&embedded_in(directory)).await.unwrap(),
+            (Raw::Engine(engine, _), None) => Store::on_engine(engine.clone(), &"memory:".parse().unwrap()),
         };
         Oxherd::on(store).with_clock(self.read_clock.clone())
     }
@@ -249,6 +267,11 @@ macro_rules! on_every_store {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn in_memory() {
                 behaviour(crate::scene::Scene::in_memory().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_disk() {
+                behaviour(crate::scene::Scene::on_disk().await).await;
             }
         }
     };

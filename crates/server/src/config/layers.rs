@@ -172,7 +172,7 @@ impl<'a> Layers<'a> {
         max_memory: &Setting<Option<usize>>,
         token: Option<&Token>,
     ) {
-        let elsewhere = "is for a store in this process (store = \"memory:\"); a server has its own";
+        let elsewhere = "is for a store in this process (embedded: or memory:); a server has its own";
         if let Some(address) = resp.value {
             if !store.is_in_process() {
                 self.fault(&resp.source, "resp", elsewhere.to_owned());

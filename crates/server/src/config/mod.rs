@@ -2,7 +2,7 @@
 //!
 //! | key in the file  | flag and environment                      | default                  |
 //! |------------------|-------------------------------------------|--------------------------|
-//! | `store`          | `--store`, `OXHERD_STORE`                 | `redis://127.0.0.1:6379` |
+//! | `store`          | `--store`, `OXHERD_STORE`                 | `embedded:./oxherd-data` |
 //! | `prefix`         | `--prefix`, `OXHERD_PREFIX`               | `bull`                   |
 //! | `listen`         | `--listen`, `OXHERD_LISTEN`               | `127.0.0.1:7070`         |
 //! | `resp`           | `--resp`, `OXHERD_RESP`                   | none: no Redis clients   |

@@ -11,7 +11,7 @@ use oxherd::StoreUrl;
 use crate::processors::webhook::HumanDuration;
 use crate::view::Masking;
 
-const DEFAULT_STORE: &str = "redis://127.0.0.1:6379";
+const DEFAULT_STORE: &str = "embedded:./oxherd-data";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const UNITS: [(&str, usize); 8] = [
     ("GiB", 1 << 30),

@@ -63,6 +63,14 @@ pub enum StartError {
         /// What was wrong.
         source: oxherd::engine::Error,
     },
+    /// A setting is for the process that has the store's directory, and that is another one.
+    #[error(
+        "another process has the store's directory: `{setting}` must be set there, or that process stopped first"
+    )]
+    HeldElsewhere {
+        /// The setting.
+        setting: &'static str,
+    },
     /// The store cannot be used, or was lost while starting.
     #[error(transparent)]
     Store(#[from] oxherd::Error),
@@ -145,7 +153,15 @@ impl Server {
 /// Sets up the store in this process, and lets Redis clients in if the settings say so.
 fn resp_endpoint(store: &Store, config: &Config) -> Result<Option<RespServer>, StartError> {
     let Some(engine) = store.engine() else {
-        return Ok(None);
+        // Settings for a store in this process are refused with any other; so the directory is another's.
+        let setting = [
+            ("resp", config.resp.value.is_some()),
+            ("max_memory", config.max_memory.value.is_some()),
+        ];
+        let setting = setting.into_iter().find(|(_, is_set)| *is_set);
+        return setting.map_or(Ok(None), |(setting, _)| {
+            Err(StartError::HeldElsewhere { setting })
+        });
     };
     engine.set_max_memory(config.max_memory.value);
     if let Some(token) = &config.token.value {
@@ -216,6 +232,13 @@ impl Running {
             && tokio::time::timeout(LAST_REPLIES, resp.shutdown()).await.is_err()
         {
             tracing::warn!("a script of a Redis client still runs; it ends with the process");
+        }
+        match tokio::time::timeout(LAST_REPLIES, self.app.view.store().close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the last changes could not be kept"),
+            Err(_elapsed) => {
+                tracing::error!("the store does not end; what was acknowledged is as safe as `fsync` says");
+            }
         }
         report
     }

@@ -26,7 +26,7 @@ fn refused(toml: &str) -> String {
 #[test]
 fn the_defaults_are_the_documented_ones() {
     let config = Config::resolve(&Flags::default(), &BTreeMap::new(), None).unwrap();
-    assert_eq!(config.store.to_string(), "redis://127.0.0.1:6379");
+    assert_eq!(config.store.to_string(), "embedded:./oxherd-data");
     assert_eq!(*config.prefix, "bull");
     assert_eq!(config.listen.to_string(), "127.0.0.1:7070");
     assert!(config.token.is_none());

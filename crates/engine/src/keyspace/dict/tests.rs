@@ -142,6 +142,33 @@ proptest! {
 }
 
 #[test]
+fn a_walk_stops_before_what_is_refused_and_goes_on_with_it() {
+    let mut dict = filled(5_000);
+    let mut seen = HashMap::new();
+    let mut cursor = Some(0);
+    for round in 0.. {
+        let Some(from) = cursor else { break };
+        let mut left = round % 300;
+        cursor = dict.walk(from, |key, _| {
+            left -= 1;
+            if left >= 0 {
+                *seen.entry(key.to_vec()).or_insert(0) += 1;
+            }
+            left >= 0
+        });
+        for number in 0..50 {
+            dict.insert(key(100_000 + round as usize * 50 + number), 0);
+        }
+    }
+    for number in 0..5_000 {
+        assert_eq!(seen.get(&*key(number)), Some(&1));
+    }
+    assert!(seen.values().all(|times| *times == 1));
+    assert_eq!(filled(0).walk(0, |_, _| false), None);
+    assert_eq!(filled(10).walk(u64::MAX, |_, _| false), None);
+}
+
+#[test]
 fn a_scan_keeps_to_the_count() {
     let dict = filled(10_000);
     let (mut cursor, mut calls) = (0, 0);

@@ -47,6 +47,34 @@ impl<V> Dict<V> {
         }
     }
 
+    /// Shows entries from `cursor` on, in the order of their hashes, until `see` refuses one; answers the cursor of
+    /// that one, nothing at the end.
+    ///
+    /// Unlike `scan` it lets the visitor end it by what it has seen, and what it shows may be kept.
+    pub(crate) fn walk<'a>(
+        &'a self,
+        cursor: u64,
+        mut see: impl FnMut(&'a [u8], &'a V) -> bool,
+    ) -> Option<u64> {
+        let mut from = cursor;
+        let mut found = Vec::new();
+        while from >> (64 - DROPPED_BITS) == 0 {
+            let segment = self.segments.get(self.index_of(from << DROPPED_BITS))?;
+            let entries = segment.table.iter();
+            let ordered = entries.map(|entry| (hash_with(&self.hasher, &entry.0) >> DROPPED_BITS, entry));
+            found.clear();
+            found.extend(ordered.filter(|&(order, _)| order >= from));
+            found.sort_unstable_by_key(|&(order, _)| order);
+            for &(order, (key, value)) in &found {
+                if !see(key, value) {
+                    return Some(order);
+                }
+            }
+            from = segment.end()? >> DROPPED_BITS;
+        }
+        None
+    }
+
     /// Any entry, each as likely as every other.
     pub(crate) fn random(&self, random: &mut fastrand::Rng) -> Option<(&[u8], &V)> {
         // Throwing at all buckets that could exist keeps every entry equally likely, and segments are never so

@@ -65,12 +65,12 @@ impl Changes {
         }
     }
 
-    /// The list comes from chunks that are written already.
-    #[cfg(test)]
-    pub(super) fn restored(&mut self) {
-        self.is_parted = true;
-        self.is_whole = false;
-        self.chunks = Vec::new();
+    /// Of a list whose chunks are written as they are.
+    pub(super) fn loaded(is_tracking: bool, is_parted: bool) -> Self {
+        Self {
+            is_parted,
+            ..Self::new(is_tracking)
+        }
     }
 
     /// Everything changed.

@@ -52,27 +52,17 @@ impl Chunk {
         }
     }
 
-    /// A chunk over packed bytes; `None` when they are not a run of one to [`MAX_ITEMS`] items.
-    #[cfg(test)]
-    pub(super) fn from_packed(id: ChunkId, packed: &[u8]) -> Option<Self> {
-        let mut rest = packed;
-        let mut count = 0_u8;
-        while !rest.is_empty() {
-            let (forwards, total) = entry::first(rest)?;
-            let (own, others) = rest.split_at_checked(total)?;
-            // The trailing length must say the same, or a walk from the back would go astray.
-            if entry::last(own) != Some((forwards, total)) || usize::from(count) == MAX_ITEMS {
-                return None;
-            }
-            count += 1;
-            rest = others;
-        }
-        if count == 0 {
+    /// A chunk of these items in no more memory than they need; `None` when they are none or too many.
+    pub(super) fn of(id: ChunkId, items: &[&[u8]]) -> Option<Self> {
+        if items.is_empty() || items.len() > MAX_ITEMS {
             return None;
         }
+        let bytes = items.iter().map(|item| entry::encoded_len(item.len())).sum();
+        let mut buffer = Vec::with_capacity(bytes);
+        items.iter().for_each(|item| entry::append(&mut buffer, item));
         Some(Self {
-            count,
-            buffer: packed.to_vec(),
+            count: items.len() as u8,
+            buffer,
             ..Self::new(id, id.0)
         })
     }

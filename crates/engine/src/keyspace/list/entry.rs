@@ -2,7 +2,7 @@
 //!
 //! The length is a varint before the bytes and the same varint reversed behind them, so a chunk can be walked
 //! from either end. Items below 128 bytes cost two bytes on top of their own.
-//! Readers take any bytes without panicking: a chunk may come from a file.
+//! Readers take any bytes without panicking.
 //! Next: `chunk.rs` (many entries in one buffer).
 
 use smallvec::SmallVec;

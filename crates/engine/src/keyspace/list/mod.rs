@@ -27,6 +27,7 @@ pub(crate) use chunk::ChunkId;
 use index::ValueIndex;
 pub(crate) use iter::Range;
 use names::Names;
+pub(crate) use parts::Part;
 use sequence::Sequence;
 
 /// A list of byte strings.

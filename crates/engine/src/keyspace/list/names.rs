@@ -27,13 +27,13 @@ impl Names {
         }
     }
 
-    /// Names that go on from existing ones.
-    #[cfg(test)]
-    pub(super) fn spanning(lowest: ChunkId, highest: ChunkId) -> Self {
-        Self {
-            lowest: lowest.0,
-            highest: highest.0,
+    /// Goes on from a name that was given before; `is_first` when no other was known.
+    pub(super) fn include(&mut self, id: ChunkId, is_first: bool) {
+        if is_first {
+            (self.lowest, self.highest) = (id.0, id.0);
         }
+        self.lowest = self.lowest.min(id.0);
+        self.highest = self.highest.max(id.0);
     }
 
     /// An empty chunk before all others.
@@ -72,17 +72,12 @@ impl Names {
         }
     }
 
-    /// Tells every chunk of an ascending run where the next one begins; `false` when two have one name.
-    #[cfg(test)]
-    pub(super) fn give_room(chunks: &mut [Chunk]) -> bool {
+    /// Tells every chunk of a list just read where the next one begins.
+    pub(super) fn give_room<'a>(chunks: impl DoubleEndedIterator<Item = &'a mut Chunk>) {
         let mut behind: Option<i64> = None;
-        for chunk in chunks.iter_mut().rev() {
-            if behind.is_some_and(|behind| behind <= chunk.id.0) {
-                return false;
-            }
+        for chunk in chunks.rev() {
             chunk.room = behind.unwrap_or_else(|| chunk.id.0.saturating_add(STEP));
             behind = Some(chunk.id.0);
         }
-        true
     }
 }

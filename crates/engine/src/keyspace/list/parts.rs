@@ -1,13 +1,12 @@
 //! A list as a journal writes and reads it: by chunk.
 //!
-//! A small list is written as a whole, item by item; a parted one as chunks under their names. The packed bytes
-//! of a chunk are a format of their own: entries of `entry.rs` one behind the other, at most 128 of them.
-//! Reading checks every byte and refuses what no list can have written.
+//! Chunks are written under their names. They are read in any order, and again when they were written again; only
+//! in the end does the list know the room between their names.
 //! Next: `changes.rs` (which parts to write), `names.rs` (their order).
 
 use super::List;
+use super::changes::Changes;
 use super::chunk::{Chunk, ChunkId};
-#[cfg(test)]
 use super::names::Names;
 use super::walk::Items;
 use crate::keyspace::dirt::Dirt;
@@ -22,12 +21,6 @@ impl<'a> Part<'a> {
     /// Its name.
     pub(crate) fn id(self) -> ChunkId {
         self.chunk.id
-    }
-
-    /// Its items as [`List::restore`] takes them.
-    #[cfg(test)]
-    pub(crate) fn packed(self) -> &'a [u8] {
-        self.chunk.packed()
     }
 
     /// Its items.
@@ -77,27 +70,44 @@ impl List {
         self.sequence.iter().map(|chunk| Part { chunk })
     }
 
-    /// The parted list of these chunks, given in any order; `None` when they are not what a list has written.
-    #[cfg(test)]
-    pub(crate) fn restore<'a>(
-        track: bool,
-        parts: impl IntoIterator<Item = (ChunkId, &'a [u8])>,
-    ) -> Option<Self> {
-        let chunk = |(id, packed): (ChunkId, &[u8])| Chunk::from_packed(id, packed);
-        let mut chunks = parts.into_iter().map(chunk).collect::<Option<Vec<_>>>()?;
-        chunks.sort_unstable_by_key(|chunk| chunk.id);
-        let mut list = Self::new(track);
-        list.changes.restored();
-        let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else {
-            return Some(list);
+    /// The chunks behind the one of this name in order, whether or not it is there; all of them behind none.
+    pub(crate) fn parts_after(&self, id: Option<ChunkId>) -> impl Iterator<Item = Part<'_>> {
+        self.sequence.after(id).map(|chunk| Part { chunk })
+    }
+
+    /// The name of the last chunk.
+    pub(crate) fn last_part(&self) -> Option<ChunkId> {
+        self.sequence.iter().next_back().map(|chunk| chunk.id)
+    }
+
+    /// Puts a chunk as it was written, in the place of the one of its name. False, and nothing done, when no list can
+    /// have written it. Nothing is noted; [`Self::loaded`] must follow the last one.
+    pub(crate) fn load_chunk(&mut self, id: ChunkId, items: &[&[u8]]) -> bool {
+        let Some(chunk) = Chunk::of(id, items) else {
+            return false;
         };
-        list.names = Names::spanning(first.id, last.id);
-        if !Names::give_room(&mut chunks) {
-            return None;
+        self.names.include(id, self.sequence.front().is_none());
+        match self.sequence.find(id) {
+            Some(place) => {
+                self.sequence.edit(place, |old| *old = chunk);
+            }
+            None => {
+                self.sequence.insert(self.sequence.place_for(id), chunk);
+            }
         }
-        for chunk in chunks {
-            list.sequence.push_back(chunk);
+        true
+    }
+
+    /// Takes a chunk out that was written as gone.
+    pub(crate) fn load_gone(&mut self, id: ChunkId) {
+        if let Some(place) = self.sequence.find(id) {
+            self.sequence.remove(place);
         }
-        Some(list)
+    }
+
+    /// Ends loading; from here on changes are noted, or not.
+    pub(crate) fn loaded(&mut self, track: bool) {
+        Names::give_room(self.sequence.iter_mut());
+        self.changes = Changes::loaded(track, self.sequence.has_several());
     }
 }

@@ -144,7 +144,7 @@ impl Sequence {
     }
 
     /// All chunks in order, to rename or mark them; their items stay as they are.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Chunk> {
+    pub(super) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Chunk> {
         self.segments
             .iter_mut()
             .flat_map(|segment| segment.chunks.iter_mut())
@@ -189,6 +189,34 @@ impl Sequence {
         let chunks = &self.segments.get(segment)?.chunks;
         let chunk = chunks.binary_search_by_key(&id, |chunk| chunk.id).ok()?;
         Some(Place { segment, chunk })
+    }
+
+    /// The chunks with greater names than this in order; all of them without a name.
+    pub(super) fn after(&self, id: Option<ChunkId>) -> impl Iterator<Item = &Chunk> {
+        let is_before = move |chunk: &Chunk| id.is_some_and(|id| chunk.id <= id);
+        let whole = self
+            .segments
+            .partition_point(|segment| segment.chunks.last().is_some_and(is_before));
+        let rest = self.segments.iter().skip(whole);
+        rest.flat_map(|segment| segment.chunks.iter())
+            .skip_while(move |chunk| is_before(chunk))
+    }
+
+    /// Where a chunk of this name, which no chunk has, belongs.
+    pub(super) fn place_for(&self, id: ChunkId) -> Place {
+        let begins_before = |segment: &Segment| segment.chunks.first().is_some_and(|chunk| chunk.id < id);
+        let segment = self.segments.partition_point(begins_before).saturating_sub(1);
+        let chunks = self
+            .segments
+            .get(segment)
+            .map(|segment| segment.chunks.as_slice());
+        let chunk = chunks.unwrap_or_default().partition_point(|chunk| chunk.id < id);
+        Place { segment, chunk }
+    }
+
+    /// Whether there are two chunks or more.
+    pub(super) fn has_several(&self) -> bool {
+        self.iter().nth(1).is_some()
     }
 
     /// The number of items before the chunk at this place.

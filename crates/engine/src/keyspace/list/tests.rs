@@ -69,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// What a journal would hold.
 enum Written {
     Small(Vec<Vec<u8>>),
-    Parted(BTreeMap<ChunkId, Vec<u8>>),
+    Parted(BTreeMap<ChunkId, Vec<Vec<u8>>>),
 }
 
 impl Written {
@@ -78,7 +78,7 @@ impl Written {
             Dirt::Whole if list.is_parted() => {
                 *self = Self::Parted(
                     list.parts()
-                        .map(|part| (part.id(), part.packed().to_vec()))
+                        .map(|part| (part.id(), part.items().map(<[u8]>::to_vec).collect()))
                         .collect(),
                 );
             }
@@ -93,7 +93,7 @@ impl Written {
                         panic!("parts of a small list")
                     };
                     match list.part(name) {
-                        Some(part) => parts.insert(name, part.packed().to_vec()),
+                        Some(part) => parts.insert(name, part.items().map(<[u8]>::to_vec).collect()),
                         None => parts.remove(&name),
                     };
                 }
@@ -109,7 +109,15 @@ impl Written {
                 list
             }
             Self::Parted(parts) => {
-                List::restore(true, parts.iter().map(|(id, packed)| (*id, &packed[..]))).unwrap()
+                let mut list = List::new(false);
+                // Not in their order, and some of them twice.
+                for (id, items) in parts.iter().rev().chain(parts) {
+                    let items: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
+                    assert!(list.load_chunk(*id, &items));
+                }
+                list.loaded(true);
+                assert_eq!(list.memory(), list.recount());
+                list
             }
         }
     }
@@ -126,6 +134,17 @@ fn check(list: &List, model: &VecDeque<Vec<u8>>) {
         names.is_sorted_by(|one, next| one < next),
         "names ascend: {names:?}"
     );
+    assert_eq!(list.last_part(), names.last().copied());
+    assert_eq!(list.parts_after(None).count(), names.len());
+    for (index, name) in names.iter().enumerate() {
+        let next = list.parts_after(Some(*name)).next().map(super::parts::Part::id);
+        assert_eq!(next, names.get(index + 1).copied());
+        let before = ChunkId(name.0 - 1);
+        assert_eq!(
+            list.parts_after(Some(before)).next().map(super::parts::Part::id),
+            Some(*name)
+        );
+    }
     for chunk in list.sequence.iter() {
         assert!(!chunk.is_empty() && chunk.iter().count() == chunk.count() && chunk.count() <= 128);
         assert!(chunk.iter().rev().count() == chunk.count());
@@ -300,17 +319,6 @@ proptest! {
             prop_assert_eq!(list.get(index), Some(item.as_slice()));
         }
     }
-
-    #[test]
-    fn bytes_of_no_list_are_refused(bytes in prop::collection::vec(prop_oneof![0_u8..4, any::<u8>()], 0..40)) {
-        // Whatever is accepted can be read from both ends.
-        if let Some(list) = List::restore(true, [(ChunkId(0), bytes.as_slice())]) {
-            let part = list.part(ChunkId(0)).unwrap();
-            let mut reversed: Vec<_> = part.items().rev().collect();
-            reversed.reverse();
-            prop_assert!(list.iter().eq(reversed));
-        }
-    }
 }
 
 fn numbers(count: usize) -> List {
@@ -437,4 +445,34 @@ fn names_are_not_used_twice() {
         seen.push(name);
         assert_eq!(list.remove(1, &[1; 9000]), 1);
     }
+}
+
+#[test]
+fn a_chunk_of_no_items_or_of_too_many_is_refused() {
+    let mut list = List::new(false);
+    assert!(!list.load_chunk(ChunkId(0), &[]));
+    assert!(!list.load_chunk(ChunkId(0), &[b"x".as_slice(); 129]));
+    assert!(list.load_chunk(ChunkId(i64::MAX), &[b"x".as_slice(); 128]));
+    assert!(list.load_chunk(ChunkId(i64::MIN), &[b""]));
+    list.loaded(true);
+    list.push_back(b"last");
+    list.push_front(b"first");
+    assert_eq!(list.len(), 131);
+    assert!(list.parts().map(|part| part.id().0).is_sorted());
+}
+
+#[test]
+fn a_list_just_read_is_clean_and_gives_new_names() {
+    let mut list = List::new(false);
+    for id in [7, -3, 40] {
+        list.load_chunk(ChunkId(id), &[b"x".as_slice(); 128]);
+    }
+    list.load_gone(ChunkId(40));
+    list.loaded(true);
+    assert_eq!(list.take_dirt(), Dirt::Parts(Vec::new()));
+    list.push_back(b"y");
+    let Dirt::Parts(parts) = list.take_dirt() else {
+        panic!("one chunk is new")
+    };
+    assert!(parts.len() == 1 && parts[0] > ChunkId(40), "{parts:?}");
 }

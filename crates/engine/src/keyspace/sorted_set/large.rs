@@ -51,6 +51,10 @@ impl Large {
         size_of::<Self>() + self.members.memory() + self.index.memory() + self.tree.memory()
     }
 
+    pub(super) fn track(&mut self) {
+        self.changes = Some(Changes::none());
+    }
+
     pub(super) fn take_dirt(&mut self) -> Dirt<Box<[u8]>> {
         self.changes.as_mut().map_or(Dirt::Whole, Changes::take)
     }
@@ -196,6 +200,12 @@ impl Large {
 
     pub(super) fn count_before_member(&self, before: impl Fn(&[u8]) -> bool) -> usize {
         self.tree.rank(&|key| before(self.members.member(key.id)))
+    }
+
+    /// How many entries come no later than this one, which need not be there.
+    pub(super) fn count_up_to(&self, member: &[u8], score: f64) -> usize {
+        self.tree
+            .rank(&|key| key.score < score || (key.score == score && self.members.member(key.id) <= member))
     }
 
     pub(super) fn walk(&self, rank: usize) -> (Walk<'_>, &Members) {

@@ -123,6 +123,27 @@ impl SortedSet {
         self.skiplist = true;
     }
 
+    /// Puts a member with its score as it was written, the sign of a zero included.
+    pub(crate) fn load(&mut self, member: &[u8], score: f64) {
+        let outgrows = member.len() > LISTPACK_MEMBER || self.len() >= LISTPACK_ENTRIES;
+        let before = self.change_score(member, |_| Some(score)).before;
+        if before
+            .is_some_and(|before| before == score && before.is_sign_negative() != score.is_sign_negative())
+        {
+            self.remove(member);
+            self.change_score(member, |_| Some(score));
+        }
+        self.skiplist |= outgrows && before.is_none();
+    }
+
+    /// Notes changes from here on: what it holds is written.
+    pub(crate) fn track(&mut self) {
+        self.track = true;
+        if let Form::Large(large) = &mut self.form {
+            large.track();
+        }
+    }
+
     /// What changed since the last call; everything if nothing is tracked.
     pub(crate) fn take_dirt(&mut self) -> Dirt<Box<[u8]>> {
         match &mut self.form {
@@ -310,6 +331,19 @@ impl SortedSet {
     /// All entries in ascending order.
     pub(crate) fn iter(&self) -> Entries<'_> {
         self.range(0..self.len())
+    }
+
+    /// The entries behind this one in ascending order, whether or not it is there.
+    pub(crate) fn after(&self, member: &[u8], score: f64) -> Entries<'_> {
+        let is_up_to = |other: &[u8], at: f64| at < score || (at == score && other <= member);
+        let start = match &self.form {
+            Form::Packed(packed) => {
+                let before = packed.entries().take_while(|(other, at)| is_up_to(other, *at));
+                before.count()
+            }
+            Form::Large(large) => large.count_up_to(member, score),
+        };
+        self.range(start..self.len())
     }
 
     /// The entries of these ranks, ascending.

@@ -38,6 +38,17 @@ fn check(set: &SortedSet, model: &Model) {
     for (rank, (member, score)) in sorted.iter().enumerate() {
         assert_eq!(set.rank(member), Some((rank, *score)));
         assert_eq!(set.at(rank), Some((&member[..], *score)));
+        let mut after = set.after(member, *score);
+        assert_eq!(after.len(), sorted.len() - rank - 1);
+        assert_eq!(after.next().map(owned).as_ref(), sorted.get(rank + 1));
+    }
+    // Positions where no entry is.
+    for (_, score) in sorted.iter().step_by(97) {
+        let is_behind = |(other, at): &&(Vec<u8>, f64)| {
+            *at > *score || (*at == *score && other.as_slice() > b"m".as_slice())
+        };
+        let behind = set.after(b"m", *score).next().map(owned);
+        assert_eq!(behind.as_ref(), sorted.iter().find(is_behind));
     }
     assert_eq!(set.at(sorted.len()), None);
     assert_eq!(set.memory(), set.recount());

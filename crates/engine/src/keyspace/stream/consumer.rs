@@ -5,6 +5,7 @@
 //! Next: `group.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::id::StreamId;
 
@@ -58,6 +59,18 @@ impl Consumers {
     /// All consumers by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Consumer> {
         self.by_name.values().filter_map(|id| self.get(*id))
+    }
+
+    /// The consumers behind this name; all of them without one.
+    pub(crate) fn after(&self, name: Option<&[u8]>) -> impl Iterator<Item = &Consumer> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.by_name.range::<[u8], _>((from, Bound::Unbounded));
+        behind.filter_map(|(_, id)| self.get(*id))
+    }
+
+    /// The name of the last one.
+    pub(crate) fn last_name(&self) -> Option<&[u8]> {
+        self.by_name.last_key_value().map(|(name, _)| &**name)
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<ConsumerId> {

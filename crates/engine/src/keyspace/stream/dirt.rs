@@ -50,6 +50,14 @@ impl LogDirt {
         }
     }
 
+    /// Of a stream that is written as it is.
+    pub(super) fn none(track: bool) -> Self {
+        Self {
+            track,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn tracks(&self) -> bool {
         self.track
     }
@@ -96,14 +104,7 @@ impl LogDirt {
 
     /// The parts in order and without repetition, none for the whole stream.
     pub(super) fn take(&mut self) -> Option<Vec<StreamPart>> {
-        let track = self.track;
-        let taken = std::mem::replace(
-            self,
-            Self {
-                track,
-                ..Self::default()
-            },
-        );
+        let taken = std::mem::replace(self, Self::none(self.track));
         if taken.whole {
             return None;
         }

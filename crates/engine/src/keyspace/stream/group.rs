@@ -206,6 +206,11 @@ impl Group {
         }
     }
 
+    /// Notes changes from here on: what it holds is written.
+    pub(super) fn track(&mut self) {
+        self.dirt = Some(GroupDirt::default());
+    }
+
     /// Adds the parts of this group that changed, and forgets them.
     pub(super) fn take_dirt(&mut self, name: &[u8], parts: &mut Vec<StreamPart>) {
         let Some(dirt) = &mut self.dirt else { return };

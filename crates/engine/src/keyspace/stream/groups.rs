@@ -47,6 +47,19 @@ impl Groups {
         self.by_name.get(name)
     }
 
+    /// A group and its name as it is kept here.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<(&[u8], &Group)> {
+        let (name, group) = self.by_name.get_key_value(name)?;
+        Some((name, group))
+    }
+
+    /// The first group behind this name; the first of all without one.
+    pub(crate) fn next_after(&self, name: Option<&[u8]>) -> Option<(&[u8], &Group)> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let (name, group) = self.by_name.range::<[u8], _>((from, Bound::Unbounded)).next()?;
+        Some((name, group))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Group)> {
         self.by_name.iter().map(|(name, group)| (&**name, group))
     }
@@ -110,6 +123,12 @@ impl Groups {
                 None => parts.push(StreamPart::Group(name)),
             }
         }
+    }
+
+    /// Notes changes from here on: what they hold is written.
+    pub(super) fn track(&mut self) {
+        self.changed = Some(BTreeSet::new());
+        self.by_name.values_mut().for_each(Group::track);
     }
 
     #[cfg(test)]

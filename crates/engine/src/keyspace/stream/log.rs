@@ -94,7 +94,7 @@ impl Log {
     }
 
     /// Puts an entry at the end without touching the counters.
-    fn place<F: AsRef<[u8]>>(&mut self, id: StreamId, fields: &[F]) {
+    pub(super) fn place<F: AsRef<[u8]>>(&mut self, id: StreamId, fields: &[F]) {
         let payload = fields.iter().map(|text| text.as_ref().len() as u64).sum();
         let has_room = self.blocks.back().is_some_and(|block| block.has_room(payload));
         if has_room {
@@ -196,6 +196,11 @@ impl Log {
         }
         self.meta = meta;
         self.dirt.meta();
+    }
+
+    /// Notes changes from here on: what it holds is written.
+    pub(super) fn track(&mut self) {
+        self.dirt = LogDirt::none(true);
     }
 
     pub(super) fn memory(&self) -> usize {

@@ -13,6 +13,7 @@ mod group;
 mod groups;
 mod id;
 mod lag;
+mod load;
 mod log;
 mod node_size;
 mod radix;
@@ -27,6 +28,7 @@ pub(crate) use entry::Entry;
 pub(crate) use group::{Group, Pending};
 pub(crate) use groups::GroupMut;
 pub(crate) use id::{StreamId, WantedId};
+pub(crate) use load::Late;
 pub(crate) use log::{Log, StreamMeta};
 pub(crate) use trim::{Keep, Trim};
 

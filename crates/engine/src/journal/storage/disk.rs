@@ -1,0 +1,284 @@
+//! A directory on a real disk, held by one process at a time.
+//!
+//! The directory is made with mode 0700, its files with 0600. An exclusive lock on the file `lock` is held as long as
+//! this value lives; the file holds the process's number, for messages alone.
+//! Next: `crash.rs` (the same on a machine whose power fails).
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{Readable, Storage, Writable};
+use crate::journal::error::{JournalError, cannot};
+
+/// The name of the file that is locked.
+const LOCK: &str = "lock";
+/// Bytes written again at once.
+const PIECE: usize = 1 << 20;
+
+/// A directory of this machine.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    path: PathBuf,
+    /// Open for `sync_directory`.
+    directory: File,
+    /// Locked until it is closed.
+    _lock: File,
+}
+
+impl Disk {
+    /// Takes a directory for this process, and makes it when it is not there.
+    pub(crate) fn open(path: impl Into<PathBuf>) -> Result<Self, JournalError> {
+        let path = path.into();
+        let shown = path.display();
+        make(&path).map_err(cannot(|| format!("cannot make the directory {shown}")))?;
+        let directory = File::open(&path).map_err(cannot(|| format!("cannot open the directory {shown}")))?;
+        let lock = lock(&path)?;
+        Ok(Self {
+            path,
+            directory,
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    #[cfg(test)]
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Storage for Disk {
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in self.path.read_dir()? {
+            // A name that is no text is none of ours.
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn Writable>> {
+        let mut options = OpenOptions::new();
+        let file = options
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.path.join(name))?;
+        Ok(Box::new(DiskFile { file }))
+    }
+
+    fn append_to(&self, name: &str) -> io::Result<Box<dyn Writable>> {
+        let file = OpenOptions::new().append(true).open(self.path.join(name))?;
+        Ok(Box::new(DiskFile { file }))
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn Readable>> {
+        let file = File::open(self.path.join(name))?;
+        let length = file.metadata()?.len();
+        Ok(Box::new(Opened { file, length }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.path.join(name))
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        file.set_len(length)?;
+        file.sync_all()
+    }
+
+    fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path.join(name))?;
+        let mut piece = vec![0; PIECE];
+        let mut offset = from;
+        loop {
+            let length = read_at(&file, offset, &mut piece)?;
+            let Some(bytes) = piece.get(..length).filter(|bytes| !bytes.is_empty()) else {
+                return file.sync_all();
+            };
+            file.write_all_at(bytes, offset)?;
+            offset += length as u64;
+        }
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.directory.sync_all()
+    }
+
+    fn free_space(&self) -> io::Result<u64> {
+        let system = rustix::fs::fstatvfs(&self.directory)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct DiskFile {
+    file: File,
+}
+
+impl Writable for DiskFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    length: u64,
+}
+
+impl Readable for Opened {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        read_at(&self.file, offset, into)
+    }
+}
+
+fn read_at(file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read_at(into, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Makes a directory and what is missing above it. Each is durable in the one above, since a store whose directory is
+/// lost is lost.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = match path.parent() {
+        Some(above) if above != Path::new("") => above,
+        _ => Path::new("."),
+    };
+    make(above)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => File::open(above)?.sync_all(),
+        // Somebody else was quicker.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Locks the directory, or says who has it.
+fn lock(path: &Path) -> Result<File, JournalError> {
+    let name = path.join(LOCK);
+    let failed = cannot(|| format!("cannot lock {}", name.display()));
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    let mut file = match options.mode(0o600).open(&name) {
+        Ok(file) => file,
+        Err(error) => return Err(failed(error)),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Only the message depends on it: whoever has the lock may be about to write its number.
+            let holder = file
+                .read_to_string(&mut text)
+                .ok()
+                .and_then(|_| text.trim().parse().ok());
+            let directory = path.to_owned();
+            return Err(JournalError::InUse { directory, holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+    match written {
+        Ok(()) => Ok(file),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_new_directory_and_its_files_are_the_users_alone() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("above").join("store");
+        let disk = Disk::open(&path).unwrap();
+        disk.create("file").unwrap().write(b"x").unwrap();
+        assert_eq!(mode(disk.path()), 0o700);
+        assert_eq!(mode(&path.join("file")), 0o600);
+        assert_eq!(mode(&path.join(LOCK)), 0o600);
+    }
+
+    #[test]
+    fn a_directory_belongs_to_one_at_a_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let first = Disk::open(scratch.path()).unwrap();
+        let refused = Disk::open(scratch.path()).unwrap_err();
+        let JournalError::InUse { holder, .. } = &refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(*holder, Some(std::process::id()));
+        drop(first);
+        Disk::open(scratch.path()).unwrap();
+    }
+
+    #[test]
+    fn files_are_written_at_their_ends_and_read_anywhere() {
+        let scratch = tempfile::tempdir().unwrap();
+        let disk = Disk::open(scratch.path()).unwrap();
+        let mut file = disk.create("one").unwrap();
+        file.write(b"abc").unwrap();
+        file.sync().unwrap();
+        assert!(disk.create("one").is_err());
+        disk.append_to("one").unwrap().write(b"defg").unwrap();
+        disk.truncate("one", 6).unwrap();
+        disk.rewrite("one", 2).unwrap();
+        disk.rename("one", "two").unwrap();
+        disk.sync_directory().unwrap();
+
+        let read = disk.read("two").unwrap();
+        let mut bytes = [0; 8];
+        assert_eq!(read.length(), 6);
+        assert_eq!(read.read_at(1, &mut bytes).unwrap(), 5);
+        assert_eq!(&bytes[..5], b"bcdef");
+        assert_eq!(read.read_at(6, &mut bytes).unwrap(), 0);
+        disk.remove("two").unwrap();
+        assert_eq!(disk.names().unwrap(), [LOCK]);
+        assert!(disk.free_space().unwrap() > 0);
+    }
+
+    #[test]
+    fn a_place_where_nothing_can_be_made_is_refused_by_name() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::write(scratch.path().join("file"), b"").unwrap();
+        let path = scratch.path().join("file").join("store");
+        let refused = Disk::open(&path).unwrap_err().to_string();
+        assert!(refused.contains(path.to_str().unwrap()), "{refused}");
+    }
+}

@@ -1,0 +1,406 @@
+//! The journal's thread: it takes what has changed, a group of units at a time, and makes it durable.
+//!
+//! While a group is being synced, units go on and gather for the next one; so the busier the engine, the larger the
+//! groups. A write or sync that failed is not tried again: what is not durable is lost, the engine falls back to what
+//! is, serves reads alone and says so.
+//! Next: `progress.rs` (who waits for it), `link.rs` (who rings), `snapshot.rs` (images), `directory.rs` (the files).
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Fsync;
+use super::aside::{Aside, Helper, threads};
+use super::codec::encode;
+use super::directory::Directory;
+use super::error::{JournalError, cannot};
+use super::fallback;
+use super::frame::Draft;
+use super::image::WholeImage;
+use super::link::{Bell, Delay, Link};
+use super::progress::{Progress, Sequence};
+use super::snapshot::Snapshot;
+use crate::core::Core;
+use crate::engine::Shared;
+
+/// Without a sync for each group, how long units gather before they are written.
+const GATHERING: Duration = Duration::from_millis(5);
+/// How often `Fsync::EverySecond` syncs, so that what is lost is never older than a second.
+const SYNC_PERIOD: Duration = Duration::from_millis(500);
+/// After how long without a change the log is marked as durable up to its end, so that damage there is never taken for
+/// what a loss of power has torn.
+const IDLE: Duration = Duration::from_secs(1);
+/// How long the thread sleeps when nothing is to be done.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The log may be so large before an image is taken, whatever the size of the last one.
+const SMALLEST_LOG: u64 = 64 * 1024 * 1024;
+
+/// What the thread is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Make durable whatever has happened up to now.
+    Flush(SyncSender<Result<(), Arc<JournalError>>>),
+    /// Take an image, unless one is being taken; told when it stands.
+    Image(SyncSender<Result<(), Arc<JournalError>>>),
+    /// An image has been written, or could not be.
+    Taken(Result<WholeImage, JournalError>),
+    /// The engine is gone; this is what it did last.
+    End(Sequence, Draft),
+}
+
+/// The engine's handle on the thread.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    bell: Arc<Bell>,
+    requests: Sender<Request>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The thread's own state.
+pub(super) struct Writer {
+    pub(super) engine: Weak<Shared>,
+    pub(super) progress: Arc<Progress>,
+    bell: Arc<Bell>,
+    delay: Arc<Delay>,
+    fsync: Fsync,
+    pub(super) directory: Directory,
+    draft: Draft,
+    /// The last unit written, and perhaps not durable.
+    written: Sequence,
+    /// The log says that everything in it is durable.
+    is_marked: bool,
+    helper: Helper,
+    is_taking_image: bool,
+    /// How large the log must be before an image is thought of again.
+    postponed_to: u64,
+    /// Who waits for an image.
+    image_wanted: Vec<SyncSender<Result<(), Arc<JournalError>>>>,
+    /// Why nothing is written any more.
+    failure: Option<Arc<JournalError>>,
+}
+
+impl Handle {
+    /// Starts the thread for an engine whose directory has been read.
+    pub(crate) fn start(
+        engine: &Weak<Shared>,
+        directory: Directory,
+        link: &Link,
+    ) -> Result<Self, JournalError> {
+        let (requests, inbox) = channel();
+        let writer = Writer::new(engine, directory, link, threads(requests.clone(), &link.bell));
+        let thread = std::thread::Builder::new().name("oxherd-journal".to_owned());
+        let thread = thread.spawn(move || writer.run(&inbox));
+        let thread = thread.map_err(cannot(|| "cannot start the journal's thread".to_owned()))?;
+        Ok(Self {
+            bell: Arc::clone(&link.bell),
+            requests,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Makes durable whatever has happened up to now. Blocks.
+    pub(crate) fn flush(&self) -> Result<(), Arc<JournalError>> {
+        self.ask(Request::Flush)
+    }
+
+    /// Takes an image, so that the next start has less log to read. Blocks until it stands.
+    pub(crate) fn take_image(&self) -> Result<(), Arc<JournalError>> {
+        self.ask(Request::Image)
+    }
+
+    fn ask(
+        &self,
+        request: impl FnOnce(SyncSender<Result<(), Arc<JournalError>>>) -> Request,
+    ) -> Result<(), Arc<JournalError>> {
+        let (answer, answered) = sync_channel(1);
+        let gone = || Err(Arc::new(JournalError::HasFailed));
+        if self.requests.send(request(answer)).is_err() {
+            return gone();
+        }
+        self.bell.ring();
+        answered.recv().unwrap_or_else(|_| gone())
+    }
+
+    /// Ends the thread when it has written what the engine did last. Blocks, unless the thread itself calls.
+    pub(crate) fn end(&self, core: &mut Core) {
+        let mut draft = Draft::new();
+        let payload = draft.payload();
+        core.gather(&mut |effects| encode(effects, payload));
+        if self.requests.send(Request::End(core.sequence(), draft)).is_err() {
+            return;
+        }
+        self.bell.ring();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's thread panicked");
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(engine: &Weak<Shared>, directory: Directory, link: &Link, helper: Helper) -> Self {
+        Self {
+            engine: Weak::clone(engine),
+            progress: Arc::clone(&link.progress),
+            bell: Arc::clone(&link.bell),
+            delay: Arc::clone(&link.delay),
+            fsync: link.fsync,
+            directory,
+            draft: Draft::new(),
+            written: link.progress.durable(),
+            is_marked: true,
+            helper,
+            is_taking_image: false,
+            postponed_to: 0,
+            image_wanted: Vec::new(),
+            failure: None,
+        }
+    }
+
+    fn run(mut self, inbox: &Receiver<Request>) {
+        loop {
+            let has_news = self.bell.wait(self.patience());
+            if has_news && self.fsync != Fsync::Always {
+                // Nobody waits for it: more units go into one group.
+                std::thread::sleep(GATHERING);
+            }
+            if !has_news {
+                self.attempt(Self::mark);
+            }
+            while let Ok(request) = inbox.try_recv() {
+                if let Request::End(last, draft) = request {
+                    return self.end(last, draft);
+                }
+                self.serve(request);
+            }
+            self.keep();
+        }
+    }
+
+    /// Writes what is new, and whatever follows from that.
+    pub(super) fn keep(&mut self) {
+        self.attempt(Self::write_news);
+        self.attempt(Self::sync_in_time);
+        self.attempt(Self::limit_log);
+    }
+
+    fn patience(&self) -> Duration {
+        if self.fsync == Fsync::EverySecond && self.written > self.progress.durable() {
+            return SYNC_PERIOD.saturating_sub(self.delay.length());
+        }
+        if self.is_marked { LONGEST_SLEEP } else { IDLE }
+    }
+
+    /// Does something that must not fail; if it does, this was the last thing written.
+    fn attempt(&mut self, act: fn(&mut Self) -> Result<(), JournalError>) {
+        if self.failure.is_none()
+            && let Err(error) = act(self)
+        {
+            self.fail(error);
+        }
+    }
+
+    pub(super) fn serve(&mut self, request: Request) {
+        match request {
+            Request::Flush(answer) => {
+                self.attempt(Self::write_news);
+                self.attempt(Self::sync);
+                self.attempt(Self::mark);
+                // Whoever asked may have gone.
+                let _ = answer.send(self.outcome());
+            }
+            Request::Image(answer) => {
+                self.image_wanted.push(answer);
+                if !self.is_taking_image {
+                    self.attempt(Self::begin_image);
+                }
+                if self.failure.is_some() {
+                    self.tell_image(&self.outcome());
+                }
+            }
+            Request::Taken(taken) => self.adopt(taken),
+            Request::End(..) => {}
+        }
+    }
+
+    fn outcome(&self) -> Result<(), Arc<JournalError>> {
+        self.failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// Writes all units since the last group.
+    fn write_news(&mut self) -> Result<(), JournalError> {
+        let Some(engine) = self.engine.upgrade() else {
+            // What it did last is on its way here.
+            return Ok(());
+        };
+        self.draft.clear();
+        let payload = self.draft.payload();
+        let last = {
+            let mut core = engine.lock();
+            core.gather(&mut |effects| encode(effects, payload));
+            core.sequence()
+        };
+        drop(engine);
+        self.append(last)
+    }
+
+    fn append(&mut self, last: Sequence) -> Result<(), JournalError> {
+        if last == self.written {
+            return Ok(());
+        }
+        if !self.draft.is_empty() {
+            self.delay.begin();
+            self.directory.log().append(last.0, &mut self.draft)?;
+            self.is_marked = false;
+        }
+        self.written = last;
+        match self.fsync {
+            Fsync::Always => self.sync(),
+            Fsync::EverySecond => Ok(()),
+            Fsync::Never => {
+                self.progress.advance(last);
+                Ok(())
+            }
+        }
+    }
+
+    fn sync_in_time(&mut self) -> Result<(), JournalError> {
+        let is_due = self.fsync == Fsync::EverySecond
+            && self.written > self.progress.durable()
+            && self.delay.length() >= SYNC_PERIOD;
+        if is_due { self.sync() } else { Ok(()) }
+    }
+
+    /// Says in the log that everything in it is durable.
+    fn mark(&mut self) -> Result<(), JournalError> {
+        if self.is_marked || self.written > self.progress.durable() {
+            return Ok(());
+        }
+        self.is_marked = true;
+        // Without `Fsync::Always` it may only have been written.
+        self.directory.log().sync()?;
+        self.directory.log().mark()?;
+        self.directory.log().sync()
+    }
+
+    fn sync(&mut self) -> Result<(), JournalError> {
+        self.directory.log().sync()?;
+        self.delay.end();
+        self.progress.advance(self.written);
+        Ok(())
+    }
+
+    /// Takes an image when there is too much log: as much as the last image, or 64 MiB.
+    fn limit_log(&mut self) -> Result<(), JournalError> {
+        let (image, log) = (self.directory.image_bytes(), self.directory.log_bytes());
+        if self.is_taking_image || log < image.max(SMALLEST_LOG).max(self.postponed_to) {
+            return Ok(());
+        }
+        // An image that fills the disk would take the log's room too.
+        let free = self.directory.free_space()?;
+        let needed = image.max(log) + SMALLEST_LOG;
+        if free < needed {
+            tracing::warn!(
+                free,
+                needed,
+                "no room for an image: the log goes on growing, and the next start takes longer"
+            );
+            self.postponed_to = log + SMALLEST_LOG;
+            return Ok(());
+        }
+        self.begin_image()
+    }
+
+    fn begin_image(&mut self) -> Result<(), JournalError> {
+        let Some(engine) = self.engine.upgrade() else {
+            return Ok(());
+        };
+        self.draft.clear();
+        let payload = self.draft.payload();
+        // In one hold of the lock: what happens after it belongs to the segment that goes with the image.
+        let (last, walk) = {
+            let mut core = engine.lock();
+            core.gather(&mut |effects| encode(effects, payload));
+            (core.sequence(), super::walk::Walk::begin(&mut core))
+        };
+        drop(engine);
+        self.append(last)?;
+        let image = self.directory.begin_image()?;
+        self.progress.advance(last);
+        self.is_taking_image = true;
+        tracing::debug!(image = image.number(), "taking an image");
+        let engine = Weak::clone(&self.engine);
+        (self.helper)(Aside::Image(Box::new(Snapshot::new(engine, walk, image))));
+        Ok(())
+    }
+
+    /// Makes an image the one that the next start reads.
+    fn adopt(&mut self, taken: Result<WholeImage, JournalError>) {
+        self.is_taking_image = false;
+        let outcome = match (taken, &self.failure) {
+            (_, Some(failure)) => Err(Arc::clone(failure)),
+            (Err(error), None) => {
+                // The log has everything: an image that could not be written costs only room and time.
+                tracing::warn!(%error, "the journal's image was not written; the log goes on growing");
+                Err(Arc::new(error))
+            }
+            (Ok(image), None) => self.adopt_whole(image),
+        };
+        self.tell_image(&outcome);
+    }
+
+    fn adopt_whole(&mut self, image: WholeImage) -> Result<(), Arc<JournalError>> {
+        // The log must reach what the image has seen.
+        self.attempt(Self::write_news);
+        self.outcome()?;
+        let (number, bytes) = (image.number(), image.length());
+        match self.directory.adopt(image) {
+            Ok(outdated) => {
+                tracing::info!(
+                    image = number,
+                    bytes,
+                    "an image has taken the place of the log before it"
+                );
+                self.progress.advance(self.written);
+                self.delay.end();
+                (self.helper)(Aside::Remove(outdated));
+                Ok(())
+            }
+            Err(error) => {
+                self.fail(error);
+                self.outcome()
+            }
+        }
+    }
+
+    fn tell_image(&mut self, outcome: &Result<(), Arc<JournalError>>) {
+        for wanted in self.image_wanted.drain(..) {
+            // Whoever asked may have gone.
+            let _ = wanted.send(outcome.clone());
+        }
+    }
+
+    fn fail(&mut self, error: JournalError) {
+        tracing::error!(%error, "the journal failed: only reads are served from here on");
+        let error = Arc::new(error);
+        self.failure = Some(Arc::clone(&error));
+        fallback::fall_back(self, &error);
+        self.delay.end();
+    }
+
+    fn end(mut self, last: Sequence, draft: Draft) {
+        self.draft = draft;
+        if self.failure.is_none() {
+            let outcome = self.append(last).and_then(|()| self.sync());
+            if let Err(error) = outcome.and_then(|()| self.directory.close()) {
+                tracing::error!(%error, "the journal could not be closed; what was acknowledged is safe");
+            }
+        }
+    }
+}
