@@ -24,7 +24,10 @@ fn the_child_works_until_it_is_killed() {
         return;
     };
     let engine = Options::default().open(directory).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let workers = (0..TASKS).map(|task| tokio::spawn(work(engine.clone(), task)));
         let workers: Vec<_> = workers.collect();

@@ -180,7 +180,16 @@ impl World {
             }
             if self.rng.bool() {
                 let call = self.rng.u64(..40);
-                self.machine.fail(None, call, Fault::PowerCut);
+                let faults = [
+                    Fault::PowerCut,
+                    Fault::PowerCut,
+                    Fault::Io,
+                    Fault::NoSpace,
+                    Fault::ReadOnly,
+                ];
+                let fault = faults[self.rng.usize(..faults.len())];
+                self.log.push(format!("{fault:?} at call {call}"));
+                self.machine.fail(None, call, fault);
             }
             for _ in 0..self.rng.usize(1..40) {
                 life.act(self);
@@ -189,6 +198,8 @@ impl World {
             let outcomes = std::mem::take(&mut life.outcomes);
             self.log.push("power cut".to_owned());
             self.machine.crash(&mut self.rng);
+            // A file system that has become read-only is mounted again.
+            self.machine.set_read_only(false);
             drop(life);
             before = Some((outcomes, acknowledged));
         }

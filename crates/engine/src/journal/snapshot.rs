@@ -28,9 +28,16 @@ pub(super) struct Snapshot {
 
 /// A walk that is given up when it is dropped before its end: the engine then remembers no renames for it.
 #[derive(Debug)]
-struct Walking {
+pub(super) struct Walking {
     engine: Weak<Shared>,
     walk: Option<Walk>,
+}
+
+impl Walking {
+    pub(super) fn new(engine: Weak<Shared>, walk: Walk) -> Self {
+        let walk = Some(walk);
+        Self { engine, walk }
+    }
 }
 
 impl Drop for Walking {
@@ -53,12 +60,9 @@ pub(super) enum Step {
 }
 
 impl Snapshot {
-    pub(super) fn new(engine: Weak<Shared>, walk: Walk, image: ImageWriter) -> Self {
+    pub(super) fn new(walking: Walking, image: ImageWriter) -> Self {
         Self {
-            walking: Walking {
-                engine,
-                walk: Some(walk),
-            },
+            walking,
             image,
             draft: Draft::new(),
             budget: BUDGET,

@@ -22,7 +22,7 @@ use super::frame::Draft;
 use super::image::WholeImage;
 use super::link::{Bell, Delay, Link};
 use super::progress::{Progress, Sequence};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Walking};
 use crate::core::Core;
 use crate::engine::Shared;
 
@@ -303,9 +303,12 @@ impl Writer {
             return Ok(());
         }
         // An image that fills the disk would take the log's room too.
-        let free = self.directory.free_space()?;
+        let free = self.directory.free_space();
         let needed = image.max(log) + SMALLEST_LOG;
-        if free < needed {
+        // Where the system does not say, the attempt will.
+        if let Ok(free) = free
+            && free < needed
+        {
             tracing::warn!(
                 free,
                 needed,
@@ -331,51 +334,53 @@ impl Writer {
         };
         drop(engine);
         self.append(last)?;
-        let image = self.directory.begin_image()?;
+        let walking = Walking::new(Weak::clone(&self.engine), walk);
+        let image = match self.directory.begin_image() {
+            Ok(image) => image,
+            Err(error) if self.directory.log().has_failed() => return Err(error),
+            Err(error) => {
+                self.do_without_image(error);
+                return Ok(());
+            }
+        };
+        self.delay.end();
         self.progress.advance(last);
         self.is_taking_image = true;
         tracing::debug!(image = image.number(), "taking an image");
-        let engine = Weak::clone(&self.engine);
-        (self.helper)(Aside::Image(Box::new(Snapshot::new(engine, walk, image))));
+        (self.helper)(Aside::Image(Box::new(Snapshot::new(walking, image))));
         Ok(())
+    }
+
+    /// An image that could not be written costs only room and time: the log has everything.
+    fn do_without_image(&mut self, error: JournalError) {
+        tracing::warn!(%error, "an image was not written: the log goes on growing, and the next start takes longer");
+        self.postponed_to = self.directory.log_bytes() + SMALLEST_LOG;
+        self.tell_image(&Err(Arc::new(error)));
     }
 
     /// Makes an image the one that the next start reads.
     fn adopt(&mut self, taken: Result<WholeImage, JournalError>) {
         self.is_taking_image = false;
-        let outcome = match (taken, &self.failure) {
-            (_, Some(failure)) => Err(Arc::clone(failure)),
-            (Err(error), None) => {
-                // The log has everything: an image that could not be written costs only room and time.
-                tracing::warn!(%error, "the journal's image was not written; the log goes on growing");
-                Err(Arc::new(error))
-            }
-            (Ok(image), None) => self.adopt_whole(image),
-        };
-        self.tell_image(&outcome);
-    }
-
-    fn adopt_whole(&mut self, image: WholeImage) -> Result<(), Arc<JournalError>> {
         // The log must reach what the image has seen.
         self.attempt(Self::write_news);
-        self.outcome()?;
-        let (number, bytes) = (image.number(), image.length());
-        match self.directory.adopt(image) {
+        self.attempt(Self::sync);
+        let taken = match taken {
+            Ok(image) if self.failure.is_none() => image,
+            Err(error) if self.failure.is_none() => return self.do_without_image(error),
+            _ => return self.tell_image(&self.outcome()),
+        };
+        let (image, bytes) = (taken.number(), taken.length());
+        match self.directory.adopt(taken) {
             Ok(outdated) => {
-                tracing::info!(
-                    image = number,
-                    bytes,
-                    "an image has taken the place of the log before it"
-                );
-                self.progress.advance(self.written);
-                self.delay.end();
+                tracing::info!(image, bytes, "an image has taken the place of the log before it");
                 (self.helper)(Aside::Remove(outdated));
-                Ok(())
+                self.tell_image(&Ok(()));
             }
-            Err(error) => {
+            Err(error) if self.directory.log().has_failed() => {
                 self.fail(error);
-                self.outcome()
+                self.tell_image(&self.outcome());
             }
+            Err(error) => self.do_without_image(error),
         }
     }
 
