@@ -51,7 +51,7 @@ pub(crate) async fn store_at(url: StoreUrl) -> Result<Store, Failure> {
 
 /// Opens the store of a command that brings all it needs.
 pub(crate) async fn any_store(config: &Config) -> Result<Store, Failure> {
-    Ok(Store::connect(config.store.value.clone()).await?)
+    Ok(Store::visit(config.store.value.clone()).await?)
 }
 
 /// Opens the store for looking, as the settings say.

@@ -510,6 +510,8 @@ impl Core {
 
     /// Hands the effects of all units since the last time to the journal.
     pub(crate) fn gather(&mut self, take: Take<'_>) {
+        // A unit that panicked has not ended; what it changed belongs to the log all the same.
+        self.commit();
         crate::effect::gather(&mut self.effects, &mut self.databases, Some(take));
     }
 

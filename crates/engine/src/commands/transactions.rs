@@ -55,6 +55,16 @@ fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     if is_dirty {
         return Ok(Reply::NilArray);
     }
+    // The journal may have failed since they were queued.
+    for words in &queued.commands {
+        let command = words.first().and_then(|name| super::find(name));
+        if let Some(fault) = command.and_then(|command| ctx.core.check_journal(command).err()) {
+            let reason = fault.text();
+            return Err(Fault::new(format!(
+                "EXECABORT Transaction discarded because of: {reason}"
+            )));
+        }
+    }
     let mut replies = Vec::with_capacity(queued.commands.len());
     for words in &queued.commands {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();

@@ -3,9 +3,13 @@
 //! Nothing that was refused may be seen later, so what is not durable is cut off the log as well, if the disk lets it.
 //! Next: `writer.rs`.
 
+use std::sync::Weak;
+
 use super::error::JournalError;
 use super::load::{Loaded, Loading};
+use super::progress::Progress;
 use super::writer::Writer;
+use crate::engine::Shared;
 
 /// Brings the engine back to what is durable.
 pub(super) fn fall_back(writer: &mut Writer, error: &JournalError) {
@@ -25,6 +29,16 @@ pub(super) fn fall_back(writer: &mut Writer, error: &JournalError) {
             tracing::error!(%second, "what is durable cannot be read either: nothing is served from here on");
             core.fall_back(None, kept, error);
         }
+    }
+}
+
+/// The journal's thread has panicked: nobody keeps anything any more, and nobody shall wait for it.
+pub(super) fn give_up(engine: &Weak<Shared>, progress: &Progress) {
+    tracing::error!("the journal's thread panicked: nothing is served from here on");
+    if let Some(engine) = engine.upgrade() {
+        let mut core = engine.lock();
+        progress.lose(core.sequence());
+        core.fall_back(None, progress.durable(), &"its thread panicked");
     }
 }
 

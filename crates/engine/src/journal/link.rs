@@ -72,6 +72,10 @@ impl Bell {
         }
     }
 
+    pub(crate) fn has_rung(&self) -> bool {
+        self.has_rung.load(Ordering::Acquire)
+    }
+
     /// Waits until it rings, for so long at most; true when it has rung.
     pub(crate) fn wait(&self, at_most: Duration) -> bool {
         let until = Instant::now() + at_most;
@@ -118,6 +122,16 @@ impl Delay {
     /// Everything written is durable.
     pub(crate) fn end(&self) {
         self.since.store(0, Ordering::Relaxed);
+    }
+
+    /// Everything written is durable, but there is more since that moment, which `moment` gave.
+    pub(crate) fn end_but_since(&self, moment: u64) {
+        self.since.store(moment, Ordering::Relaxed);
+    }
+
+    /// This moment, for `end_but_since`.
+    pub(crate) fn moment(&self) -> u64 {
+        self.now()
     }
 
     /// How long it has lasted.

@@ -28,7 +28,7 @@ impl Options {
     /// Starts an engine that keeps its data in a directory, which is made if it is not there.
     ///
     /// Blocks while what is there is read. One process has a directory at a time. What was acknowledged before the loss
-    /// of power is there, as [`Fsync`] says; a torn end of the log, which nobody was told of, is cut off with a warning.
+    /// of power is there, as [`Fsync`](crate::Fsync) says; a torn end of the log, which nobody was told of, is cut off with a warning.
     /// [`Options::on_change`] does not work with a directory: nothing is handed over.
     ///
     /// # Errors

@@ -92,7 +92,13 @@ impl Handle {
         let (requests, inbox) = channel();
         let writer = Writer::new(engine, directory, link, threads(requests.clone(), &link.bell));
         let thread = std::thread::Builder::new().name("oxherd-journal".to_owned());
-        let thread = thread.spawn(move || writer.run(&inbox));
+        let (engine, progress) = (Weak::clone(engine), Arc::clone(&link.progress));
+        let thread = thread.spawn(move || {
+            let run = std::panic::AssertUnwindSafe(|| writer.run(&inbox));
+            if std::panic::catch_unwind(run).is_err() {
+                fallback::give_up(&engine, &progress);
+            }
+        });
         let thread = thread.map_err(cannot(|| "cannot start the journal's thread".to_owned()))?;
         Ok(Self {
             bell: Arc::clone(&link.bell),
@@ -254,8 +260,8 @@ impl Writer {
         if last == self.written {
             return Ok(());
         }
+        self.delay.begin();
         if !self.draft.is_empty() {
-            self.delay.begin();
             self.directory.log().append(last.0, &mut self.draft)?;
             self.is_marked = false;
         }
@@ -290,10 +296,20 @@ impl Writer {
     }
 
     fn sync(&mut self) -> Result<(), JournalError> {
+        let began = self.delay.moment();
         self.directory.log().sync()?;
-        self.delay.end();
+        self.end_delay(began);
         self.progress.advance(self.written);
         Ok(())
+    }
+
+    /// What has changed while a sync ran is as old as its beginning.
+    fn end_delay(&self, began: u64) {
+        if self.bell.has_rung() {
+            self.delay.end_but_since(began);
+        } else {
+            self.delay.end();
+        }
     }
 
     /// Takes an image when there is too much log: as much as the last image, or 64 MiB.
@@ -335,6 +351,7 @@ impl Writer {
         drop(engine);
         self.append(last)?;
         let walking = Walking::new(Weak::clone(&self.engine), walk);
+        let began = self.delay.moment();
         let image = match self.directory.begin_image() {
             Ok(image) => image,
             Err(error) if self.directory.log().has_failed() => return Err(error),
@@ -343,7 +360,7 @@ impl Writer {
                 return Ok(());
             }
         };
-        self.delay.end();
+        self.end_delay(began);
         self.progress.advance(last);
         self.is_taking_image = true;
         tracing::debug!(image = image.number(), "taking an image");
@@ -404,8 +421,10 @@ impl Writer {
         if self.failure.is_none() {
             let outcome = self.append(last).and_then(|()| self.sync());
             if let Err(error) = outcome.and_then(|()| self.directory.close()) {
-                tracing::error!(%error, "the journal could not be closed; what was acknowledged is safe");
+                tracing::error!(%error, "the journal could not be closed; what was acknowledged is as safe as fsync says");
             }
         }
+        // Whoever still waits does so in vain.
+        self.progress.lose(last);
     }
 }

@@ -204,6 +204,9 @@ impl Connection {
                 Visit::Over
             }
         };
+        if let Some(progress) = self.session.progress() {
+            self.output.held_by(progress);
+        }
         let is_gone = self.output.send_now(socket).is_err() || self.check_output().is_err();
         if is_gone {
             // The task sees the end as if the client had left.
@@ -246,6 +249,9 @@ impl Connection {
         if self.is_closing || self.waiting.is_some() {
             return Ok(Turn::Idle);
         }
+        if let Some(progress) = self.session.progress() {
+            self.output.held_by(progress);
+        }
         self.is_held_back = self.output.held() > HELD_AT_MOST;
         if self.is_held_back {
             return Ok(Turn::Idle);
@@ -278,6 +284,7 @@ impl Connection {
 
     fn close(&mut self) {
         self.is_closing = true;
+        self.is_held_back = false;
         self.waiting = None;
         self.parts_at = Instant::now().checked_add(PARTING_TIME);
     }
@@ -418,10 +425,12 @@ impl Connection {
         }
         if !self.output.is_empty() {
             self.send(context)?;
-            let may_go_on = self.is_held_back && self.output.held() <= HELD_AT_MOST;
-            if self.is_finished() || may_go_on {
+            if self.is_finished() {
                 return Poll::Ready(Ok(()));
             }
+        }
+        if self.is_held_back && self.output.held() <= HELD_AT_MOST {
+            return Poll::Ready(Ok(()));
         }
         if !self.is_closing && self.stop.poll_requested(context) {
             // What the client waited for and has been given is not to be lost.
@@ -433,6 +442,7 @@ impl Connection {
             return Poll::Ready(self.check_output());
         }
         if !self.is_closing
+            && !self.is_held_back
             && let Poll::Ready(read) = self.poll_read(context)
         {
             return Poll::Ready(read);
@@ -458,7 +468,10 @@ impl Connection {
     fn poll_pushes(&mut self, context: &mut Context<'_>) -> Result<bool, Over> {
         let mut is_any = false;
         let before = self.output.waiting();
-        while let Poll::Ready(Some(letter)) = self.inbox.poll_recv(context) {
+        // What the inbox keeps it counts; what is held here is not.
+        while self.output.held() <= HELD_AT_MOST
+            && let Poll::Ready(Some(letter)) = self.inbox.poll_recv(context)
+        {
             match letter.message {
                 Message::Push(message) => {
                     let from = self.output.position();

@@ -22,14 +22,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who has the directory.
 pub(super) enum Held {
-    /// This process, which lets others in as long as the server is kept.
-    Here(Engine, Server),
+    /// This process, which lets others in as long as the server is kept, if there is one.
+    Here(Engine, Option<Server>),
     /// Another one, behind this socket.
     Elsewhere(PathBuf),
 }
 
 /// Takes the directory, or finds the way to who has it.
-pub(super) async fn open(embedded: &Embedded) -> Result<Held> {
+///
+/// A visitor lets nobody in: it is gone soon, and who has come in through its socket would be left alone. Others wait for
+/// it meanwhile.
+pub(super) async fn open(embedded: &Embedded, is_visit: bool) -> Result<Held> {
     let failed = |problem, source: oxherd_engine::Error| Error::Open {
         store: format!("embedded:{}", embedded.directory.display()),
         problem,
@@ -42,7 +45,7 @@ pub(super) async fn open(embedded: &Embedded) -> Result<Held> {
     loop {
         let taken = match take(embedded).await {
             Ok(engine) => {
-                let door = listen(&engine, &socket).map_err(|error| failed(OpenProblem::Directory, error))?;
+                let door = if is_visit { None } else { listen(&engine, &socket) };
                 return Ok(Held::Here(engine, door));
             }
             Err(error) if error.kind() == ErrorKind::DirectoryInUse => error,
@@ -106,7 +109,15 @@ fn tell(directory: PathBuf) -> impl FnMut(Boot) + Send {
     }
 }
 
-fn listen(engine: &Engine, socket: &Path) -> std::result::Result<Server, oxherd_engine::Error> {
+/// Lets other processes in. Where there can be no socket (a path that is too long, a file system without them), this
+/// process is the only one.
+fn listen(engine: &Engine, socket: &Path) -> Option<Server> {
     let endpoint = engine.endpoint().listen_on(socket.to_owned());
-    endpoint.without_password().spawn_thread()
+    match endpoint.without_password().spawn_thread() {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tracing::warn!(%error, "no other process can use the directory while this one has it");
+            None
+        }
+    }
 }

@@ -49,6 +49,8 @@ struct Inner {
     prefix: String,
     server: ServerVersion,
     backend: Backend,
+    /// What was acknowledged may not be on the disk yet.
+    must_flush: bool,
 }
 
 enum Backend {
@@ -109,11 +111,24 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn connect(url: StoreUrl) -> Result<Self> {
+        Self::enter(url, false).await
+    }
+
+    /// As [`Store::connect`], for a program that is done soon: while it holds a directory it lets no other process in,
+    /// and others wait for it instead of depending on it.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn visit(url: StoreUrl) -> Result<Self> {
+        Self::enter(url, true).await
+    }
+
+    async fn enter(url: StoreUrl, is_visit: bool) -> Result<Self> {
         let joined;
         let server_url = match url.place() {
             Place::Memory => return Ok(Self::on_engine(Engine::in_memory(), &url)),
-            Place::Embedded(directory) => match embedded::open(directory).await? {
-                embedded::Held::Here(engine, door) => return Ok(Self::within(engine, Some(door), &url)),
+            Place::Embedded(directory) => match embedded::open(directory, is_visit).await? {
+                embedded::Held::Here(engine, door) => return Ok(Self::within(engine, door, &url)),
                 embedded::Held::Elsewhere(socket) => {
                     joined = url::Server::behind(&socket)?;
                     &joined
@@ -164,6 +179,7 @@ impl Store {
                 prefix: url.prefix().to_owned(),
                 server,
                 backend,
+                must_flush: url.is_lazy(),
             }),
         }
     }
@@ -352,6 +368,18 @@ impl Store {
             }
         }
         Error::Store { operation, source }
+    }
+}
+
+impl Drop for Inner {
+    /// Programs end without asking anybody: what is only acknowledged by then shall not end with them.
+    fn drop(&mut self) {
+        if let Backend::Engine { engine, .. } = &self.backend
+            && self.must_flush
+            && let Err(error) = engine.flush()
+        {
+            tracing::error!(%error, "the last changes could not be kept");
+        }
     }
 }
 

@@ -86,6 +86,11 @@ impl StoreUrl {
         matches!(self.place, Place::Memory)
     }
 
+    /// Whether answers leave before the disk has what they say.
+    pub(super) fn is_lazy(&self) -> bool {
+        matches!(&self.place, Place::Embedded(embedded) if embedded.fsync != Fsync::Always)
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
@@ -99,7 +104,7 @@ impl Server {
             .to_str()
             .ok_or_else(|| invalid(format!("{shown} is not UTF-8")))?;
         let mut url = Url::parse("unix:///").map_err(|error| invalid(error.to_string()))?;
-        url.set_path(text);
+        url.set_path(&text.replace('%', "%25"));
         Ok(Self { url, tls_ca: None })
     }
 
