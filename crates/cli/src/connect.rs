@@ -46,7 +46,7 @@ pub(crate) async fn store_at(url: StoreUrl) -> Result<Store, Failure> {
              --resp 127.0.0.1:7379` and use --store redis://127.0.0.1:7379",
         ));
     }
-    Ok(Store::connect(url).await?)
+    Ok(Store::visit(url).await?)
 }
 
 /// Opens the store of a command that brings all it needs.
