@@ -3,26 +3,29 @@
 //! A unit of work (one command, one script, one transaction) begins with `begin`, which sets the time and removes what
 //! has expired, and ends with `Core::settle` in `execute.rs`. Whatever changes a key goes through here, so that
 //! memory, effects, watchers, trackers and waiters always agree.
-//! Next: `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the collections).
+//! Next: `core/keeping.rs` (what is kept), `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the
+//! collections).
+
+mod keeping;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keeping::Trouble;
+
 use crate::blocked::{Blocked, Waiter};
 use crate::client::{Clients, Message, Seat};
 use crate::clock::Clock;
-use crate::commands::{Command, flag};
 use crate::config::Config;
-use crate::effect::{Recorder, Take};
+use crate::effect::Recorder;
 use crate::inbox::Room;
-use crate::journal::{Link, Loaded, Sequence, Strays};
+use crate::journal::{Link, Sequence, Strays};
 use crate::keyspace::{Database, Entry, NEVER, Trash, Value};
 use crate::outside::Outside;
 use crate::pubsub::PubSub;
-use crate::reply::{Fault, Reply};
+use crate::reply::Reply;
 use crate::scripts::Scripts;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
@@ -80,14 +83,6 @@ pub(crate) struct Core {
     pub(crate) is_in_script: bool,
     /// The client whose command runs watches a key that has changed.
     self_is_dirty: bool,
-}
-
-/// A journal that has failed.
-#[derive(Debug)]
-struct Trouble {
-    /// What it had kept before can be read.
-    is_readable: bool,
-    reason: String,
 }
 
 impl Core {
@@ -488,107 +483,6 @@ impl Core {
     pub(crate) fn begin_walk(&mut self) -> u64 {
         self.strays.start(self.next_entry);
         self.next_entry
-    }
-
-    /// Ends a unit for whoever keeps what has changed.
-    pub(crate) fn commit(&mut self) {
-        #[cfg(test)]
-        if self.effects.is_held {
-            return;
-        }
-        if !self.effects.take_news() {
-            return;
-        }
-        match &self.journal {
-            Some(journal) => {
-                self.sequence = self.sequence.next();
-                journal.ring();
-            }
-            None => crate::effect::gather(&mut self.effects, &mut self.databases, None),
-        }
-    }
-
-    /// Hands the effects of all units since the last time to the journal.
-    pub(crate) fn gather(&mut self, take: Take<'_>) {
-        // A unit that panicked has not ended; what it changed belongs to the log all the same.
-        self.commit();
-        crate::effect::gather(&mut self.effects, &mut self.databases, Some(take));
-    }
-
-    /// Goes on with what a journal has kept.
-    pub(crate) fn adopt(&mut self, loaded: Loaded, journal: Link) {
-        self.hold(loaded);
-        self.sequence = journal.progress.durable();
-        self.journal = Some(journal);
-    }
-
-    /// Goes back to what the journal has kept, because it can keep no more; without it nothing is served any more.
-    pub(crate) fn fall_back(&mut self, kept: Option<Loaded>, up_to: Sequence, reason: &dyn fmt::Display) {
-        self.trouble = Some(Trouble {
-            is_readable: kept.is_some(),
-            reason: reason.to_string(),
-        });
-        self.effects = Recorder::default();
-        self.strays.stop();
-        self.sequence = up_to;
-        self.hold(kept.unwrap_or_default());
-        let watching = self.watchers.values().flat_map(HashMap::values);
-        let seats: Vec<Seat> = watching.flatten().copied().collect();
-        self.mark_dirty(&seats);
-        self.tracking.flushed();
-    }
-
-    fn hold(&mut self, loaded: Loaded) {
-        let Loaded {
-            databases,
-            next_entry,
-            next_database,
-        } = loaded;
-        self.databases = databases;
-        // Of what could not be read nothing is there, but the places are.
-        self.databases
-            .resize_with(self.config.databases.max(1), || Database::named(u64::MAX));
-        self.next_entry = self.next_entry.max(next_entry);
-        self.next_database = self.next_database.max(next_database);
-        self.reached = self.databases.len();
-    }
-
-    #[cfg(test)]
-    pub(crate) fn is_in_trouble(&self) -> bool {
-        self.trouble.is_some()
-    }
-
-    /// Refuses what a journal in trouble cannot keep.
-    pub(crate) fn check_journal(&self, command: &Command) -> Result<(), Fault> {
-        let Some(trouble) = &self.trouble else {
-            return Ok(());
-        };
-        if command.has(flag::WRITE) {
-            return Err(Fault::new(format!(
-                "MISCONF The journal failed ({}). Writes are refused until the engine is started again.",
-                trouble.reason
-            )));
-        }
-        if command.has(flag::READ_ONLY) && !trouble.is_readable {
-            return Err(Fault::new(format!(
-                "MISCONF The journal failed and cannot be read ({}). The data on disk is untouched.",
-                trouble.reason
-            )));
-        }
-        Ok(())
-    }
-
-    /// The last unit that changed something the journal keeps.
-    pub(crate) fn sequence(&self) -> Sequence {
-        self.sequence
-    }
-
-    /// What the journal has to keep before anything that was seen up to now may leave the engine.
-    pub(crate) fn horizon(&self) -> Sequence {
-        match &self.journal {
-            Some(journal) => journal.horizon(self.sequence),
-            None => Sequence::NONE,
-        }
     }
 
     fn expire(&mut self, db: usize, key: &[u8]) {
