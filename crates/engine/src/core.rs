@@ -126,15 +126,6 @@ impl Core {
         core
     }
 
-    /// Takes what was read from a journal, before anything was done.
-    #[cfg(test)]
-    pub(crate) fn restore(&mut self, databases: Vec<Database>, next_entry: u64, next_database: u64) {
-        self.reached = databases.len();
-        self.databases = databases;
-        self.next_entry = next_entry;
-        self.next_database = next_database;
-    }
-
     /// Changes the settings.
     pub(crate) fn configure(&mut self, config: Config) {
         self.outside.adopt(&config);

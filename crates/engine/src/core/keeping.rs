@@ -70,7 +70,8 @@ impl Core {
         self.tracking.flushed();
     }
 
-    fn hold(&mut self, loaded: Loaded) {
+    /// Holds what was read from a journal, and nothing else.
+    pub(crate) fn hold(&mut self, loaded: Loaded) {
         let Loaded {
             databases,
             next_entry,

@@ -51,7 +51,7 @@ impl Written {
     fn again(&self, loaded: Loaded) -> Self {
         let engine = Self::with(Arc::clone(&self.payloads), self.elapsed);
         let mut core = engine.session.engine().shared().lock();
-        core.restore(loaded.databases, loaded.next_entry, loaded.next_database);
+        core.hold(loaded);
         drop(core);
         engine
     }
