@@ -4,11 +4,14 @@
 //! Next: `proof.rs` (whole engines and the loss of power), `tests/` (files alone).
 
 mod figures;
+mod units;
 
 use super::aside::Aside;
 use super::storage::crash::Machine;
+use super::error::JournalError;
+use super::image::WholeImage;
 use super::writer::{Request, Writer};
-use super::{Fsync, snapshot};
+use super::{Fsync, JournalStatus, snapshot};
 use crate::clock::{Clock, ManualClock};
 use crate::engine::{Engine, Options};
 use crate::reply::Reply;
@@ -69,6 +72,27 @@ impl Stage {
         outcome.recv().unwrap().map_err(|error| error.to_string())
     }
 
+    /// An image of which nothing is taken yet.
+    fn begin_image(&mut self) -> snapshot::Snapshot {
+        let (answer, _) = std::sync::mpsc::sync_channel(1);
+        self.writer.serve(Request::Image(answer));
+        match self.asides.lock().unwrap().pop() {
+            Some(Aside::Image(snapshot)) => *snapshot,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Hands over an image that was taken; an error when it is not made the one the next start reads.
+    fn adopt(&mut self, taken: Result<WholeImage, JournalError>) -> Result<(), JournalStatus> {
+        self.writer.serve(Request::Taken(taken));
+        let status = self.engine().journal().unwrap();
+        if status.image_bytes > 0 && !status.has_image_failed {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    }
+
     /// A field of INFO's section on persistence.
     fn info(&self, name: &str) -> String {
         let Reply::Verbatim(text) = self.client.ask("INFO persistence") else {
@@ -85,7 +109,7 @@ fn clock() -> (Clock, ManualClock) {
     Clock::manual(std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000))
 }
 
-fn finish(mut snapshot: snapshot::Snapshot) -> Result<super::image::WholeImage, super::error::JournalError> {
+fn finish(mut snapshot: snapshot::Snapshot) -> Result<WholeImage, JournalError> {
     loop {
         match snapshot.step()? {
             snapshot::Step::More(_) => {}

@@ -301,6 +301,17 @@ impl Writer {
         }
     }
 
+    /// Lets the log end with the last unit, as an image may ask of it: units that left nothing to write have no record.
+    fn reach_last_unit(&mut self) -> Result<(), JournalError> {
+        if self.directory.log().last() == self.written.0 {
+            return Ok(());
+        }
+        self.draft.clear();
+        self.directory.log().append(self.written.0, &mut self.draft)?;
+        self.is_marked = false;
+        Ok(())
+    }
+
     fn sync_in_time(&mut self) -> Result<(), JournalError> {
         let is_due = self.fsync == Fsync::EverySecond
             && self.written > self.progress.durable()
@@ -416,8 +427,8 @@ impl Writer {
     /// Makes an image the one that the next start reads.
     fn adopt(&mut self, taken: Result<WholeImage, JournalError>) {
         self.is_taking_image = false;
-        // The log must reach what the image has seen.
         self.attempt(Self::write_news);
+        self.attempt(Self::reach_last_unit);
         self.attempt(Self::sync);
         let taken = match taken {
             Ok(image) if self.failure.is_none() => image,
