@@ -11,14 +11,34 @@ use crate::commands::{Command, flag};
 use crate::effect::{Recorder, Take};
 use crate::journal::{Link, Loaded, Sequence};
 use crate::keyspace::Database;
-use crate::reply::Fault;
+use crate::reply::{Fault, Reply};
 
 /// A journal that has failed.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    /// What it had kept before can be read.
-    is_readable: bool,
+    kept: Kept,
     reason: String,
+}
+
+/// What it had kept before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// Is being read again.
+    Loading,
+    /// Is what the engine holds.
+    Readable,
+    /// Cannot be read.
+    Unreadable,
+}
+
+impl Trouble {
+    /// What is said to whoever would write.
+    fn refusal(&self) -> Fault {
+        Fault::new(format!(
+            "MISCONF The journal failed ({}). Writes are refused until the engine is started again.",
+            self.reason
+        ))
+    }
 }
 
 impl Core {
@@ -54,39 +74,71 @@ impl Core {
         self.journal = Some(journal);
     }
 
-    /// Goes back to what the journal has kept, because it can keep no more; without it nothing is served any more.
-    pub(crate) fn fall_back(&mut self, kept: Option<Loaded>, up_to: Sequence, reason: &dyn fmt::Display) {
+    /// Lets everything go because the journal can keep no more: what it has kept, up to a unit, is read again. Whoever
+    /// waits for a key is told. Answers what there was, to be dropped without the lock.
+    pub(crate) fn let_go(&mut self, up_to: Sequence, reason: &dyn fmt::Display) -> impl Send + use<> {
         if let Some(journal) = &self.journal {
             journal.figures.fail(&reason.to_string());
+            journal.figures.set_loading(true);
         }
         self.trouble = Some(Trouble {
-            is_readable: kept.is_some(),
+            kept: Kept::Loading,
             reason: reason.to_string(),
         });
         self.effects = Recorder::default();
         self.strays.stop();
         self.sequence = up_to;
-        self.hold(kept.unwrap_or_default());
+        let old = (self.hold(Loaded::default()), self.take_trash());
+        self.change_all();
+        for waiter in self.blocked.take_all() {
+            if let Err(fault) = self.check_waiting() {
+                self.answer_later(waiter, Reply::Error(fault));
+            }
+        }
+        self.settle();
+        old
+    }
+
+    /// Goes on with what the journal has kept; without it nothing is served any more. Answers what there was.
+    pub(crate) fn take_back(&mut self, kept: Option<Loaded>) -> impl Send + use<> {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.kept = match kept {
+                Some(_) => Kept::Readable,
+                None => Kept::Unreadable,
+            };
+        }
+        if let Some(journal) = &self.journal {
+            journal.figures.set_loading(false);
+        }
+        let old = self.hold(kept.unwrap_or_default());
+        self.change_all();
+        self.settle();
+        old
+    }
+
+    /// Tells everybody who watches or tracks keys that they are not what they were.
+    fn change_all(&mut self) {
         let watching = self.watchers.values().flat_map(HashMap::values);
         let seats: Vec<Seat> = watching.flatten().copied().collect();
         self.mark_dirty(&seats);
         self.tracking.flushed();
     }
 
-    /// Holds what was read from a journal, and nothing else.
-    pub(crate) fn hold(&mut self, loaded: Loaded) {
+    /// Holds what was read from a journal, and nothing else. Answers what was there before.
+    pub(crate) fn hold(&mut self, loaded: Loaded) -> Vec<Database> {
         let Loaded {
             databases,
             next_entry,
             next_database,
         } = loaded;
-        self.databases = databases;
+        let old = std::mem::replace(&mut self.databases, databases);
         // Of what could not be read nothing is there, but the places are.
         self.databases
             .resize_with(self.config.databases.max(1), || Database::named(u64::MAX));
         self.next_entry = self.next_entry.max(next_entry);
         self.next_database = self.next_database.max(next_database);
         self.reached = self.databases.len();
+        old
     }
 
     #[cfg(test)]
@@ -100,18 +152,28 @@ impl Core {
             return Ok(());
         };
         if command.has(flag::WRITE) {
-            return Err(Fault::new(format!(
-                "MISCONF The journal failed ({}). Writes are refused until the engine is started again.",
-                trouble.reason
-            )));
+            return Err(trouble.refusal());
         }
-        if command.has(flag::READ_ONLY) && !trouble.is_readable {
-            return Err(Fault::new(format!(
-                "MISCONF The journal failed and cannot be read ({}). The data on disk is untouched.",
-                trouble.reason
-            )));
+        if !command.has(flag::READ_ONLY) {
+            return Ok(());
         }
-        Ok(())
+        let reason = &trouble.reason;
+        match trouble.kept {
+            Kept::Readable => Ok(()),
+            Kept::Loading => Err(Fault::new(format!(
+                "LOADING The journal failed ({reason}), and what it has kept is being read again."
+            ))),
+            Kept::Unreadable => Err(Fault::new(format!(
+                "MISCONF The journal failed and cannot be read ({reason}). The data on disk is untouched."
+            ))),
+        }
+    }
+
+    /// Refuses to wait for a key when nothing can come any more.
+    pub(crate) fn check_waiting(&self) -> Result<(), Fault> {
+        self.trouble
+            .as_ref()
+            .map_or(Ok(()), |trouble| Err(trouble.refusal()))
     }
 
     /// The journal, if there is one.

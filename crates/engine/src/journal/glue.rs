@@ -3,13 +3,15 @@
 //! The thread is driven by hand on a machine in memory, so nothing depends on time.
 //! Next: `proof.rs` (whole engines and the loss of power), `tests/` (files alone).
 
+mod failures;
 mod figures;
 mod units;
 
 use super::aside::Aside;
-use super::storage::crash::Machine;
 use super::error::JournalError;
 use super::image::WholeImage;
+use super::storage::Storage;
+use super::storage::crash::Machine;
 use super::writer::{Request, Writer};
 use super::{Fsync, JournalStatus, snapshot};
 use crate::clock::{Clock, ManualClock};
@@ -33,12 +35,22 @@ impl Stage {
         Self::on(Machine::new(1), fsync, clock())
     }
 
-    fn on(machine: Machine, fsync: Fsync, (clock, hands): (Clock, ManualClock)) -> Self {
+    fn on(machine: Machine, fsync: Fsync, clock: (Clock, ManualClock)) -> Self {
+        let storage = machine.storage();
+        Self::with(machine, storage, fsync, clock)
+    }
+
+    fn with(
+        machine: Machine,
+        storage: Arc<dyn Storage>,
+        fsync: Fsync,
+        (clock, hands): (Clock, ManualClock),
+    ) -> Self {
         let asides = Arc::<Mutex<Vec<Aside>>>::default();
         let given = Arc::clone(&asides);
         let helper = Box::new(move |aside| given.lock().unwrap().push(aside));
         let options = Options::default().clock(clock).seed(7).fsync(fsync);
-        let (engine, writer) = options.open_by_hand(machine.storage(), helper).unwrap();
+        let (engine, writer) = options.open_by_hand(storage, helper).unwrap();
         Self {
             machine,
             client: Session::on(engine, hands),

@@ -255,6 +255,15 @@ impl Writer {
         }
     }
 
+    /// The last unit that was written whole.
+    pub(super) fn written(&self) -> Sequence {
+        self.written
+    }
+
+    pub(super) fn fsync(&self) -> Fsync {
+        self.fsync
+    }
+
     fn outcome(&self) -> Result<(), Arc<JournalError>> {
         self.failure.clone().map_or(Ok(()), Err)
     }
