@@ -146,6 +146,14 @@ impl Core {
         self.trouble.is_some()
     }
 
+    /// Whether what the journal has kept was read again.
+    #[cfg(test)]
+    pub(crate) fn has_fallen_back(&self) -> bool {
+        self.trouble
+            .as_ref()
+            .is_some_and(|trouble| trouble.kept == Kept::Readable)
+    }
+
     /// Refuses what a journal in trouble cannot keep.
     pub(crate) fn check_journal(&self, command: &Command) -> Result<(), Fault> {
         let Some(trouble) = &self.trouble else {
