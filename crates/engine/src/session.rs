@@ -292,6 +292,18 @@ impl Batch<'_> {
     }
 }
 
+impl Waiting {
+    /// Takes the command out of its queues, so that it is given nothing any more. True when it has been given its answer,
+    /// which is then here or on its way; `Err` while a script keeps the engine, when nobody can say.
+    pub(crate) fn withdraw(&mut self) -> Result<bool, Busy> {
+        if self.is_answered {
+            return Ok(true);
+        }
+        let mut core = self.shared.enter()?;
+        Ok(core.blocked.remove(self.id).is_none())
+    }
+}
+
 impl Future for Waiting {
     type Output = Reply;
 

@@ -5,6 +5,7 @@
 
 mod failures;
 mod figures;
+mod held;
 mod units;
 
 use super::aside::Aside;
