@@ -285,6 +285,11 @@ impl Shared {
         self.progress()?.wait_for(horizon)
     }
 
+    /// Waits until the journal has written enough for more to be changed; `None` when there is room.
+    pub(crate) fn room(&self) -> Option<Reached> {
+        self.link.as_ref()?.room.wait()
+    }
+
     /// What is known without the lock.
     pub(crate) fn outside(&self) -> &Outside {
         &self.outside

@@ -173,6 +173,11 @@ impl Session {
         self.shared.reached(horizon)
     }
 
+    /// Waits until more may be changed; `None` when there is room.
+    pub(crate) fn room(&self) -> Option<Reached> {
+        self.shared.room()
+    }
+
     /// How far the journal is, if there is one.
     pub(crate) fn progress(&self) -> Option<&Arc<Progress>> {
         self.shared.progress()
@@ -264,6 +269,11 @@ impl Batch<'_> {
         let now = self.core.now_nanos();
         let time = self.began.map_or(0, |began| now.saturating_sub(began));
         time > LONG || self.core.delivered.wrapping_sub(self.delivered) > MUCH
+    }
+
+    /// Whether the next command should wait for the journal.
+    pub(crate) fn is_full(&self) -> bool {
+        self.core.is_full()
     }
 
     /// Bytes of commands between MULTI and EXEC.

@@ -13,6 +13,15 @@ use crate::journal::{Link, Loaded, Sequence};
 use crate::keyspace::Database;
 use crate::reply::{Fault, Reply};
 
+/// Bytes that units may have changed before the next one has to wait for the journal to write them. As much again is
+/// being written meanwhile.
+#[cfg(not(test))]
+const MOST_UNWRITTEN: usize = 32 << 20;
+#[cfg(test)]
+const MOST_UNWRITTEN: usize = 1 << 20;
+/// What a unit takes beside its bytes: names, places, headers.
+const EACH_UNIT: usize = 64;
+
 /// A journal that has failed.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -54,6 +63,10 @@ impl Core {
         match &self.journal {
             Some(journal) => {
                 self.sequence = self.sequence.next();
+                self.unwritten += std::mem::take(&mut self.unit_bytes) + EACH_UNIT;
+                if self.unwritten > MOST_UNWRITTEN {
+                    journal.room.fill(self.sequence);
+                }
                 journal.ring();
             }
             None => crate::effect::gather(&mut self.effects, &mut self.databases, None),
@@ -65,12 +78,35 @@ impl Core {
         // A unit that panicked has not ended; what it changed belongs to the log all the same.
         self.commit();
         crate::effect::gather(&mut self.effects, &mut self.databases, Some(take));
+        self.unwritten = 0;
+        if let Some(journal) = &self.journal {
+            journal.room.clear();
+        }
+    }
+
+    /// A command of this unit is about to write this.
+    pub(crate) fn note_writing(&mut self, words: &[&[u8]]) {
+        if self.journal.is_some() {
+            self.unit_bytes += words.iter().map(|word| word.len()).sum::<usize>();
+        }
+    }
+
+    /// The data takes so much at the end of a unit: it may have changed more than it was given (COPY, SUNIONSTORE).
+    pub(crate) fn note_memory(&mut self, memory: usize) {
+        self.unit_bytes = self.unit_bytes.max(memory.saturating_sub(self.memory_before));
+        self.memory_before = memory;
+    }
+
+    /// Whether so much is not written yet that the next unit should wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.unwritten > MOST_UNWRITTEN
     }
 
     /// Goes on with what a journal has kept.
     pub(crate) fn adopt(&mut self, loaded: Loaded, journal: Link) {
         self.hold(loaded);
         self.sequence = journal.progress.durable();
+        self.memory_before = self.data_memory();
         self.journal = Some(journal);
     }
 
@@ -80,6 +116,7 @@ impl Core {
         if let Some(journal) = &self.journal {
             journal.figures.fail(&reason.to_string());
             journal.figures.set_loading(true);
+            journal.room.clear();
         }
         self.trouble = Some(Trouble {
             kept: Kept::Loading,
@@ -88,6 +125,7 @@ impl Core {
         self.effects = Recorder::default();
         self.strays.stop();
         self.sequence = up_to;
+        self.unwritten = 0;
         let old = (self.hold(Loaded::default()), self.take_trash());
         self.change_all();
         for waiter in self.blocked.take_all() {

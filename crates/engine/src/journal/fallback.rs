@@ -13,8 +13,8 @@ use std::sync::Weak;
 
 use super::Fsync;
 use super::error::JournalError;
+use super::link::Link;
 use super::load::{Loaded, Loading};
-use super::progress::Progress;
 use super::writer::Writer;
 use crate::engine::Shared;
 
@@ -39,6 +39,7 @@ pub(super) fn fall_back(writer: &mut Writer, error: &JournalError) {
         drop(core);
         // Without the lock, as whoever waits may be anybody, and the state may be large.
         writer.progress.lose(last);
+        writer.room.advance(last);
         drop(old);
         known
     };
@@ -55,16 +56,17 @@ pub(super) fn fall_back(writer: &mut Writer, error: &JournalError) {
 }
 
 /// The journal's thread has panicked: nobody keeps anything any more, and nobody shall wait for it.
-pub(super) fn give_up(engine: &Weak<Shared>, progress: &Progress) {
+pub(super) fn give_up(engine: &Weak<Shared>, link: &Link) {
     tracing::error!("the journal's thread panicked: nothing is served from here on");
     if let Some(engine) = engine.upgrade() {
         let (last, old) = {
             let mut core = engine.lock();
             let last = core.sequence();
-            let old = core.let_go(progress.durable(), &"its thread panicked");
+            let old = core.let_go(link.progress.durable(), &"its thread panicked");
             (last, (old, core.take_back(None)))
         };
-        progress.lose(last);
+        link.progress.lose(last);
+        link.room.advance(last);
         drop(old);
     }
 }

@@ -5,6 +5,7 @@
 
 mod failures;
 mod figures;
+mod flood;
 mod held;
 mod units;
 

@@ -21,7 +21,7 @@ use super::error::{JournalError, cannot};
 use super::fallback;
 use super::frame::{Draft, RECORD_HEADER};
 use super::image::WholeImage;
-use super::link::{Bell, Delay, Link};
+use super::link::{Bell, Delay, Link, Room};
 use super::progress::{Progress, Sequence};
 use super::snapshot::{Snapshot, Walking};
 use super::status::Figures;
@@ -68,6 +68,7 @@ pub(super) struct Writer {
     bell: Arc<Bell>,
     delay: Arc<Delay>,
     figures: Arc<Figures>,
+    pub(super) room: Arc<Room>,
     fsync: Fsync,
     pub(super) directory: Directory,
     draft: Draft,
@@ -95,11 +96,11 @@ impl Handle {
         let (requests, inbox) = channel();
         let writer = Writer::new(engine, directory, link, threads(requests.clone(), &link.bell));
         let thread = std::thread::Builder::new().name("oxherd-journal".to_owned());
-        let (engine, progress) = (Weak::clone(engine), Arc::clone(&link.progress));
+        let (engine, link_of_failed) = (Weak::clone(engine), link.clone());
         let thread = thread.spawn(move || {
             let run = std::panic::AssertUnwindSafe(|| writer.run(&inbox));
             if std::panic::catch_unwind(run).is_err() {
-                fallback::give_up(&engine, &progress);
+                fallback::give_up(&engine, &link_of_failed);
             }
         });
         let thread = thread.map_err(cannot(|| "cannot start the journal's thread".to_owned()))?;
@@ -160,6 +161,7 @@ impl Writer {
             bell: Arc::clone(&link.bell),
             delay: Arc::clone(&link.delay),
             figures: Arc::clone(&link.figures),
+            room: Arc::clone(&link.room),
             fsync: link.fsync,
             directory,
             draft: Draft::new(),
@@ -300,6 +302,7 @@ impl Writer {
             self.figures.bytes_written.fetch_add(written, Ordering::Relaxed);
         }
         self.written = last;
+        self.room.advance(last);
         match self.fsync {
             Fsync::Always => self.sync(),
             Fsync::EverySecond => Ok(()),

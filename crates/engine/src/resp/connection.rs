@@ -28,7 +28,7 @@ use crate::aside::Standing;
 use crate::client::{Message, Protocol};
 use crate::engine::Busy;
 use crate::inbox::Mail;
-use crate::journal::Lost;
+use crate::journal::{Lost, Reached};
 use crate::session::{Session, Waiting};
 
 /// Commands run before others get their turn.
@@ -77,6 +77,8 @@ pub(super) struct Connection {
     gate: Gate,
     /// Nothing is run until the journal has kept more.
     is_held_back: bool,
+    /// Nothing is run until the journal has written what was changed before.
+    room: Option<Reached>,
 }
 
 /// What a visit of the stand-by has left.
@@ -153,6 +155,7 @@ impl Connection {
             is_disturbed: false,
             gate: Gate::default(),
             is_held_back: false,
+            room: None,
         }
     }
 
@@ -260,6 +263,10 @@ impl Connection {
         if self.is_held_back {
             return Ok(Turn::Idle);
         }
+        self.room = self.session.room();
+        if self.room.is_some() {
+            return Ok(Turn::Idle);
+        }
         let turn = match self.run_requests() {
             Ok(turn) => turn,
             Err(Ending::Over) => return Err(Over),
@@ -295,6 +302,7 @@ impl Connection {
     fn part(&mut self) {
         self.is_closing = true;
         self.is_held_back = false;
+        self.room = None;
         self.parts_at = Instant::now().checked_add(PARTING_TIME);
     }
 
@@ -363,7 +371,8 @@ impl Connection {
                 drop(batch);
                 return Err(Over.into());
             }
-            if self.output.waiting() > before + REPLIES_AT_ONCE || batch.is_long() {
+            let is_much = self.output.waiting() > before + REPLIES_AT_ONCE;
+            if is_much || batch.is_long() || batch.is_full() {
                 return Ok(Turn::Next);
             }
             self.is_request_found = self.requests.next(self.is_authenticated)?;
@@ -451,6 +460,12 @@ impl Connection {
         if self.is_held_back && self.output.held() <= HELD_AT_MOST {
             return Poll::Ready(Ok(()));
         }
+        if let Some(room) = &mut self.room
+            && Pin::new(room).poll(context).is_ready()
+        {
+            self.room = None;
+            return Poll::Ready(Ok(()));
+        }
         if !self.is_closing && self.stop.poll_requested(context) {
             self.part();
         }
@@ -465,6 +480,7 @@ impl Connection {
         }
         if !self.is_closing
             && !self.is_held_back
+            && self.room.is_none()
             && let Poll::Ready(read) = self.poll_read(context)
         {
             return Poll::Ready(read);

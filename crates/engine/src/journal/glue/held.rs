@@ -22,10 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_millis(50);
 
 /// A client on a socket.
-struct Wire(TcpStream);
+pub(super) struct Wire(pub(super) TcpStream);
 
 impl Wire {
-    fn send(&mut self, text: &str) {
+    pub(super) fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
@@ -60,7 +60,7 @@ impl Wire {
 }
 
 impl Stage {
-    fn listen(&self) -> Server {
+    pub(super) fn listen(&self) -> Server {
         let loopback: SocketAddr = ([127, 0, 0, 1], 0).into();
         self.engine()
             .endpoint()
@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// Waits until the engine is as it should be, on the endpoint's thread.
-    fn until(&self, is_so: impl Fn(&crate::core::Core) -> bool) {
+    pub(super) fn until(&self, is_so: impl Fn(&crate::core::Core) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !is_so(&self.engine().shared().lock()) {
             assert!(Instant::now() < end);
@@ -87,7 +87,7 @@ fn idle(server: &Server) -> Wire {
     idle
 }
 
-fn connect(server: &Server) -> Wire {
+pub(super) fn connect(server: &Server) -> Wire {
     let [Address::Tcp(address)] = server.addresses() else {
         panic!("{server:?}");
     };
