@@ -52,6 +52,12 @@ pub(crate) struct Core {
     trouble: Option<Trouble>,
     /// The last unit that changed something the journal keeps.
     sequence: Sequence,
+    /// Bytes that units have changed and the journal has not gathered, about.
+    unwritten: usize,
+    /// Bytes given to write commands in this unit.
+    unit_bytes: usize,
+    /// What the data took when the last unit ended.
+    memory_before: usize,
     /// What gets another name or database while an image is taken.
     pub(crate) strays: Strays,
     pub(crate) config: Config,
@@ -101,6 +107,9 @@ impl Core {
             journal: None,
             trouble: None,
             sequence: Sequence::NONE,
+            unwritten: 0,
+            unit_bytes: 0,
+            memory_before: 0,
             strays: Strays::default(),
             config,
             stats: Stats::default(),
