@@ -52,6 +52,10 @@ pub(crate) struct Core {
     trouble: Option<Trouble>,
     /// The last unit that changed something the journal keeps.
     sequence: Sequence,
+    /// What the unit shows or changes are not volatile keys alone.
+    is_wide: bool,
+    /// The last unit that changed volatile keys and was wide.
+    mixed: Sequence,
     /// What gets another name or database while an image is taken.
     pub(crate) strays: Strays,
     pub(crate) config: Config,
@@ -101,6 +105,8 @@ impl Core {
             journal: None,
             trouble: None,
             sequence: Sequence::NONE,
+            is_wide: true,
+            mixed: Sequence::NONE,
             strays: Strays::default(),
             config,
             stats: Stats::default(),
@@ -135,6 +141,7 @@ impl Core {
     /// Begins a unit: from here on time stands still, and what has expired is gone.
     pub(crate) fn begin(&mut self) {
         self.now_nanos = self.clock.wall_nanos();
+        self.is_wide = true;
         self.remove_due(EXPIRED_AT_ONCE);
     }
 
@@ -187,7 +194,7 @@ impl Core {
         key: &[u8],
         empty: impl FnOnce(bool) -> Value,
     ) -> &mut Entry {
-        let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
+        let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.tracks(key));
         #[allow(
             clippy::indexing_slicing,
             reason = "SELECT and its like have checked the number"
@@ -206,10 +213,14 @@ impl Core {
     }
 
     /// Puts a value in the place of whatever the key held; a spent one removes the key.
-    pub(crate) fn put(&mut self, db: usize, key: &[u8], value: Value, expires: u64, by: Seat) {
+    pub(crate) fn put(&mut self, db: usize, key: &[u8], mut value: Value, expires: u64, by: Seat) {
         if value.is_spent() {
             self.remove(db, key, by);
             return;
+        }
+        if !self.effects.volatile().is_empty() {
+            // It may be the copy of one that is kept otherwise.
+            value.track(self.effects.tracks(key));
         }
         self.forget_if_due(db, key);
         let (new, now) = (self.next_entry + 1, self.now());
@@ -245,18 +256,16 @@ impl Core {
     /// `to` differ.
     pub(crate) fn relocate(&mut self, from: (usize, &[u8]), to: (usize, &[u8]), by: Seat) {
         let ((old_db, old_name), (db, name)) = (from, to);
-        let Some(entry) = self.database(old_db).remove(old_name) else {
+        let Some(mut entry) = self.database(old_db).remove(old_name) else {
             return;
         };
         self.announce(old_db, old_name, Some(by));
         if let Some(old) = self.database(db).remove(name) {
-            self.effects.gone(old.id);
+            self.effects.gone(old.id, name);
             self.trash.put(old.value);
         }
         let (old_database, database) = (self.database(old_db).id(), self.database(db).id());
-        self.effects
-            .relocated(entry.id, (old_database, old_name), (database, name));
-        self.strays.note(entry.id, database, name);
+        self.note_way(&mut entry, (old_database, old_name), (database, name));
         self.database(db).insert(name, entry);
         self.announce(db, name, Some(by));
     }
@@ -265,7 +274,7 @@ impl Core {
         let Some(entry) = self.database(db).remove(key) else {
             return false;
         };
-        self.effects.gone(entry.id);
+        self.effects.gone(entry.id, key);
         self.trash.put(entry.value);
         self.announce(db, key, Some(by));
         true
@@ -481,7 +490,7 @@ impl Core {
             return;
         };
         self.stats.expired += 1;
-        self.effects.gone(entry.id);
+        self.effects.expired(entry.id, key);
         self.trash.put(entry.value);
         self.announce(db, key, None);
     }
