@@ -32,7 +32,7 @@ impl Core {
         if self.effects.is_held {
             return;
         }
-        let is_mixed = self.is_wide && self.effects.take_volatile_news();
+        let is_mixed = self.effects.take_volatile_news() && self.is_wide;
         if self.effects.take_news() {
             match &self.journal {
                 Some(journal) => {
@@ -54,6 +54,10 @@ impl Core {
 
     /// What is served from here on may keep to volatile keys: `see` says when it does not.
     pub(crate) fn narrow(&mut self) {
+        if self.effects.has_volatile_news() {
+            // Of a unit that panicked; it counts for a wide one.
+            self.commit();
+        }
         self.is_wide = self.volatile().is_empty();
     }
 

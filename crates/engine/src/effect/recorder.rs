@@ -101,6 +101,11 @@ impl Recorder {
         &self.volatile
     }
 
+    #[inline]
+    pub(crate) fn has_volatile_news(&self) -> bool {
+        self.has_volatile_news
+    }
+
     /// Whether a volatile key was changed, though not by time alone, since this was last asked.
     pub(crate) fn take_volatile_news(&mut self) -> bool {
         std::mem::take(&mut self.has_volatile_news)
