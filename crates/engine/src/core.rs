@@ -3,10 +3,11 @@
 //! A unit of work (one command, one script, one transaction) begins with `begin`, which sets the time and removes what
 //! has expired, and ends with `Core::settle` in `execute.rs`. Whatever changes a key goes through here, so that
 //! memory, effects, watchers, trackers and waiters always agree.
-//! Next: `core/keeping.rs` (what is kept), `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the
+//! Next: `core/keeping.rs` (what is kept), `core/volatile.rs` (what is not), `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the
 //! collections).
 
 mod keeping;
+mod volatile;
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -69,6 +69,9 @@ pub struct Options {
     taker: Option<Taker>,
     pub(crate) fsync: Fsync,
     pub(crate) volatile: Vec<Vec<u8>>,
+    /// What is dropped when a directory is opened is not written down.
+    #[cfg(test)]
+    pub(crate) forgets_drops: bool,
     pub(crate) hear: Option<Hear>,
 }
 
@@ -93,6 +96,8 @@ impl Default for Options {
             taker: None,
             fsync: Fsync::default(),
             volatile: Vec::new(),
+            #[cfg(test)]
+            forgets_drops: false,
             hear: None,
         }
     }

@@ -44,6 +44,9 @@ pub(crate) struct Recorder {
     /// Units are left to be gathered together, as if they were one.
     #[cfg(test)]
     pub(crate) is_held: bool,
+    /// A value that becomes volatile is not told to be gone.
+    #[cfg(test)]
+    pub(crate) forgets_departures: bool,
 }
 
 /// Something that happened to keys rather than to values.
