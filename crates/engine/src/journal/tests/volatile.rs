@@ -4,6 +4,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
+use proptest::prelude::*;
+
 use super::super::error::JournalError;
 use super::super::snapshot::Step;
 use super::super::storage::crash::{Call, Fault, Machine};
@@ -11,6 +13,7 @@ use super::super::writer::{Request, Writer};
 use super::super::{Fsync, Sequence, aside::Aside};
 use crate::client::Arrival;
 use crate::clock::Clock;
+use crate::effect::tests::step;
 use crate::engine::{Engine, Options};
 use crate::error::ErrorKind;
 use crate::reply::Reply;
@@ -110,11 +113,103 @@ impl Watcher {
 
     fn waits(&self, line: &str) -> bool {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        self.run(&words).waits
+    }
+
+    fn run(&self, words: &[&[u8]]) -> Answer {
         let mut batch = self.0.batch().unwrap();
-        drop(batch.run(&words));
+        let served = batch.run(words);
         let horizon = batch.horizon();
         drop(batch);
-        self.0.reached(horizon).is_some()
+        Answer {
+            reply: match served {
+                Served::Reply(reply) => Some(reply),
+                _ => None,
+            },
+            waits: self.0.reached(horizon).is_some(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    reply: Option<Reply>,
+    waits: bool,
+}
+
+/// What each of these is answered when those before `cut` are durable; of the others only such as `runs` names are run.
+fn answers(
+    volatile: &[&str],
+    lines: &[String],
+    cut: usize,
+    runs: &dyn Fn(usize) -> bool,
+) -> Vec<Option<Answer>> {
+    let mut trial = Trial::new(volatile);
+    let watcher = Watcher::of(trial.session.engine());
+    let mut answers = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        if number == cut {
+            trial.writer.keep();
+        }
+        if let Some(millis) = line.strip_prefix("advance ") {
+            trial.session.pass(millis.parse().unwrap());
+            answers.push(None);
+        } else if number < cut || runs(number) || line.starts_with("SELECT") {
+            let words = crate::testing::words(line);
+            let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            answers.push(Some(watcher.run(&words)));
+        } else {
+            answers.push(None);
+        }
+    }
+    answers
+}
+
+/// How many answers that did not wait were looked at; each must be the same as if nothing had been done whose answer waits.
+fn check_answers(volatile: &[&str], lines: &[String], cut: usize) -> Result<usize, TestCaseError> {
+    let all = answers(volatile, lines, cut, &|_| true);
+    let is_free = |number: usize| all[number].as_ref().is_some_and(|answer| !answer.waits);
+    let free = answers(volatile, lines, cut, &is_free);
+    let mut looked_at = 0;
+    for number in (cut..lines.len()).filter(|number| is_free(*number)) {
+        if let (Some(all), Some(free)) = (&all[number], &free[number]) {
+            prop_assert_eq!(
+                &all.reply,
+                &free.reply,
+                "{} at {} of {:?}",
+                lines[number],
+                number,
+                lines
+            );
+            looked_at += 1;
+        }
+    }
+    Ok(looked_at)
+}
+
+/// Without transactions, which are several answers, and without chance.
+fn lines() -> impl Strategy<Value = Vec<String>> {
+    let is_wanted = |line: &String| {
+        !["MULTI", "EXEC", "SPOP"]
+            .iter()
+            .any(|word| line.starts_with(word))
+    };
+    prop::collection::vec(
+        step().prop_filter("one answer each, that follows", is_wanted),
+        2..80,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_answer_that_does_not_wait_shows_nothing_that_is_not_durable(
+        volatile in prop::sample::subsequence(vec!["a", "b", "c", "d", "e"], 1..5),
+        lines in lines(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        check_answers(&volatile, &lines, cut.index(lines.len()))?;
     }
 }
 
