@@ -189,7 +189,9 @@ impl Ctx<'_> {
         if matches!(self.origin, Origin::Transaction | Origin::Script) {
             return Ok(on_timeout);
         }
-        self.core.check_waiting()?;
+        if !keys.iter().all(|key| self.core.volatile().covers(key)) {
+            self.core.check_waiting()?;
+        }
         let mut wait = Wait {
             awaited,
             keys: Vec::new(),

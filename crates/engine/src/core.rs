@@ -3,10 +3,11 @@
 //! A unit of work (one command, one script, one transaction) begins with `begin`, which sets the time and removes what
 //! has expired, and ends with `Core::settle` in `execute.rs`. Whatever changes a key goes through here, so that
 //! memory, effects, watchers, trackers and waiters always agree.
-//! Next: `core/keeping.rs` (what is kept), `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the
+//! Next: `core/keeping.rs` (what is kept), `core/volatile.rs` (what is not), `execute.rs` (units), `context.rs` (what a command sees), `keyspace/` (the
 //! collections).
 
 mod keeping;
+mod volatile;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -58,6 +59,10 @@ pub(crate) struct Core {
     unit_bytes: usize,
     /// What the data took when the last unit ended.
     memory_before: usize,
+    /// What the unit shows or changes are not volatile keys alone.
+    is_wide: bool,
+    /// The last unit that changed volatile keys and was wide.
+    mixed: Sequence,
     /// What gets another name or database while an image is taken.
     pub(crate) strays: Strays,
     pub(crate) config: Config,
@@ -110,6 +115,8 @@ impl Core {
             unwritten: 0,
             unit_bytes: 0,
             memory_before: 0,
+            is_wide: true,
+            mixed: Sequence::NONE,
             strays: Strays::default(),
             config,
             stats: Stats::default(),
@@ -144,6 +151,7 @@ impl Core {
     /// Begins a unit: from here on time stands still, and what has expired is gone.
     pub(crate) fn begin(&mut self) {
         self.now_nanos = self.clock.wall_nanos();
+        self.is_wide = true;
         self.remove_due(EXPIRED_AT_ONCE);
     }
 
@@ -196,7 +204,7 @@ impl Core {
         key: &[u8],
         empty: impl FnOnce(bool) -> Value,
     ) -> &mut Entry {
-        let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.is_on());
+        let (now, id, track) = (self.now(), self.next_entry + 1, self.effects.tracks(key));
         #[allow(
             clippy::indexing_slicing,
             reason = "SELECT and its like have checked the number"
@@ -215,10 +223,14 @@ impl Core {
     }
 
     /// Puts a value in the place of whatever the key held; a spent one removes the key.
-    pub(crate) fn put(&mut self, db: usize, key: &[u8], value: Value, expires: u64, by: Seat) {
+    pub(crate) fn put(&mut self, db: usize, key: &[u8], mut value: Value, expires: u64, by: Seat) {
         if value.is_spent() {
             self.remove(db, key, by);
             return;
+        }
+        if !self.effects.volatile().is_empty() {
+            // It may be the copy of one that is kept otherwise.
+            value.track(self.effects.tracks(key));
         }
         self.forget_if_due(db, key);
         let (new, now) = (self.next_entry + 1, self.now());
@@ -254,18 +266,16 @@ impl Core {
     /// `to` differ.
     pub(crate) fn relocate(&mut self, from: (usize, &[u8]), to: (usize, &[u8]), by: Seat) {
         let ((old_db, old_name), (db, name)) = (from, to);
-        let Some(entry) = self.database(old_db).remove(old_name) else {
+        let Some(mut entry) = self.database(old_db).remove(old_name) else {
             return;
         };
         self.announce(old_db, old_name, Some(by));
         if let Some(old) = self.database(db).remove(name) {
-            self.effects.gone(old.id);
+            self.effects.gone(old.id, name);
             self.trash.put(old.value);
         }
         let (old_database, database) = (self.database(old_db).id(), self.database(db).id());
-        self.effects
-            .relocated(entry.id, (old_database, old_name), (database, name));
-        self.strays.note(entry.id, database, name);
+        self.note_way(&mut entry, (old_database, old_name), (database, name));
         self.database(db).insert(name, entry);
         self.announce(db, name, Some(by));
     }
@@ -274,7 +284,7 @@ impl Core {
         let Some(entry) = self.database(db).remove(key) else {
             return false;
         };
-        self.effects.gone(entry.id);
+        self.effects.gone(entry.id, key);
         self.trash.put(entry.value);
         self.announce(db, key, Some(by));
         true
@@ -490,7 +500,7 @@ impl Core {
             return;
         };
         self.stats.expired += 1;
-        self.effects.gone(entry.id);
+        self.effects.expired(entry.id, key);
         self.trash.put(entry.value);
         self.announce(db, key, None);
     }

@@ -9,7 +9,7 @@ use crate::client::Arrival;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::Core;
-use crate::effect::{Effect, Recorder, Taker};
+use crate::effect::{Effect, Recorder, Taker, Volatile};
 use crate::housekeeping::Housekeeper;
 use crate::journal::{Fsync, Handle, Link, Progress, Reached, Sequence};
 use crate::outside::Outside;
@@ -68,6 +68,10 @@ pub struct Options {
     pub(crate) seed: Option<u64>,
     taker: Option<Taker>,
     pub(crate) fsync: Fsync,
+    pub(crate) volatile: Vec<Vec<u8>>,
+    /// What is dropped when a directory is opened is not written down.
+    #[cfg(test)]
+    pub(crate) forgets_drops: bool,
     pub(crate) hear: Option<Hear>,
 }
 
@@ -91,6 +95,9 @@ impl Default for Options {
             seed: None,
             taker: None,
             fsync: Fsync::default(),
+            volatile: Vec::new(),
+            #[cfg(test)]
+            forgets_drops: false,
             hear: None,
         }
     }
@@ -148,6 +155,24 @@ impl Options {
         self
     }
 
+    /// Keys whose names begin with one of these prefixes are kept in memory alone, in all databases, as a cache may be:
+    /// they are never written, cost no more than in an engine in memory, and are gone after a restart. These prefixes
+    /// take the place of those given before; an empty one is refused by [`Options::open`].
+    ///
+    /// A key that gets such a name (RENAME, COPY, SORT … STORE) is in memory alone from then on, and one that gets
+    /// another name is kept from then on. What was kept under such a name, because the directory was used without the
+    /// prefix before, is dropped when it is opened, for good. A script or transaction over keys of both kinds is whole
+    /// while the engine lives; after a restart only its other keys are there. When the journal fails volatile keys are
+    /// lost once, and can be written again at once although other keys cannot.
+    ///
+    /// Answers that have to do with such keys alone do not wait for the disk, unless what they show may come from other
+    /// keys. [`Options::on_change`] is told nothing of them.
+    #[must_use]
+    pub fn volatile(mut self, prefixes: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        self.volatile = prefixes.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Tells how far the reading of the directory is, for programs that show it.
     #[must_use]
     pub fn on_boot(mut self, hear: impl FnMut(Boot) + Send + 'static) -> Self {
@@ -160,7 +185,7 @@ impl Options {
         let core = Core::new(
             self.config,
             self.clock,
-            Recorder::for_units(self.taker),
+            Recorder::for_units(self.taker, Volatile::of(&self.volatile)),
             self.seed,
         );
         let engine = Engine {

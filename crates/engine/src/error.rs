@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Format,
     /// The system refused to read or to write.
     Storage,
+    /// An option cannot be what it was set to: the message names it.
+    Option,
 }
 
 impl Error {

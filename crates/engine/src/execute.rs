@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::arguments::{Args, shown};
 use crate::blocked::{Awaited, Ready, Wait, WaiterId};
 use crate::client::{Client, Message, Protocol, Queued, ReplyMode, Seat};
-use crate::commands::{self, Command, MOST_QUEUED, flag};
+use crate::commands::{self, Command, Keys, MOST_QUEUED, flag};
 use crate::context::{Ctx, Origin};
 use crate::core::Core;
 use crate::journal::Sequence;
@@ -36,6 +36,10 @@ impl Core {
             return Outcome::Reply(Reply::Error(Fault::of("ERR the connection is closed")));
         };
         let (reply, wait) = self.dispatch(&mut client, Args::new(arguments));
+        if matches!(reply, Reply::Error(_)) {
+            // It may be due to anything, such as how much memory there is.
+            self.widen();
+        }
         if self.take_self_is_dirty() {
             client.is_dirty = true;
         }
@@ -86,6 +90,7 @@ impl Core {
             }
         };
         client.last_command = command.name;
+        self.narrow();
         if let Some(queued) = &mut client.transaction
             && !command.has(flag::NOT_QUEUED)
         {
@@ -127,7 +132,7 @@ impl Core {
         if needs_memory(client, command) {
             self.check_memory()?;
         }
-        self.check_journal(command)?;
+        self.check_journal(command, args)?;
         let is_limited = client.is_subscribed() && client.protocol == Protocol::Resp2;
         if is_limited && !is_allowed_while_subscribed(command.name) {
             return Err(Fault::err(format!(
@@ -163,6 +168,9 @@ impl Core {
     ) -> (Reply, Option<Wait>) {
         // Serving who waits is no call of its own: monitors and counters have had that one.
         let is_call = !matches!(origin, Origin::Serve { .. });
+        if is_call {
+            self.see(client, command, args);
+        }
         if self.monitors > 0 && is_call && !command.has(flag::ADMIN | flag::NO_MONITOR) {
             crate::monitor::feed(self, client, origin, args);
         }
@@ -222,11 +230,13 @@ impl Core {
             self.note_memory(memory);
             self.commit();
         }
-        let horizon = self.horizon();
+        let horizon = self.horizon(self.seen());
         for (waiter, reply) in self.take_answers() {
             // Nobody may wait for it any more; what it took is gone with it, as with a client that leaves.
             let _ = waiter.answer(reply, horizon);
         }
+        // These may speak of whatever has changed, and of keys whose time has come.
+        let horizon = self.horizon(self.sequence());
         crate::tracking::flush(self);
         for (seat, message) in self.take_outgoing() {
             self.send(seat, message, horizon);
@@ -294,7 +304,8 @@ impl Core {
             self.blocked.remove(id);
             return;
         }
-        let seat = waiter.seat;
+        let (seat, volatile) = (waiter.seat, self.effects.volatile());
+        let waits_for_volatile = waiter.wait.keys.iter().all(|key| volatile.covers(key));
         let Some(mut client) = self.clients.take(seat) else {
             self.blocked.remove(id);
             return;
@@ -309,8 +320,18 @@ impl Core {
         let args = Args::new(&words);
         // The client may have selected another database since (in process, where it need not wait for the answer).
         let selected = std::mem::replace(&mut client.db, db);
-        let served = commands::find(args.at(0))
-            .map(|command| self.call(&mut client, Origin::Serve { key }, command, args));
+        let served = commands::find(args.at(0)).map(|command| {
+            // What a reader of streams left behind does not name its keys as a command does.
+            let keeps_to_volatile = waits_for_volatile
+                && (command.keys == Keys::Streams || self.keeps_to_volatile(command, args));
+            if !keeps_to_volatile {
+                self.widen();
+                if let Err(fault) = self.check_kept(command) {
+                    return (Reply::Error(fault), None);
+                }
+            }
+            self.call(&mut client, Origin::Serve { key }, command, args)
+        });
         client.db = selected;
         if self.take_self_is_dirty() {
             client.is_dirty = true;

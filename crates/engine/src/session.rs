@@ -76,6 +76,8 @@ pub(crate) struct Batch<'a> {
     began: Option<u64>,
     /// What `Core::delivered` was before.
     delivered: usize,
+    /// The last unit that the answers may have to do with.
+    seen: Sequence,
 }
 
 impl Session {
@@ -149,6 +151,7 @@ impl Session {
             core,
             began: None,
             delivered,
+            seen: Sequence::NONE,
         })
     }
 
@@ -227,6 +230,7 @@ impl Batch<'_> {
     /// Runs one command (its name first).
     pub(crate) fn run(&mut self, arguments: &[&[u8]]) -> Served {
         let outcome = self.core.run(self.seat, arguments);
+        self.seen = self.seen.max(self.core.seen());
         self.began.get_or_insert(self.core.now_nanos());
         match outcome {
             Outcome::Reply(reply) => Served::Reply(reply),
@@ -253,9 +257,14 @@ impl Batch<'_> {
         self.client().map_or(Protocol::Resp2, |client| client.protocol)
     }
 
+    /// What leaves with the answers may have to do with any unit up to now: messages of others do.
+    pub(crate) fn see_all(&mut self) {
+        self.seen = self.core.sequence();
+    }
+
     /// What the journal has to keep before anything these commands have seen may leave the engine.
     pub(crate) fn horizon(&self) -> Sequence {
-        self.core.horizon()
+        self.core.horizon(self.seen)
     }
 
     /// Whether the connection is to end once everything written so far has left (QUIT, CLIENT KILL).

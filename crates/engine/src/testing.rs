@@ -99,7 +99,7 @@ fn arrival() -> Arrival {
     }
 }
 
-fn words(line: &str) -> Vec<Vec<u8>> {
+pub(crate) fn words(line: &str) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut rest = line.trim();
     while !rest.is_empty() {

@@ -177,6 +177,11 @@ impl Command {
         self.flags & flags != 0
     }
 
+    /// Whether it runs a script, which may reach any key.
+    pub(crate) fn runs_script(&self) -> bool {
+        self.name.starts_with("eval")
+    }
+
     /// Checks the number of arguments, and the subcommand if it has some.
     pub(crate) fn check(&self, args: Args<'_>) -> Result<(), Fault> {
         if !takes(self.arity, args.len()) {

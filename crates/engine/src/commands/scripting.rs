@@ -164,7 +164,7 @@ impl ScriptHost<'_> {
             ));
         }
         // A script that has written may finish what it began.
-        self.core.check_journal(command)?;
+        self.core.check_journal(command, args)?;
         if !self.ignores_memory && !self.has_written && command.has(flag::DENY_OOM) {
             self.core.check_memory()?;
         }
@@ -177,7 +177,11 @@ impl Host for ScriptHost<'_> {
         let args = Args::new(args);
         let command = match self.admit(args) {
             Ok(command) => command,
-            Err(fault) => return Reply::Error(fault),
+            Err(fault) => {
+                // As in `Core::run`: it may be due to anything.
+                self.core.widen();
+                return Reply::Error(fault);
+            }
         };
         self.has_written |= command.has(flag::WRITE);
         self.core.call(self.client, Origin::Script, command, args).0

@@ -57,8 +57,10 @@ fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Answer {
     }
     // The journal may have failed since they were queued.
     for words in &queued.commands {
-        let command = words.first().and_then(|name| super::find(name));
-        if let Some(fault) = command.and_then(|command| ctx.core.check_journal(command).err()) {
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let args = Args::new(&words);
+        let command = super::find(args.at(0));
+        if let Some(fault) = command.and_then(|command| ctx.core.check_journal(command, args).err()) {
             let reason = fault.text();
             return Err(Fault::new(format!(
                 "EXECABORT Transaction discarded because of: {reason}"

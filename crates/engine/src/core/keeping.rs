@@ -1,14 +1,15 @@
 //! The state and whoever keeps what has changed of it: a journal, or a program that is told of each unit.
 //!
-//! Next: `../effect/` (what has changed), `../journal/` (who writes it).
+//! Next: `../effect/` (what has changed), `../journal/` (who writes it), `volatile.rs` (what nobody keeps).
 
 use std::collections::HashMap;
 use std::fmt;
 
 use super::Core;
+use crate::arguments::Args;
 use crate::client::Seat;
 use crate::commands::{Command, flag};
-use crate::effect::{Recorder, Take};
+use crate::effect::Take;
 use crate::journal::{Link, Loaded, Sequence};
 use crate::keyspace::Database;
 use crate::reply::{Fault, Reply};
@@ -57,19 +58,23 @@ impl Core {
         if self.effects.is_held {
             return;
         }
-        if !self.effects.take_news() {
-            return;
-        }
-        match &self.journal {
-            Some(journal) => {
-                self.sequence = self.sequence.next();
-                self.unwritten += std::mem::take(&mut self.unit_bytes) + EACH_UNIT;
-                if self.unwritten > MOST_UNWRITTEN {
-                    journal.room.fill(self.sequence);
+        let bytes = std::mem::take(&mut self.unit_bytes) + EACH_UNIT;
+        let is_mixed = self.effects.take_volatile_news() && self.is_wide;
+        if self.effects.take_news() {
+            match &self.journal {
+                Some(journal) => {
+                    self.sequence = self.sequence.next();
+                    self.unwritten += bytes;
+                    if self.unwritten > MOST_UNWRITTEN {
+                        journal.room.fill(self.sequence);
+                    }
+                    journal.ring();
                 }
-                journal.ring();
+                None => crate::effect::gather(&mut self.effects, &mut self.databases, None),
             }
-            None => crate::effect::gather(&mut self.effects, &mut self.databases, None),
+        }
+        if is_mixed {
+            self.mixed = self.sequence;
         }
     }
 
@@ -122,9 +127,10 @@ impl Core {
             kept: Kept::Loading,
             reason: reason.to_string(),
         });
-        self.effects = Recorder::default();
+        self.effects = self.effects.stopped();
         self.strays.stop();
-        self.sequence = up_to;
+        // Volatile keys go as well: what they hold may come from what is lost.
+        (self.sequence, self.mixed) = (up_to, up_to);
         self.unwritten = 0;
         let old = (self.hold(Loaded::default()), self.take_trash());
         self.change_all();
@@ -168,6 +174,7 @@ impl Core {
             databases,
             next_entry,
             next_database,
+            ..
         } = loaded;
         let old = std::mem::replace(&mut self.databases, databases);
         // Of what could not be read nothing is there, but the places are.
@@ -192,8 +199,17 @@ impl Core {
             .is_some_and(|trouble| trouble.kept == Kept::Readable)
     }
 
-    /// Refuses what a journal in trouble cannot keep.
-    pub(crate) fn check_journal(&self, command: &Command) -> Result<(), Fault> {
+    /// Refuses what a journal in trouble cannot keep. Of volatile keys it would keep nothing anyway.
+    pub(crate) fn check_journal(&self, command: &Command, args: Args<'_>) -> Result<(), Fault> {
+        match &self.trouble {
+            None => Ok(()),
+            Some(trouble) if trouble.kept == Kept::Readable && self.keeps_to_volatile(command, args) => Ok(()),
+            Some(_) => self.check_kept(command),
+        }
+    }
+
+    /// Refuses what a journal in trouble cannot keep, of a command that reaches keys which are kept.
+    pub(crate) fn check_kept(&self, command: &Command) -> Result<(), Fault> {
         let Some(trouble) = &self.trouble else {
             return Ok(());
         };
@@ -232,10 +248,10 @@ impl Core {
         self.sequence
     }
 
-    /// What the journal has to keep before anything that was seen up to now may leave the engine.
-    pub(crate) fn horizon(&self) -> Sequence {
+    /// What the journal has to keep before anything that has to do with units up to this one may leave the engine.
+    pub(crate) fn horizon(&self, seen: Sequence) -> Sequence {
         match &self.journal {
-            Some(journal) => journal.horizon(self.sequence),
+            Some(journal) => journal.horizon(seen),
             None => Sequence::NONE,
         }
     }

@@ -4,8 +4,9 @@
 //! changed the state of its parts afterwards. Effects say what is, not what was done, so applying a batch twice is
 //! harmless. Values are known by a number that is never used again and that a key keeps when it is renamed, moved or
 //! overwritten; databases by a number that SWAPDB does not change and that is never used again once they are emptied.
-//! Nothing is gathered unless somebody takes the batches.
-//! Next: `recorder.rs` (what is noted meanwhile), `gather.rs` (from dirt to effects), `state.rs` (what a part looks
+//! Nothing is gathered unless somebody takes the batches, and nothing is told of volatile keys: a value that gets the name
+//! of one is gone, and one that gets another name is new.
+//! Next: `recorder.rs` (what is noted meanwhile), `volatile.rs` (which keys are volatile), `gather.rs` (from dirt to effects), `state.rs` (what a part looks
 //! like), `replica.rs` (a copy kept by effects alone, which proves them).
 
 mod gather;
@@ -20,11 +21,13 @@ pub(crate) mod replica;
 pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod tests;
+mod volatile;
 
 pub(crate) use gather::{Take, gather};
 pub(crate) use recorder::Recorder;
 #[cfg(test)]
 pub(crate) use replica::{Contents, contents};
+pub(crate) use volatile::Volatile;
 
 /// One final state. What happened to keys stands first, then what happened to databases; then everything about one
 /// value stands together, its [`Effect::Value`] first if it comes whole.

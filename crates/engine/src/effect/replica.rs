@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Effect, ValueKind};
+use super::{Effect, ValueKind, Volatile};
 use crate::keyspace::{Database, NEVER, StreamId, Value};
 
 type Bytes = Vec<u8>;
@@ -278,6 +278,12 @@ fn joined(copy: Copy) -> Copy {
         Copy::List(chunks) => Copy::List(BTreeMap::from([(0, chunks.into_values().flatten().collect())])),
         other => other,
     }
+}
+
+/// Those of the keys that are not kept in memory alone.
+pub(crate) fn without(volatile: &Volatile, mut contents: Contents) -> Contents {
+    contents.retain(|(_, name), _| !volatile.covers(name));
+    contents
 }
 
 /// What an engine's databases hold, read past the effects.

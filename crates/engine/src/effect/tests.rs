@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
-use super::replica::{Replica, contents};
+use super::replica::{Replica, contents, without};
 use crate::engine::Options;
 use crate::reply::Reply;
 use crate::testing::Session;
@@ -17,10 +17,15 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
+        Self::with_volatile(&[])
+    }
+
+    fn with_volatile(prefixes: &[&str]) -> Self {
         let replica = Arc::new(Mutex::new(Replica::new(16)));
         let batches = Arc::new(Mutex::new(0));
         let (copy, count) = (Arc::clone(&replica), Arc::clone(&batches));
-        let session = Session::with(Options::default().on_change(move |batch| {
+        let options = Options::default().volatile(prefixes.iter().copied());
+        let session = Session::with(options.on_change(move |batch| {
             let mut copy = copy.lock().unwrap();
             copy.apply(batch);
             // What is known already changes nothing.
@@ -35,7 +40,9 @@ impl Pair {
     }
 
     fn check(&self, what: &str) {
-        let held = contents(self.session.engine().shared().lock().databases());
+        let core = self.session.engine().shared().lock();
+        let held = without(core.volatile(), contents(core.databases()));
+        drop(core);
         let told = self.replica.lock().unwrap().contents();
         assert!(held == told, "after {what}: held {held:?}\ntold {told:?}");
     }
@@ -165,7 +172,21 @@ proptest! {
             pair.check(&line);
         }
     }
+
+    #[test]
+    fn a_copy_kept_by_effects_alone_holds_what_is_not_volatile_and_nothing_else(
+        volatile in prop::sample::subsequence(vec!["a", "b", "c", "d", "e"], 1..4),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let pair = Pair::with_volatile(&volatile);
+        for line in steps {
+            run(&pair.session, &line);
+            pair.check(&line);
+        }
+    }
 }
+
+mod volatile;
 
 /// An engine that says in words what each command has changed.
 struct Told {
@@ -175,9 +196,13 @@ struct Told {
 
 impl Told {
     fn new() -> Self {
+        Self::of(Options::default())
+    }
+
+    fn of(options: Options) -> Self {
         let batches = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&batches);
-        let session = Session::with(Options::default().on_change(move |batch| {
+        let session = Session::with(options.on_change(move |batch| {
             let mut told = told.lock().unwrap();
             told.extend(batch.iter().map(|effect| format!("{effect:?}")));
         }));

@@ -5,7 +5,7 @@
 //! came, and the log behind it begins earlier. Whatever such an effect says is said again, as it ended, further on.
 //! So parts of values that are not known, or are of another type by then, are passed over, everything may come twice,
 //! and only what no later effect has put right is a contradiction. A value whose key went before it could be told is
-//! dropped; a key whose value is missing is damage. Nothing is dropped because its time has come: the engine does that,
+//! dropped; a key whose value is missing is damage. Volatile keys are dropped by number. Nothing is dropped because its time has come: the engine does that,
 //! and tells it.
 //! Next: `load/parts.rs` (parts of values), `load/shelf.rs` (values by number), `load/order.rs` (databases),
 //! `effect/mod.rs`.
@@ -33,7 +33,7 @@ use shelf::{Known, Shelf};
 use staged::Staged;
 
 use super::codec::decode;
-use crate::effect::{Effect, ValueKind};
+use crate::effect::{Effect, ValueKind, Volatile};
 use crate::keyspace::stream::Late;
 use crate::keyspace::{Database, Entry, Hash, Kind as _, List, NEVER, Set, SortedSet, Stream, Value};
 
@@ -52,6 +52,7 @@ pub(crate) struct Loading {
     late: HashMap<u64, Late>,
     order: Order,
     greatest: u64,
+    volatile: Volatile,
 }
 
 /// What was read.
@@ -63,6 +64,8 @@ pub(crate) struct Loaded {
     pub(crate) next_entry: u64,
     /// The number of the next database that takes the place of one that is emptied.
     pub(crate) next_database: u64,
+    /// The numbers of values that were not wanted.
+    pub(crate) dropped: Vec<u64>,
 }
 
 impl Loading {
@@ -78,7 +81,14 @@ impl Loading {
             late: HashMap::new(),
             order: Order::default(),
             greatest: 0,
+            volatile: Volatile::default(),
         }
+    }
+
+    /// Values under volatile keys are not wanted.
+    pub(crate) fn without(mut self, volatile: Volatile) -> Self {
+        self.volatile = volatile;
+        self
     }
 
     /// Takes all effects of a payload.
@@ -133,6 +143,7 @@ impl Loading {
         let mut databases: Vec<Database> = numbers.into_iter().map(Database::named).collect();
         // Of databases that are not there by themselves.
         let mut needed = 0;
+        let mut dropped = Vec::new();
         for known in std::mem::take(&mut self.shelf).into_all() {
             let Some(name) = known.name else {
                 // It went before its key could be told.
@@ -147,6 +158,10 @@ impl Loading {
             let Some(place) = databases.get_mut(index) else {
                 continue;
             };
+            if self.volatile.covers(&name) {
+                dropped.push(id);
+                continue;
+            }
             let mut entry = Entry::new(id, value, self.now);
             entry.expires = known.expires;
             if let Some(other) = place.load(name, entry) {
@@ -162,6 +177,7 @@ impl Loading {
             databases,
             next_entry: self.greatest,
             next_database: self.order.next(configured),
+            dropped,
         })
     }
 

@@ -6,9 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::codec::encode;
 use super::contents::Progress as Read;
 use super::directory::Directory;
 use super::error::JournalError;
+use super::frame::Draft;
 use super::link::Link;
 use super::load::Loading;
 use super::progress::Sequence;
@@ -16,13 +18,15 @@ use super::storage::Storage;
 use super::storage::disk::Disk;
 use super::writer::Handle;
 use crate::core::Core;
-use crate::effect::Recorder;
+use crate::effect::{Effect, Recorder, Volatile};
 use crate::engine::{Boot, Engine, Options, Shared};
 use crate::error::{Error, ErrorKind};
 
 /// How long an engine of this process may take to leave a directory.
 const PARTING_TIME: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(5);
+/// Values in one group that says they are gone.
+const GONE_AT_ONCE: usize = 100_000;
 
 impl Options {
     /// Starts an engine that keeps its data in a directory, which is made if it is not there.
@@ -33,9 +37,15 @@ impl Options {
     ///
     /// # Errors
     /// [`ErrorKind::DirectoryInUse`](crate::ErrorKind) when another process has it, `Damaged` when a file is not what was
-    /// written, `Format` when another version has written it, `Storage` when the system refuses something. Nothing in
-    /// the directory is changed then.
+    /// written, `Format` when another version has written it, `Storage` when the system refuses something, `Option` when a
+    /// prefix of [`volatile`](Options::volatile) keys is empty. Nothing in the directory is changed then.
     pub fn open(self, directory: impl AsRef<Path>) -> Result<Engine, Error> {
+        if self.volatile.iter().any(Vec::is_empty) {
+            return Err(Error::new(
+                ErrorKind::Option,
+                "volatile: an empty prefix would drop every key of the directory; name a prefix, or keep the data in memory",
+            ));
+        }
         let disk = take(directory.as_ref())?;
         Ok(self.open_on(Arc::new(disk))?)
     }
@@ -62,9 +72,11 @@ impl Options {
 
     /// Reads everything a directory holds.
     fn read(mut self, storage: Arc<dyn Storage>) -> Result<(Arc<Shared>, Directory, Link), JournalError> {
-        let mut core = Core::new(self.config, self.clock, Recorder::for_journal(), self.seed);
+        let volatile = Volatile::of(&self.volatile);
+        let recorder = Recorder::for_journal(volatile.clone());
+        let mut core = Core::new(self.config, self.clock, recorder, self.seed);
         let mut opening = Directory::open(storage)?;
-        let mut loading = Loading::new(core.database_count(), true, core.now());
+        let mut loading = Loading::new(core.database_count(), true, core.now()).without(volatile);
         while let Some(record) = opening.next()? {
             loading.read(record.payload).map_err(JournalError::Unreadable)?;
             let Read { read, of } = opening.progress();
@@ -72,8 +84,12 @@ impl Options {
                 hear(Boot { read, of });
             }
         }
-        let loaded = loading.finish().map_err(JournalError::Contradictory)?;
-        let (directory, recovered) = opening.finish()?;
+        #[cfg_attr(
+            not(test),
+            allow(unused_mut, reason = "what is dropped is left out in a proof")
+        )]
+        let mut loaded = loading.finish().map_err(JournalError::Contradictory)?;
+        let (mut directory, recovered) = opening.finish()?;
         if let Some(cut) = &recovered.cut {
             let (file, offset, bytes) = (&cut.file, cut.offset, cut.bytes);
             tracing::warn!(
@@ -83,7 +99,12 @@ impl Options {
                 "cut off the torn end of the log, which nothing acknowledged"
             );
         }
-        let link = Link::new(self.fsync, Sequence(recovered.last));
+        #[cfg(test)]
+        if self.forgets_drops {
+            loaded.dropped.clear();
+        }
+        let last = let_go(&mut directory, recovered.last, &loaded.dropped)?;
+        let link = Link::new(self.fsync, Sequence(last));
         core.adopt(loaded, link.clone());
         Ok((Shared::around(core, Some(link.clone())), directory, link))
     }
@@ -109,6 +130,31 @@ impl Engine {
         let journal = self.shared.journal.get();
         journal.map_or(Ok(()), |journal| journal.take_image().map_err(of_thread))
     }
+}
+
+/// Writes down that values are gone, durably, and answers the number of the last change: were they only passed over, a
+/// start without their prefix would find them again, as old as they are.
+fn let_go(directory: &mut Directory, mut last: u64, dropped: &[u64]) -> Result<u64, JournalError> {
+    if dropped.is_empty() {
+        return Ok(last);
+    }
+    tracing::info!(
+        keys = dropped.len(),
+        "dropped keys that were kept on disk and are volatile now"
+    );
+    let log = directory.log();
+    let mut draft = Draft::new();
+    for some in dropped.chunks(GONE_AT_ONCE) {
+        let gone: Vec<Effect<'_>> = some.iter().map(|id| Effect::Gone { id: *id }).collect();
+        draft.clear();
+        encode(&gone, draft.payload());
+        last += 1;
+        log.append(last, &mut draft)?;
+    }
+    log.sync()?;
+    log.mark()?;
+    log.sync()?;
+    Ok(last)
 }
 
 /// Takes a directory. An engine of this very process that was dropped just now may still be writing its last group.

@@ -2,7 +2,7 @@
 //!
 //! The journal's thread is driven by hand, so a run follows from its seed alone. Every unit's outcome is kept; after a
 //! cut the directory is read again and has to be what the engine held after some unit, no earlier than the last one
-//! acknowledged. `OXHERD_POWER_CUTS` says how many cuts (300), `OXHERD_POWER_SEED` with which seed the first begins.
+//! acknowledged. Each engine has volatile keys of its own, which nobody may find on the disk. `OXHERD_POWER_CUTS` says how many cuts (300), `OXHERD_POWER_SEED` with which seed the first begins.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,8 +17,9 @@ use super::storage::crash::{Call, Fault, Machine, Sync};
 use super::writer::{Request, Writer};
 use super::{Fsync, Sequence};
 use crate::clock::{Clock, ManualClock};
+use crate::effect::replica::without;
 use crate::effect::tests::step;
-use crate::effect::{Contents, contents};
+use crate::effect::{Contents, Volatile, contents};
 use crate::engine::{Engine, Options};
 use crate::testing::Session;
 
@@ -41,6 +42,9 @@ struct World {
     death: Death,
     rng: Rng,
     lines: TestRunner,
+    /// Which keys are volatile in the present life.
+    volatile: Vec<String>,
+    leaves_out: Option<Omission>,
     log: Vec<String>,
 }
 
@@ -53,18 +57,30 @@ enum Death {
     Kill,
 }
 
+/// What may be left out, so that it is seen to be noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Omission {
+    /// A key that was kept and is volatile at the next start is not told to be gone.
+    Drops,
+    /// A value that becomes volatile is not told to be gone.
+    Departures,
+}
+
 impl Life {
     fn begin(world: &World) -> Result<Self, String> {
         let asides = Arc::<Mutex<Vec<Aside>>>::default();
         let given = Arc::clone(&asides);
         let (clock, hands) = world.clock.clone();
-        let options = Options::default().clock(clock).seed(7).fsync(world.fsync);
+        let mut options = Options::default().clock(clock).seed(7).fsync(world.fsync);
+        options = options.volatile(world.volatile.iter().cloned());
+        options.forgets_drops = world.leaves_out == Some(Omission::Drops);
         let helper = Box::new(move |aside| given.lock().unwrap().push(aside));
         let opened = options.open_by_hand(world.machine.storage(), helper);
         let (engine, writer) = opened.map_err(|error| format!("not opened: {error}"))?;
         // Before the first client comes: what is due goes with its first unit.
         let read = {
-            let core = engine.shared().lock();
+            let mut core = engine.shared().lock();
+            core.effects.forgets_departures = world.leaves_out == Some(Omission::Departures);
             (core.sequence(), contents(core.databases()))
         };
         let mut life = Self {
@@ -89,8 +105,13 @@ impl Life {
         let sequence = core.sequence();
         // When the journal has failed, the engine holds what it could read again; that is no outcome of a unit.
         if !core.is_in_trouble() && self.outcomes.last().is_none_or(|(last, _)| *last != sequence) {
-            self.outcomes.push((sequence, contents(core.databases())));
+            let kept = without(core.volatile(), contents(core.databases()));
+            self.outcomes.push((sequence, kept));
         }
+    }
+
+    fn volatile(&self) -> Volatile {
+        self.engine().shared().lock().volatile().clone()
     }
 
     fn acknowledged(&self) -> Sequence {
@@ -183,6 +204,8 @@ impl World {
             death,
             rng: Rng::with_seed(seed),
             lines: TestRunner::new_with_rng(Config::default(), lines),
+            volatile: Vec::new(),
+            leaves_out: None,
             log: Vec::new(),
         }
     }
@@ -208,14 +231,28 @@ impl World {
         self.machine.fail(kind, call, fault);
     }
 
+    /// Other keys are volatile from here on, or none.
+    fn choose_volatile(&mut self) {
+        let keys = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        self.volatile.clear();
+        if self.rng.u8(..4) > 0 {
+            let some = keys.into_iter().filter(|_| self.rng.u8(..3) == 0);
+            self.volatile.extend(some);
+        }
+        self.log.push(format!("volatile: {:?}", self.volatile));
+    }
+
     /// Lives, loses power and looks what is left, so many times.
     fn check(&mut self, cuts: usize) -> Result<(), String> {
         let mut before: Option<(Vec<(Sequence, Contents)>, Sequence)> = None;
         for _ in 0..=cuts {
+            self.choose_volatile();
             let mut life = Life::begin(self)?;
             if let Some((outcomes, acknowledged)) = &before {
                 let held = &life.outcomes[0].1;
-                let found = outcomes.iter().rev().find(|(_, outcome)| outcome == held);
+                let volatile = life.volatile();
+                let is_held = |outcome: &Contents| without(&volatile, outcome.clone()) == *held;
+                let found = outcomes.iter().rev().find(|(_, outcome)| is_held(outcome));
                 let Some((found, _)) = found else {
                     return Err(format!("what is there was never there\n{held:?}"));
                 };
@@ -313,6 +350,19 @@ fn whatever_was_written_survives_the_end_of_the_process_and_a_write_that_fails()
     let kills = number("OXHERD_POWER_CUTS", 300);
     for fsync in [Fsync::Always, Fsync::EverySecond, Fsync::Never] {
         run(fsync, Death::Kill, None, kills).unwrap();
+    }
+}
+
+#[test]
+fn a_key_that_becomes_volatile_and_is_not_told_to_be_gone_is_noticed() {
+    for omission in [Omission::Drops, Omission::Departures] {
+        let is_noticed = |seed| {
+            let mut world = World::new(seed, Fsync::Always, Death::Power);
+            world.leaves_out = Some(omission);
+            world.check(5).is_err()
+        };
+        let noticed = (1..600).filter(|seed| is_noticed(*seed)).count();
+        assert!(noticed > 5, "{omission:?} was noticed {noticed} times");
     }
 }
 

@@ -102,7 +102,8 @@ impl Snapshot {
             let mut core = engine.lock();
             let started = Instant::now();
             let emit = &mut |effects: &[crate::Effect<'_>]| encode(effects, payload);
-            let is_more = walk.slice(&mut core, self.budget, &|_| false, emit);
+            let volatile = core.volatile().clone();
+            let is_more = walk.slice(&mut core, self.budget, &|name| volatile.covers(name), emit);
             (is_more, core.sequence(), started.elapsed())
         };
         drop(engine);

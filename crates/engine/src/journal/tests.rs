@@ -15,3 +15,4 @@ mod left_out;
 mod power;
 mod real;
 mod scene;
+mod volatile;

@@ -119,10 +119,22 @@ impl Value {
             Self::String(bytes) => bytes.shrink_to_fit(),
             Self::List(list) => list.loaded(track),
             _ if !track => {}
-            Self::Hash(hash) => hash.track(),
-            Self::Set(set) => set.track(),
-            Self::SortedSet(set) => set.track(),
-            Self::Stream(stream) => stream.track(),
+            Self::Hash(hash) => hash.track(true),
+            Self::Set(set) => set.track(true),
+            Self::SortedSet(set) => set.track(true),
+            Self::Stream(stream) => stream.track(true),
+        }
+    }
+
+    /// Forgets what has changed, and notes changes from here on or none. Whoever is to know it is told it as a whole.
+    pub(crate) fn track(&mut self, is_on: bool) {
+        match self {
+            Self::String(_) => {}
+            Self::List(list) => list.track(is_on),
+            Self::Hash(hash) => hash.track(is_on),
+            Self::Set(set) => set.track(is_on),
+            Self::SortedSet(set) => set.track(is_on),
+            Self::Stream(stream) => stream.track(is_on),
         }
     }
 

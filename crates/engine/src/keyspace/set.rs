@@ -227,11 +227,19 @@ impl Set {
         }
     }
 
-    /// Notes changes from here on: what it holds is written.
-    pub(crate) fn track(&mut self) {
+    /// Notes changes from here on, as of something that is written, or notes nothing any more.
+    pub(crate) fn track(&mut self, is_on: bool) {
         match &mut self.0 {
-            Form::Small(packed) => packed.track = true,
-            Form::Large(large) => large.changes = Some(Changes::none()),
+            Form::Small(packed) => packed.track = is_on,
+            Form::Large(large) => large.changes = is_on.then(Changes::none),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_tracked(&self) -> bool {
+        match &self.0 {
+            Form::Small(packed) => packed.track,
+            Form::Large(large) => large.changes.is_some(),
         }
     }
 

@@ -351,6 +351,9 @@ impl Connection {
             self.is_authenticated = batch.is_authenticated();
             self.is_stranger &= !self.is_authenticated;
             self.is_subscribed = batch.is_subscribed();
+            if !self.inbox.is_empty() {
+                batch.see_all();
+            }
             let late = receive_early(&mut self.inbox, &mut self.output, self.protocol);
             self.waiting = take_answer(served, self.protocol, &mut self.output);
             for message in late {

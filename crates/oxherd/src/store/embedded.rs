@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oxherd_engine::{Boot, Engine, ErrorKind, Options, Server};
+use oxherd_engine::{Boot, Engine, ErrorKind, Server};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
@@ -67,8 +67,8 @@ pub(super) async fn open(embedded: &Embedded, is_visit: bool) -> Result<Held> {
 
 /// Reading the data takes its time, so it happens beside the runtime; when that is on its way out, nobody waits any more.
 async fn take(embedded: &Embedded) -> std::result::Result<Engine, oxherd_engine::Error> {
-    let Embedded { directory, fsync } = embedded.clone();
-    let options = Options::default().fsync(fsync).on_boot(tell(directory.clone()));
+    let directory = embedded.directory.clone();
+    let options = embedded.options().on_boot(tell(directory.clone()));
     let opening = tokio::task::spawn_blocking(move || options.open(directory));
     match opening.await {
         Ok(opened) => opened,

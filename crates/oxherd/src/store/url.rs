@@ -2,14 +2,14 @@
 //!
 //! `redis://`, `rediss://`, `valkey://`, `valkeys://` and `unix:` take `?prefix=` (default `bull`) and, with TLS,
 //! `?tls_ca=FILE` for a certificate authority of one's own; `embedded:DIRECTORY` is a store kept in a directory and
-//! takes `?prefix=` and `?fsync=`; `memory:` is a store in this process and takes `?prefix=` alone. Secrets never leave
+//! takes `?prefix=`, `?fsync=` and `?volatile=`; `memory:` is a store in this process and takes `?prefix=` alone. Secrets never leave
 //! through `Display` or `Debug`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use oxherd_engine::Fsync;
+use oxherd_engine::{Fsync, Options};
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use url::Url;
 
@@ -43,6 +43,8 @@ pub(super) enum Place {
 pub(super) struct Embedded {
     pub(super) directory: PathBuf,
     pub(super) fsync: Fsync,
+    /// Keys whose names begin with one of these are kept in memory alone.
+    volatile: Vec<String>,
 }
 
 /// A Redis or Valkey server.
@@ -93,6 +95,14 @@ impl StoreUrl {
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+}
+
+impl Embedded {
+    /// How whoever holds the directory keeps what is in it.
+    pub(super) fn options(&self) -> Options {
+        let volatile = self.volatile.iter().map(String::as_str);
+        Options::default().fsync(self.fsync).volatile(volatile)
     }
 }
 
@@ -194,20 +204,54 @@ fn embedded(text: &str) -> Result<StoreUrl, Error> {
             path.trim_start_matches('/'),
         )));
     }
-    let (mut prefix, mut fsync) = (None, Fsync::default());
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+    let (mut prefix, mut fsync, mut volatile) = (None, Fsync::default(), Vec::new());
+    let written = query.split('&').filter(|pair| !pair.is_empty());
+    for (pair, (name, value)) in written.zip(url::form_urlencoded::parse(query.as_bytes())) {
         match name.as_ref() {
             "prefix" => prefix = Some(value.into_owned()),
             "fsync" => fsync = fsync_of(&value)?,
+            "volatile" => {
+                let written = pair.split_once('=').map_or("", |(_, value)| value);
+                for prefix in written.split(',') {
+                    volatile.push(volatile_prefix(prefix)?);
+                }
+            }
             unknown => {
                 return Err(invalid(format!(
-                    "unknown parameter `{unknown}`; embedded: knows prefix and fsync"
+                    "unknown parameter `{unknown}`; embedded: knows prefix, fsync and volatile"
                 )));
             }
         }
     }
     let directory = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
-    placed(Place::Embedded(Embedded { directory, fsync }), prefix)
+    let embedded = Embedded {
+        directory,
+        fsync,
+        volatile,
+    };
+    placed(Place::Embedded(embedded), prefix)
+}
+
+/// One prefix as it is written in the URL, where `%2C` is a comma that belongs to it.
+fn volatile_prefix(written: &str) -> Result<String, Error> {
+    const MARK: char = char::REPLACEMENT_CHARACTER;
+    let pair = format!("volatile={written}");
+    let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
+    let prefix = decoded.map(|(_, prefix)| prefix.into_owned()).unwrap_or_default();
+    if prefix.is_empty() {
+        return Err(invalid(
+            "volatile takes the beginnings of keys, as in ?volatile=cache:,tmp: (a comma in one is %2C); an empty one \
+             would be every key"
+                .to_owned(),
+        ));
+    }
+    let names_mark = written.contains(MARK) || written.to_ascii_uppercase().contains("%EF%BF%BD");
+    if prefix.contains(MARK) && !names_mark {
+        return Err(invalid(format!(
+            "volatile: {written:?} is not UTF-8 when it is decoded"
+        )));
+    }
+    Ok(prefix)
 }
 
 fn fsync_of(text: &str) -> Result<Fsync, Error> {
@@ -264,11 +308,22 @@ impl fmt::Display for StoreUrl {
 impl fmt::Display for Embedded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "embedded:{}", self.directory.display())?;
-        match self.fsync {
-            Fsync::EverySecond => f.write_str("?fsync=everysec"),
-            Fsync::Never => f.write_str("?fsync=never"),
-            _ => Ok(()),
+        let mut mark = '?';
+        let fsync = match self.fsync {
+            Fsync::EverySecond => Some("everysec"),
+            Fsync::Never => Some("never"),
+            _ => None,
+        };
+        if let Some(fsync) = fsync {
+            write!(f, "{mark}fsync={fsync}")?;
+            mark = '&';
         }
+        for prefix in &self.volatile {
+            write!(f, "{mark}volatile=")?;
+            url::form_urlencoded::byte_serialize(prefix.as_bytes()).try_for_each(|part| f.write_str(part))?;
+            mark = '&';
+        }
+        Ok(())
     }
 }
 
@@ -372,6 +427,32 @@ mod tests {
     }
 
     #[test]
+    fn volatile_prefixes_may_be_repeated_and_joined_by_commas() {
+        for (query, prefixes) in [
+            ("", &[][..]),
+            ("?volatile=cache:", &["cache:"]),
+            (
+                "?&volatile=cache:,tmp:&fsync=never&&volatile=a%20b",
+                &["cache:", "tmp:", "a b"],
+            ),
+            (
+                "?volatile=a%2Cb,%EF%BF%BD,c=d,%26",
+                &["a,b", "\u{fffd}", "c=d", "&"],
+            ),
+        ] {
+            let url: StoreUrl = format!("embedded:./data{query}").parse().unwrap();
+            // What is shown means the same.
+            let shown: StoreUrl = url.to_string().parse().unwrap();
+            for url in [url, shown] {
+                let Place::Embedded(embedded) = url.place() else {
+                    panic!("{url} is a directory");
+                };
+                assert_eq!(embedded.volatile, prefixes, "{query}");
+            }
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, named) in [
             ("localhost", "no scheme"),
@@ -386,7 +467,15 @@ mod tests {
                 "embedded:./data?fsync=sometimes",
                 "always (the default), everysec or never",
             ),
-            ("embedded:./data?db=1", "knows prefix and fsync"),
+            ("embedded:./data?db=1", "knows prefix, fsync and volatile"),
+            ("embedded:./data?volatile=", "an empty one would be every key"),
+            ("embedded:./data?volatile", "an empty one would be every key"),
+            (
+                "embedded:./data?volatile=a,,b",
+                "volatile takes the beginnings of keys",
+            ),
+            ("embedded:./data?volatile=%ff", "volatile: \"%ff\" is not UTF-8"),
+            ("memory:?volatile=a", "unknown parameter `volatile`"),
             ("redis+cluster://host", "not part of this version"),
             ("memory:name", "no path"),
             ("memory://host", "no address"),

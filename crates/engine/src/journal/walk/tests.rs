@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::Walk;
 use crate::core::Core;
-use crate::effect::replica::{Replica, contents};
+use crate::effect::replica::{Replica, contents, without};
 use crate::effect::tests::{run, step};
 use crate::effect::{Effect, kept};
 use crate::engine::Options;
@@ -40,9 +40,14 @@ struct Image {
 
 impl Trial {
     fn new() -> Self {
+        Self::with_volatile(&[])
+    }
+
+    fn with_volatile(prefixes: &[&str]) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
-        let session = Session::with(Options::default().on_change(move |batch| {
+        let options = Options::default().volatile(prefixes.iter().copied());
+        let session = Session::with(options.on_change(move |batch| {
             writer.lock().unwrap().push(kept::batch(batch));
         }));
         Self {
@@ -74,7 +79,8 @@ impl Trial {
 
     /// Takes a slice of the present image, or of a new one; whether the image is complete with it.
     fn slice(&mut self, budget: usize) -> bool {
-        self.slice_without(budget, &|_| false)
+        let volatile = self.with_core(|core| core.volatile().clone());
+        self.slice_without(budget, &|name| volatile.covers(name))
     }
 
     fn slice_without(&mut self, budget: usize, skip: &dyn Fn(&[u8]) -> bool) -> bool {
@@ -116,7 +122,7 @@ impl Trial {
             let is_held = std::mem::take(&mut core.effects.is_held);
             core.commit();
             core.effects.is_held = is_held;
-            contents(core.databases())
+            without(core.volatile(), contents(core.databases()))
         });
         let mut replica = Replica::fuzzy(16);
         replica.apply(&image.effects);
@@ -199,8 +205,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_image_and_the_log_since_its_beginning_hold_the_same(acts in prop::collection::vec(act(), 1..120)) {
-        let mut trial = Trial::new();
+    fn an_image_and_the_log_since_its_beginning_hold_the_same(
+        volatile in prop::option::of(prop::sample::subsequence(vec!["a", "b", "c", "d", "e"], 1..4)),
+        acts in prop::collection::vec(act(), 1..120),
+    ) {
+        let mut trial = Trial::with_volatile(&volatile.unwrap_or_default());
         for act in acts {
             match act {
                 Act::Line(line) => run(&trial.session, &line),

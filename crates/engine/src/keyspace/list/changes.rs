@@ -38,6 +38,11 @@ impl Changes {
     }
 
     #[cfg(test)]
+    pub(super) fn is_tracking(&self) -> bool {
+        self.is_tracking
+    }
+
+    #[cfg(test)]
     pub(super) fn is_parted(&self) -> bool {
         self.is_parted
     }
@@ -71,6 +76,11 @@ impl Changes {
             is_parted,
             ..Self::new(is_tracking)
         }
+    }
+
+    /// Remembers changes from here on, or none; nothing is noted now.
+    pub(super) fn track(&mut self, is_on: bool) {
+        self.is_tracking = is_on;
     }
 
     /// Everything changed.

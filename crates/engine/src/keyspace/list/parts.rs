@@ -98,11 +98,23 @@ impl List {
         true
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.changes.is_tracking()
+    }
+
     /// Takes a chunk out that was written as gone.
     pub(crate) fn load_gone(&mut self, id: ChunkId) {
         if let Some(place) = self.sequence.find(id) {
             self.sequence.remove(place);
         }
+    }
+
+    /// Notes changes from here on, as of something that is written, or notes nothing any more.
+    pub(crate) fn track(&mut self, is_on: bool) {
+        // Takes the marks off the chunks.
+        self.take_dirt();
+        self.changes.track(is_on);
     }
 
     /// Ends loading; from here on changes are noted, or not.

@@ -51,8 +51,13 @@ impl Large {
         size_of::<Self>() + self.members.memory() + self.index.memory() + self.tree.memory()
     }
 
-    pub(super) fn track(&mut self) {
-        self.changes = Some(Changes::none());
+    pub(super) fn track(&mut self, is_on: bool) {
+        self.changes = is_on.then(Changes::none);
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_tracked(&self) -> bool {
+        self.changes.is_some()
     }
 
     pub(super) fn take_dirt(&mut self) -> Dirt<Box<[u8]>> {

@@ -136,11 +136,19 @@ impl SortedSet {
         self.skiplist |= outgrows && before.is_none();
     }
 
-    /// Notes changes from here on: what it holds is written.
-    pub(crate) fn track(&mut self) {
-        self.track = true;
+    /// Notes changes from here on, as of something that is written, or notes nothing any more.
+    pub(crate) fn track(&mut self, is_on: bool) {
+        self.track = is_on;
         if let Form::Large(large) = &mut self.form {
-            large.track();
+            large.track(is_on);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_tracked(&self) -> bool {
+        match &self.form {
+            Form::Packed(_) => self.track,
+            Form::Large(large) => large.is_tracked(),
         }
     }
 

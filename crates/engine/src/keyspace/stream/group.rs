@@ -206,9 +206,9 @@ impl Group {
         }
     }
 
-    /// Notes changes from here on: what it holds is written.
-    pub(super) fn track(&mut self) {
-        self.dirt = Some(GroupDirt::default());
+    /// Notes changes from here on, as of something that is written, or notes nothing any more.
+    pub(super) fn track(&mut self, is_on: bool) {
+        self.dirt = is_on.then(GroupDirt::default);
     }
 
     /// Adds the parts of this group that changed, and forgets them.

@@ -125,10 +125,15 @@ impl Groups {
         }
     }
 
-    /// Notes changes from here on: what they hold is written.
-    pub(super) fn track(&mut self) {
-        self.changed = Some(BTreeSet::new());
-        self.by_name.values_mut().for_each(Group::track);
+    /// Notes changes from here on, as of something that is written, or notes nothing any more.
+    pub(super) fn track(&mut self, is_on: bool) {
+        self.changed = is_on.then(BTreeSet::new);
+        self.by_name.values_mut().for_each(|group| group.track(is_on));
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_tracked(&self) -> bool {
+        self.changed.is_some()
     }
 
     #[cfg(test)]

@@ -97,9 +97,9 @@ impl Stream {
         }
     }
 
-    /// Notes changes from here on: what it holds is written.
-    pub(crate) fn track(&mut self) {
-        self.log.track();
-        self.groups.track();
+    /// Notes changes from here on, as of something that is written, or notes nothing any more.
+    pub(crate) fn track(&mut self, is_on: bool) {
+        self.log.track(is_on);
+        self.groups.track(is_on);
     }
 }

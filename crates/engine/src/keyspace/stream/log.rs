@@ -198,9 +198,9 @@ impl Log {
         self.dirt.meta();
     }
 
-    /// Notes changes from here on: what it holds is written.
-    pub(super) fn track(&mut self) {
-        self.dirt = LogDirt::none(true);
+    /// Notes changes from here on, as of something that is written, or notes nothing any more.
+    pub(super) fn track(&mut self, is_on: bool) {
+        self.dirt = LogDirt::none(is_on);
     }
 
     pub(super) fn memory(&self) -> usize {

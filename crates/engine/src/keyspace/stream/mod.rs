@@ -124,6 +124,11 @@ impl Stream {
     }
 
     #[cfg(test)]
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.log.dirt.tracks() && self.groups.is_tracked()
+    }
+
+    #[cfg(test)]
     fn recount(&self) -> usize {
         self.log.recount() + self.groups.recount()
     }
