@@ -88,11 +88,18 @@ impl StoreUrl {
 
     /// Whether answers leave before the disk has what they say.
     pub(super) fn is_lazy(&self) -> bool {
-        matches!(&self.place, Place::Embedded(embedded) if embedded.fsync != Fsync::Always)
+        matches!(&self.place, Place::Embedded(embedded) if embedded.is_lazy())
     }
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+}
+
+impl Embedded {
+    /// Whether answers leave before the disk has what they say.
+    pub(super) fn is_lazy(&self) -> bool {
+        self.fsync != Fsync::Always
     }
 }
 
