@@ -56,6 +56,9 @@ impl Core {
 
     /// Goes back to what the journal has kept, because it can keep no more; without it nothing is served any more.
     pub(crate) fn fall_back(&mut self, kept: Option<Loaded>, up_to: Sequence, reason: &dyn fmt::Display) {
+        if let Some(journal) = &self.journal {
+            journal.figures.fail(&reason.to_string());
+        }
         self.trouble = Some(Trouble {
             is_readable: kept.is_some(),
             reason: reason.to_string(),
@@ -109,6 +112,11 @@ impl Core {
             )));
         }
         Ok(())
+    }
+
+    /// The journal, if there is one.
+    pub(crate) fn journal(&self) -> Option<&Link> {
+        self.journal.as_ref()
     }
 
     /// The last unit that changed something the journal keeps.

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Fsync;
 use super::progress::{Progress, Sequence};
+use super::status::Figures;
 
 /// With `Fsync::EverySecond`, how old what is not durable may get before answers wait for it. Syncs begin twice a second,
 /// so only a disk that is too slow comes so far.
@@ -21,6 +22,7 @@ pub(crate) struct Link {
     pub(crate) progress: Arc<Progress>,
     pub(crate) bell: Arc<Bell>,
     pub(crate) delay: Arc<Delay>,
+    pub(crate) figures: Arc<Figures>,
     pub(crate) fsync: Fsync,
 }
 
@@ -31,6 +33,7 @@ impl Link {
             progress: Arc::new(Progress::from(durable)),
             bell: Arc::default(),
             delay: Arc::default(),
+            figures: Arc::default(),
             fsync,
         }
     }

@@ -15,8 +15,10 @@
 // The engine's side.
 mod link;
 mod progress;
+mod status;
 pub(crate) use link::Link;
 pub(crate) use progress::{Lost, Progress, Reached, Sequence};
+pub use status::JournalStatus;
 
 // Between the engine and its files.
 mod aside;
@@ -36,6 +38,14 @@ mod contents;
 mod directory;
 mod error;
 mod frame;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+mod glue;
 mod image;
 mod log;
 #[cfg(test)]

@@ -85,11 +85,7 @@ impl Options {
         }
         let link = Link::new(self.fsync, Sequence(recovered.last));
         core.adopt(loaded, link.clone());
-        Ok((
-            Shared::around(core, Some(Arc::clone(&link.progress))),
-            directory,
-            link,
-        ))
+        Ok((Shared::around(core, Some(link.clone())), directory, link))
     }
 }
 

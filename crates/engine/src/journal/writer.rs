@@ -5,10 +5,11 @@
 //! is, serves reads alone and says so.
 //! Next: `progress.rs` (who waits for it), `link.rs` (who rings), `snapshot.rs` (images), `directory.rs` (the files).
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -18,11 +19,12 @@ use super::codec::encode;
 use super::directory::Directory;
 use super::error::{JournalError, cannot};
 use super::fallback;
-use super::frame::Draft;
+use super::frame::{Draft, RECORD_HEADER};
 use super::image::WholeImage;
 use super::link::{Bell, Delay, Link};
 use super::progress::{Progress, Sequence};
 use super::snapshot::{Snapshot, Walking};
+use super::status::Figures;
 use crate::core::Core;
 use crate::engine::Shared;
 
@@ -65,6 +67,7 @@ pub(super) struct Writer {
     pub(super) progress: Arc<Progress>,
     bell: Arc<Bell>,
     delay: Arc<Delay>,
+    figures: Arc<Figures>,
     fsync: Fsync,
     pub(super) directory: Directory,
     draft: Draft,
@@ -151,11 +154,12 @@ impl Handle {
 
 impl Writer {
     pub(super) fn new(engine: &Weak<Shared>, directory: Directory, link: &Link, helper: Helper) -> Self {
-        Self {
+        let writer = Self {
             engine: Weak::clone(engine),
             progress: Arc::clone(&link.progress),
             bell: Arc::clone(&link.bell),
             delay: Arc::clone(&link.delay),
+            figures: Arc::clone(&link.figures),
             fsync: link.fsync,
             directory,
             draft: Draft::new(),
@@ -166,7 +170,21 @@ impl Writer {
             postponed_to: 0,
             image_wanted: Vec::new(),
             failure: None,
-        }
+        };
+        writer.show_sizes();
+        writer
+    }
+
+    fn show_sizes(&self) {
+        let Figures {
+            log_bytes,
+            image_bytes,
+            is_taking_image,
+            ..
+        } = &*self.figures;
+        log_bytes.store(self.directory.log_bytes(), Ordering::Relaxed);
+        image_bytes.store(self.directory.image_bytes(), Ordering::Relaxed);
+        is_taking_image.store(self.is_taking_image, Ordering::Relaxed);
     }
 
     fn run(mut self, inbox: &Receiver<Request>) {
@@ -194,6 +212,7 @@ impl Writer {
         self.attempt(Self::write_news);
         self.attempt(Self::sync_in_time);
         self.attempt(Self::limit_log);
+        self.show_sizes();
     }
 
     fn patience(&self) -> Duration {
@@ -218,6 +237,7 @@ impl Writer {
                 self.attempt(Self::write_news);
                 self.attempt(Self::sync);
                 self.attempt(Self::mark);
+                self.show_sizes();
                 // Whoever asked may have gone.
                 let _ = answer.send(self.outcome());
             }
@@ -262,8 +282,13 @@ impl Writer {
         }
         self.delay.begin();
         if !self.draft.is_empty() {
+            let changed = self.draft.len() as u64;
             self.directory.log().append(last.0, &mut self.draft)?;
             self.is_marked = false;
+            self.figures.commits.fetch_add(1, Ordering::Relaxed);
+            self.figures.bytes_changed.fetch_add(changed, Ordering::Relaxed);
+            let written = changed + RECORD_HEADER as u64;
+            self.figures.bytes_written.fetch_add(written, Ordering::Relaxed);
         }
         self.written = last;
         match self.fsync {
@@ -297,7 +322,13 @@ impl Writer {
 
     fn sync(&mut self) -> Result<(), JournalError> {
         let began = self.delay.moment();
-        self.directory.log().sync()?;
+        let started = Instant::now();
+        let log = self.directory.log();
+        let is_anything_new = log.length() > log.synced_length();
+        log.sync()?;
+        if is_anything_new {
+            self.figures.note_sync(started.elapsed());
+        }
         self.end_delay(began);
         self.progress.advance(self.written);
         Ok(())
@@ -330,6 +361,7 @@ impl Writer {
                 needed,
                 "no room for an image: the log goes on growing, and the next start takes longer"
             );
+            self.figures.has_image_failed.store(true, Ordering::Relaxed);
             self.postponed_to = log + SMALLEST_LOG;
             return Ok(());
         }
@@ -363,13 +395,19 @@ impl Writer {
         self.end_delay(began);
         self.progress.advance(last);
         self.is_taking_image = true;
+        self.show_sizes();
         tracing::debug!(image = image.number(), "taking an image");
-        (self.helper)(Aside::Image(Box::new(Snapshot::new(walking, image))));
+        (self.helper)(Aside::Image(Box::new(Snapshot::new(
+            walking,
+            image,
+            &self.figures,
+        ))));
         Ok(())
     }
 
     /// An image that could not be written costs only room and time: the log has everything.
     fn do_without_image(&mut self, error: JournalError) {
+        self.figures.has_image_failed.store(true, Ordering::Relaxed);
         tracing::warn!(%error, "an image was not written: the log goes on growing, and the next start takes longer");
         self.postponed_to = self.directory.log_bytes() + SMALLEST_LOG;
         self.tell_image(&Err(Arc::new(error)));
@@ -389,6 +427,8 @@ impl Writer {
         let (image, bytes) = (taken.number(), taken.length());
         match self.directory.adopt(taken) {
             Ok(outdated) => {
+                self.figures.has_image_failed.store(false, Ordering::Relaxed);
+                self.show_sizes();
                 tracing::info!(image, bytes, "an image has taken the place of the log before it");
                 (self.helper)(Aside::Remove(outdated));
                 self.tell_image(&Ok(()));
