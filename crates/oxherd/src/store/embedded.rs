@@ -276,3 +276,121 @@ fn doing(stage: Stage) -> String {
         Stage::Leaving => "writes its last changes and leaves".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::store::StoreUrl;
+    use crate::store::url::Place;
+
+    /// A process that has the directory, as others see it: the lock, its number and what it says.
+    struct Holder {
+        _lock: File,
+        _directory: tempfile::TempDir,
+        embedded: Embedded,
+        process: u32,
+    }
+
+    impl Holder {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            // Nobody's number, so that nothing takes it for this very process.
+            let process = u32::MAX - 1;
+            let mut lock = File::create(directory.path().join(LOCK)).unwrap();
+            lock.try_lock().unwrap();
+            writeln!(lock, "{process}").unwrap();
+            let url: StoreUrl = format!("embedded:{}", directory.path().display())
+                .parse()
+                .unwrap();
+            let Place::Embedded(embedded) = url.place() else {
+                panic!("{url}");
+            };
+            Self {
+                _lock: lock,
+                embedded: embedded.clone(),
+                _directory: directory,
+                process,
+            }
+        }
+
+        fn says(&self, words: &str) {
+            let text = format!("{} {words}\n", self.process);
+            std::fs::write(self.embedded.directory.join("oxherd.holder"), text).unwrap();
+        }
+
+        async fn refused(&self) -> (Duration, String) {
+            let began = Instant::now();
+            let refused = open(&self.embedded, &Opening::new()).await.err().unwrap();
+            let Error::Open { problem, source, .. } = refused else {
+                panic!("{refused}");
+            };
+            assert_eq!(problem, OpenProblem::InUse);
+            (began.elapsed(), source.unwrap().to_string())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_reads_is_waited_for_as_long_as_it_comes_further() {
+        let holder = Holder::new();
+        holder.says("reading 0 1000");
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let opening = Opening::new().on_boot(move |progress| {
+            let _ = told.send(progress);
+        });
+        let embedded = holder.embedded.clone();
+        let opened = tokio::spawn(async move { open(&embedded, &opening).await });
+        for read in 1..20 {
+            // Longer than anybody is waited for who says nothing.
+            tokio::time::sleep(STANDSTILL / 2).await;
+            holder.says(&format!("reading {read} 1000"));
+            assert!(!opened.is_finished());
+        }
+        assert_eq!(heard.recv().await.unwrap().process, Some(holder.process));
+        let Holder {
+            _lock: lock,
+            _directory: directory,
+            ..
+        } = holder;
+        drop(lock);
+        let held = opened.await.unwrap().unwrap();
+        assert!(matches!(held, Held::Here(_)));
+        drop((held, directory));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_reads_and_stands_still_is_given_up_with_its_name() {
+        let holder = Holder::new();
+        holder.says("reading 450000000 1000000000");
+        let (waited, reason) = holder.refused().await;
+        assert!(
+            (STANDSTILL..STANDSTILL + PATIENCE).contains(&waited),
+            "{waited:?}"
+        );
+        assert!(reason.contains("45 % of 1000 MB"), "{reason}");
+        assert!(reason.contains(&holder.process.to_string()), "{reason}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_says_nothing_or_works_on_is_given_up_soon() {
+        let holder = Holder::new();
+        for words in ["", "alone", "serving"] {
+            holder.says(words);
+            // Whatever it says, nobody listens there.
+            let (waited, reason) = holder.refused().await;
+            assert!((PATIENCE..2 * PATIENCE).contains(&waited), "{words}: {waited:?}");
+            assert!(reason.contains(&holder.process.to_string()), "{reason}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_holder_before_this_one_has_said_counts_for_nothing() {
+        let mut holder = Holder::new();
+        holder.process -= 1;
+        holder.says("leaving");
+        let (waited, _) = holder.refused().await;
+        assert!((PATIENCE..2 * PATIENCE).contains(&waited), "{waited:?}");
+    }
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oxherd::{BootProgress, Error, JobId, JobState, OpenProblem, Opening, Oxherd, Store, StoreUrl, Worker};
-use oxherd_testkit::{eventually, eventually_some};
+use oxherd_testkit::{RedisServer, eventually, eventually_some};
 use tempfile::TempDir;
 
 use crate::gate::Gate;
@@ -394,5 +394,73 @@ async fn a_store_is_closed_although_a_script_goes_on_for_ever() {
     assert!(
         outcome.starts_with("Err") && outcome.contains("script"),
         "{closed}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_health_of_a_directory_whose_journal_failed_says_why_to_everybody() {
+    let directory = directory();
+    let mut holding = Process::start_in_a_narrow_place(directory.path()).await;
+    let oxherd = open(directory.path()).await;
+    let health = oxherd.store().health().await;
+    assert_eq!(health.writes_refused, None);
+    let persistence = health.persistence.unwrap();
+    assert_eq!(persistence.fsync.as_deref(), Some("always"));
+    assert!(persistence.log_bytes.is_some() && persistence.failure.is_none());
+
+    holding.tell("add").await;
+    let refused = holding.until("refused:").await;
+    assert!(refused.contains("MISCONF"), "{refused}");
+    let reason = eventually_some("the health says it", PATIENCE, async || {
+        oxherd.store().health().await.writes_refused
+    })
+    .await;
+    assert!(reason.contains("File too large"), "{reason}");
+    let health = oxherd.store().health().await;
+    assert!(health.round_trip.is_some(), "it answers all the same");
+    assert!(health.persistence.unwrap().log_bytes.unwrap() > 0);
+
+    // Whoever comes next goes on from what is durable.
+    let added = holding.leave().await;
+    assert!(!added.is_empty());
+    until_held_by(directory.path(), std::process::id()).await;
+    let queue = oxherd.queue("q").unwrap();
+    for id in added {
+        assert!(queue.job(&JobId::existing(id)).await.unwrap().is_some());
+    }
+    queue.add("n", ()).await.unwrap();
+    eventually("all is well again", PATIENCE, async || {
+        oxherd.store().health().await.writes_refused.is_none()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_health_of_a_redis_that_cannot_keep_its_data_says_so() {
+    let server = RedisServer::start().await;
+    let store = Store::open(&server.url()).await.unwrap();
+    let mut raw = server.connection().await;
+    let directory: (String, String) = redis::cmd("CONFIG")
+        .arg(&["GET", "dir"])
+        .query_async(&mut raw)
+        .await
+        .unwrap();
+    let mut configure = redis::cmd("CONFIG");
+    configure
+        .arg(&["SET", "save", "3600 1000000"])
+        .exec_async(&mut raw)
+        .await
+        .unwrap();
+    assert_eq!(store.health().await.writes_refused, None);
+    std::fs::remove_dir_all(directory.1).unwrap();
+    redis::cmd("BGSAVE").exec_async(&mut raw).await.unwrap();
+    let reason = eventually_some("the health says it", PATIENCE, async || {
+        store.health().await.writes_refused
+    })
+    .await;
+    assert!(reason.contains("MISCONF"), "{reason}");
+    assert!(
+        store.health().await.round_trip.is_some(),
+        "it answers all the same"
     );
 }

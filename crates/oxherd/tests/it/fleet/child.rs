@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use oxherd::{Oxherd, Worker};
+use oxherd::{Error, Oxherd, Worker};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -27,7 +27,20 @@ pub(super) struct Process {
 impl Process {
     /// Starts a process and waits until it has opened the store; whether it holds it.
     pub(super) async fn start(directory: &Path, parameters: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let command = Command::new(std::env::current_exe().unwrap());
+        Self::start_by(command, directory, parameters).await
+    }
+
+    /// The same, in a process whose files cannot grow beyond some dozen KiB.
+    pub(super) async fn start_in_a_narrow_place(directory: &Path) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"trap "" XFSZ; ulimit -f 64; exec "$0" "$@""#]);
+        command.arg(std::env::current_exe().unwrap());
+        Self::start_by(command, directory, "").await
+    }
+
+    async fn start_by(mut command: Command, directory: &Path, parameters: &str) -> Self {
+        let mut child = command
             .args(["--exact", "fleet::child::the_other_process", "--nocapture"])
             .env(STORE, format!("embedded:{}{parameters}", directory.display()))
             .stdin(Stdio::piped())
@@ -153,7 +166,9 @@ async fn the_other_process() {
     if let Some(worker) = worker {
         worker.stop(PATIENCE).await;
     }
-    oxherd.store().close().await.unwrap();
+    if let Err(error) = oxherd.store().close().await {
+        println!("not closed: {error}");
+    }
     println!("left");
 }
 
@@ -164,7 +179,10 @@ async fn add(oxherd: Oxherd) {
         match queue.add("n", ()).await {
             Ok(added) => println!("added {}", added.id),
             // Nobody was told that it is there.
-            Err(error) => println!("not added: {error}"),
+            Err(error) if error.is_store_unavailable() || matches!(error, Error::OutcomeUnknown { .. }) => {
+                println!("not added: {error}");
+            }
+            Err(error) => return println!("refused: {error}"),
         }
     }
 }
