@@ -60,6 +60,9 @@ fn store_of(status: &Status) -> String {
             None => "does not answer".to_owned(),
         },
     );
+    if store.writes_refused.is_some() {
+        details.line("writes", "refused");
+    }
     if let Some(disk) = store.persistence.as_ref().and_then(disk_of) {
         details.line("disk", disk);
     }

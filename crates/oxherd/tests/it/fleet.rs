@@ -439,21 +439,8 @@ async fn the_health_of_a_directory_whose_journal_failed_says_why_to_everybody() 
 async fn the_health_of_a_redis_that_cannot_keep_its_data_says_so() {
     let server = RedisServer::start().await;
     let store = Store::open(&server.url()).await.unwrap();
-    let mut raw = server.connection().await;
-    let directory: (String, String) = redis::cmd("CONFIG")
-        .arg(&["GET", "dir"])
-        .query_async(&mut raw)
-        .await
-        .unwrap();
-    let mut configure = redis::cmd("CONFIG");
-    configure
-        .arg(&["SET", "save", "3600 1000000"])
-        .exec_async(&mut raw)
-        .await
-        .unwrap();
     assert_eq!(store.health().await.writes_refused, None);
-    std::fs::remove_dir_all(directory.1).unwrap();
-    redis::cmd("BGSAVE").exec_async(&mut raw).await.unwrap();
+    server.break_disk().await;
     let reason = eventually_some("the health says it", PATIENCE, async || {
         store.health().await.writes_refused
     })
