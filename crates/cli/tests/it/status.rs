@@ -58,7 +58,10 @@ async fn a_store_that_refuses_writes_is_a_failure_with_its_reason() {
         server: Some(server),
         ..Scene::without_store()
     };
-    let told = scene.run(&["status"]).await.failed(1);
+    let ended = scene.run(&["status"]).await;
+    assert_eq!(ended.code(), 1);
+    let (shown, told) = (ended.out, ended.err);
+    assert!(shown.contains("writes      refused"), "{shown}");
     assert!(
         told.contains("refuses writes") && told.contains("MISCONF"),
         "{told}"
