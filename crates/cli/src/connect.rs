@@ -1,7 +1,8 @@
 //! From the settings to an open store.
 //!
 //! Settings are found as everywhere in Oxherd: flag over environment over file over default. Opening has its answer
-//! within five seconds, whatever the network does, so that a script learns soon that the store is away.
+//! within five seconds, whatever the network does, so that a script learns soon that the store is away. A large directory
+//! takes as long as it takes to read, and a terminal sees how far that is.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use oxherd_server::view::{View, ViewSettings};
 
 use crate::args::Global;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{BootLine, Output};
 
 /// The settings of a command that only talks to the store.
 pub(crate) fn settings(global: &Global, output: &Output) -> Result<Config, Failure> {
@@ -34,34 +35,41 @@ pub(crate) fn of_settings(error: &ConfigError) -> Failure {
 }
 
 /// Opens the store of a command that leaves something there, or looks for what others have left.
-pub(crate) async fn store(config: &Config) -> Result<Store, Failure> {
-    store_at(config.store.value.clone()).await
+pub(crate) async fn store(config: &Config, output: &Output) -> Result<Store, Failure> {
+    store_at(config.store.value.clone(), output).await
 }
 
 /// Opens the store of a URL that is no setting.
-pub(crate) async fn store_at(url: StoreUrl) -> Result<Store, Failure> {
+pub(crate) async fn store_at(url: StoreUrl, output: &Output) -> Result<Store, Failure> {
     if url.is_transient() {
         return Err(Failure::usage(
             "memory: is a store inside one process, and this one ends at once; start `oxherd serve --store memory: \
              --resp 127.0.0.1:7379` and use --store redis://127.0.0.1:7379",
         ));
     }
-    Ok(Store::visit(url).await?)
+    visit(url, output).await
 }
 
 /// Opens the store of a command that brings all it needs.
-pub(crate) async fn any_store(config: &Config) -> Result<Store, Failure> {
-    Ok(Store::visit(config.store.value.clone()).await?)
+pub(crate) async fn any_store(config: &Config, output: &Output) -> Result<Store, Failure> {
+    visit(config.store.value.clone(), output).await
+}
+
+async fn visit(url: StoreUrl, output: &Output) -> Result<Store, Failure> {
+    let line = BootLine::new(output);
+    let opened = Store::connect_as(url, line.opening().visit()).await;
+    line.clear();
+    Ok(opened?)
 }
 
 /// Opens the store for looking, as the settings say.
 pub(crate) async fn view(global: &Global, output: &Output) -> Result<View, Failure> {
-    view_of(settings(global, output)?).await
+    view_of(settings(global, output)?, output).await
 }
 
 /// Opens the store for looking, with the queues and the masking of these settings.
-pub(crate) async fn view_of(config: Config) -> Result<View, Failure> {
-    let store = store(&config).await?;
+pub(crate) async fn view_of(config: Config, output: &Output) -> Result<View, Failure> {
+    let store = store(&config, output).await?;
     // As in the server: queues that the settings name are there before their first job.
     let mut queues = BTreeMap::new();
     for name in config.webhooks.iter().flat_map(|table| &table.config.queues) {

@@ -4,6 +4,7 @@
 //! an error here and a quiet end in `main`. Colour is only used on a terminal, and never when `NO_COLOR` is set.
 //! Next: `output/table.rs` (columns), `output/details.rs` (one thing), `output/text.rs` (what may reach a terminal).
 
+mod boot;
 mod details;
 mod table;
 mod text;
@@ -13,6 +14,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
+pub(crate) use boot::BootLine;
 pub(crate) use details::Details;
 pub(crate) use table::{Table, left, right};
 pub(crate) use time::{length, moment};

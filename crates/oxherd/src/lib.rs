@@ -34,8 +34,8 @@ pub use oxherd::Oxherd;
 pub use oxherd_engine as engine;
 pub use queue::{Add, Added, Counts, JobPage, JobView, Queue, QueueEvent, QueueEvents, QueueName};
 pub use store::{
-    DumpFormat, Fault, Health, Progress, ServerVersion, Store, StoreMemory, StoreUrl, Transfer,
-    TransferReport,
+    BootProgress, DumpFormat, Fault, Health, Opening, Persistence, Progress, ServerVersion, Store,
+    StoreMemory, StoreUrl, Transfer, TransferReport,
 };
 pub use worker::{
     JobContext, Outcome, Stop, StopReport, Worker, WorkerBuilder, WorkerEvent, WorkerEvents, WorkerHealth,

@@ -160,6 +160,31 @@ impl RedisServer {
             .freeze();
     }
 
+    /// Takes its directory away, so that it cannot keep its data: from now on it answers, and refuses all writes
+    /// (`MISCONF`).
+    ///
+    /// # Panics
+    /// When the server is down, or does not notice.
+    pub async fn break_disk(&self) {
+        let mut connection = self.connection().await;
+        let mut configure = redis::cmd("CONFIG");
+        configure.arg(&["SET", "save", "3600 1000000"]);
+        let configured = configure.exec_async(&mut connection).await;
+        configured.expect("snapshots can be switched on");
+        let directory = redis::cmd("CONFIG")
+            .arg(&["GET", "dir"])
+            .query_async(&mut connection)
+            .await;
+        let (_, directory): (String, String) = directory.expect("the server says where its directory is");
+        std::fs::remove_dir_all(directory).expect("the directory can be removed");
+        let started = redis::cmd("BGSAVE").exec_async(&mut connection).await;
+        started.expect("a snapshot can be asked for");
+        crate::eventually("the server notices", RESTART_DEADLINE, async || {
+            redis::cmd("PING").exec_async(&mut connection).await.is_err()
+        })
+        .await;
+    }
+
     /// Lets a frozen server run on (SIGCONT).
     ///
     /// # Panics

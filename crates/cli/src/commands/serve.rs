@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::Global;
 use crate::connect;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{BootLine, Output};
 
 /// Run the server: HTTP API, dashboard, metrics and built-in workers
 ///
@@ -75,8 +75,10 @@ impl Serve {
         }
         start_log(&config)?;
         let mut has_started = false;
+        let line = BootLine::new(output);
         let started = |running: &serve::Running| {
             has_started = true;
+            line.clear();
             let address = running.address();
             let listening = Listening {
                 address: address.to_string(),
@@ -89,7 +91,9 @@ impl Serve {
             // A server goes on when nobody reads where it is.
             let _ = output.changed(&listening, &text);
         };
-        match serve::run(config, started).await.map_err(of_start)? {
+        let served = serve::run_as(config, line.opening(), started).await;
+        line.clear();
+        match served.map_err(of_start)? {
             None if has_started => Err(Failure::failed(
                 "stopped at once by a second signal; jobs that still ran stall and are taken up by another worker",
             )),

@@ -1,6 +1,6 @@
 //! `oxherd status`: the store and all queues at a glance.
 
-use oxherd_server::view::Status;
+use oxherd_server::view::{PersistenceStatus, Status};
 
 use crate::args::Global;
 use crate::commands::queue::table_of;
@@ -28,7 +28,13 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
             );
             Err(failure.because(problem.as_str()))
         }
-        _ => Ok(()),
+        _ => match &status.store.writes_refused {
+            Some(reason) => {
+                let failure = Failure::failed(format!("store {} refuses writes", status.store.url));
+                Err(failure.because(reason.as_str()))
+            }
+            None => Ok(()),
+        },
     }
 }
 
@@ -54,6 +60,28 @@ fn store_of(status: &Status) -> String {
             None => "does not answer".to_owned(),
         },
     );
+    if store.writes_refused.is_some() {
+        details.line("writes", "refused");
+    }
+    if let Some(disk) = store.persistence.as_ref().and_then(disk_of) {
+        details.line("disk", disk);
+    }
     details.line("queues", status.queues.len().to_string());
     details.render()
+}
+
+/// How much of the disk a directory has, and how it is synced.
+fn disk_of(persistence: &PersistenceStatus) -> Option<String> {
+    let megabytes = |bytes: u64| format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
+    let mut text = format!("log {}", megabytes(persistence.log_bytes?));
+    if let Some(image) = persistence.image_bytes.filter(|bytes| *bytes > 0) {
+        text += &format!(", image {}", megabytes(image));
+    }
+    if let Some(fsync) = &persistence.fsync {
+        text += &format!(", fsync {fsync}");
+    }
+    if persistence.image_failed {
+        text += "; the last image could not be written, so the log goes on growing";
+    }
+    Some(text)
 }

@@ -3,26 +3,34 @@
 //! A [`Store`] is opened once a process from a URL and cloned freely. It owns what redis-rs's `ConnectionLike` does
 //! not cover: the shared command connection, a connection of its own for each blocking reader, scanning, health, and
 //! the script calls. Nothing outside this module asks which store it talks to.
-//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `script.rs` (scripts), `transfer/` (copies
-//! and dumps of whole stores).
+//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `embedded.rs` (directories), `script.rs`
+//! (scripts), `transfer/` (copies and dumps of whole stores).
 
+mod boot;
 mod connection;
 mod embedded;
+mod health;
+mod holder;
+mod holding;
 mod keys;
 mod link;
 mod open;
 mod scan;
 mod script;
+mod succession;
 mod transfer;
 mod url;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use oxherd_engine::Engine;
 use redis::{Cmd, FromRedisValue, Value};
 
+pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
+pub use health::{Health, Persistence, StoreMemory};
+use holding::Holding;
 pub(crate) use keys::QueueKeys;
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
@@ -49,47 +57,21 @@ struct Inner {
     prefix: String,
     server: ServerVersion,
     backend: Backend,
-    /// What was acknowledged may not be on the disk yet.
-    must_flush: bool,
+    /// What the store said of its disk.
+    last_said: Mutex<health::LastSaid>,
 }
 
 enum Backend {
     Redis {
         client: Box<redis::Client>,
         link: link::Link,
+        /// For the holder of a directory, when it ends.
+        succession: Option<succession::Succession>,
     },
     Engine {
-        engine: Engine,
+        holding: Holding,
         shared: oxherd_engine::Connection,
-        /// Lets other processes in while the directory is held here.
-        door: Mutex<Option<oxherd_engine::Server>>,
     },
-}
-
-/// Whether the store answers.
-#[derive(Clone, Debug)]
-pub struct Health {
-    /// The store's URL without secrets.
-    pub store: String,
-    /// The server's product and version.
-    pub server: ServerVersion,
-    /// How long a round trip took; `None` when nothing answered.
-    pub round_trip: Option<Duration>,
-    /// For how long requests have failed.
-    pub trouble_for: Option<Duration>,
-    /// What the last failure said.
-    pub problem: Option<String>,
-    /// What a store in this process holds.
-    pub memory: Option<StoreMemory>,
-}
-
-/// The memory of a store in this process.
-#[derive(Clone, Copy, Debug)]
-pub struct StoreMemory {
-    /// Bytes of all keys and values.
-    pub used: usize,
-    /// Bytes beyond which what would add to them is refused.
-    pub limit: Option<usize>,
 }
 
 impl Store {
@@ -97,7 +79,9 @@ impl Store {
     /// `embedded:DIRECTORY` for one kept on disk, or `memory:` for a new, empty one in this process that ends with its
     /// last handle.
     ///
-    /// One process has a directory; the next ones are let in through its socket and work until it ends.
+    /// One process has a directory; the next ones are let in through its socket. When it ends, in whatever way, one of
+    /// them takes the directory over, and the others go on with that one. Who comes while the holder still reads its data
+    /// waits as long as it comes further.
     ///
     /// # Errors
     /// [`Error::StoreUrl`] for a URL that cannot be used, [`Error::Open`] within 5 s when the server is away, silent,
@@ -111,65 +95,77 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn connect(url: StoreUrl) -> Result<Self> {
-        Self::enter(url, false).await
+        Self::connect_as(url, Opening::new()).await
     }
 
     /// As [`Store::connect`], for a program that is done soon: while it holds a directory it lets no other process in,
-    /// and others wait for it instead of depending on it.
+    /// and others wait for it instead of depending on it. It takes no directory over.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub async fn visit(url: StoreUrl) -> Result<Self> {
-        Self::enter(url, true).await
+        Self::connect_as(url, Opening::new().visit()).await
     }
 
-    async fn enter(url: StoreUrl, is_visit: bool) -> Result<Self> {
-        let joined;
-        let server_url = match url.place() {
-            Place::Memory => return Ok(Self::on_engine(Engine::in_memory(), &url)),
-            Place::Embedded(directory) => match embedded::open(directory, is_visit).await? {
-                embedded::Held::Here(engine, door) => return Ok(Self::within(engine, door, &url)),
-                embedded::Held::Elsewhere(socket) => {
-                    joined = url::Server::behind(&socket)?;
-                    &joined
+    /// Opens the store of a parsed URL in a way of one's own.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn connect_as(url: StoreUrl, opening: Opening) -> Result<Self> {
+        match url.place() {
+            Place::Memory => Ok(Self::on_engine(Engine::in_memory(), &url)),
+            Place::Embedded(embedded) => match embedded::open(embedded, &opening).await? {
+                embedded::Held::Here(holding) => Ok(Self::within(holding, &url)),
+                embedded::Held::Elsewhere {
+                    client,
+                    server,
+                    directory,
+                } => {
+                    let is_heir = !opening.is_visit;
+                    let succession =
+                        is_heir.then(|| succession::Succession::begin(directory, embedded.is_lazy()));
+                    Ok(Self::behind(client, server, succession, &url))
                 }
             },
-            Place::Server(server) => server,
-        };
-        let client = open::client(server_url)?;
-        let server = open::probe(&client, server_url).await?;
-        open::warn_of_settings(&server);
-        let link = link::Link::new(client.clone(), DEADLINE);
+            Place::Server(address) => {
+                let client = Box::new(open::client(address)?);
+                let server = open::probe(&client, address).await?;
+                open::warn_of_settings(&server);
+                Ok(Self::behind(client, server, None, &url))
+            }
+        }
+    }
+
+    fn behind(
+        client: Box<redis::Client>,
+        server: ServerVersion,
+        succession: Option<succession::Succession>,
+        url: &StoreUrl,
+    ) -> Self {
+        let link = link::Link::new(client.as_ref().clone(), DEADLINE);
         let backend = Backend::Redis {
-            client: Box::new(client),
+            client,
             link,
+            succession,
         };
-        Ok(Self::new(&url, server, backend))
+        Self::new(url, server, backend)
     }
 
     /// A store on an engine that the program has already; handles on the same engine share the data. Of the URL, which
     /// must be one in this process, the prefix counts.
     #[must_use]
     pub fn on_engine(engine: Engine, url: &StoreUrl) -> Self {
-        Self::within(engine, None, url)
+        Self::within(Holding::of(engine, url.is_lazy()), url)
     }
 
-    fn within(engine: Engine, door: Option<oxherd_engine::Server>, url: &StoreUrl) -> Self {
+    fn within(holding: Holding, url: &StoreUrl) -> Self {
         let server = ServerVersion {
             product: "oxherd-engine".to_owned(),
             version: oxherd_engine::VERSION.to_owned(),
             eviction_policy: "noeviction".to_owned(),
         };
-        let shared = engine.connect();
-        Self::new(
-            url,
-            server,
-            Backend::Engine {
-                engine,
-                shared,
-                door: Mutex::new(door),
-            },
-        )
+        let shared = holding.engine.connect();
+        Self::new(url, server, Backend::Engine { holding, shared })
     }
 
     fn new(url: &StoreUrl, server: ServerVersion, backend: Backend) -> Self {
@@ -179,7 +175,7 @@ impl Store {
                 prefix: url.prefix().to_owned(),
                 server,
                 backend,
-                must_flush: url.is_lazy(),
+                last_said: Mutex::default(),
             }),
         }
     }
@@ -189,7 +185,7 @@ impl Store {
     pub fn engine(&self) -> Option<&Engine> {
         match &self.inner.backend {
             Backend::Redis { .. } => None,
-            Backend::Engine { engine, .. } => Some(engine),
+            Backend::Engine { holding, .. } => Some(&holding.engine),
         }
     }
 
@@ -231,58 +227,28 @@ impl Store {
                 let connection = connection.map_err(|error| unavailable("open a connection", error))?;
                 Ok(Connection::Dedicated { connection, watchdog })
             }
-            Backend::Engine { engine, .. } => Ok(Connection::Engine {
-                connection: engine.connect(),
+            Backend::Engine { holding, .. } => Ok(Connection::Engine {
+                connection: holding.engine.connect(),
                 deadline: Some(watchdog),
             }),
         }
     }
 
     /// Ends the work of this process on the store in good order: a directory that is held here lets nobody in any more,
-    /// and everything is durable, whatever `fsync` says. Nothing to do for other stores. The directory is free for
-    /// others when the last handle is gone, at the latest with the process.
+    /// and everything is durable, whatever `fsync` says; one that is held elsewhere is not taken over any more. Nothing to
+    /// do for other stores. The directory is free for others when the last handle is gone, at the latest with the
+    /// process. Ends within six seconds, also while a script goes on for ever.
     ///
     /// # Errors
-    /// [`Error::Store`] when the last changes cannot be written.
+    /// [`Error::Store`] when the last changes cannot be written, or not in time.
     pub async fn close(&self) -> Result<()> {
-        let Backend::Engine { engine, door, .. } = &self.inner.backend else {
-            return Ok(());
-        };
-        let door = door.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(door) = door {
-            door.shutdown().await;
-        }
-        embedded::flush(engine).await.map_err(|error| Error::Store {
-            operation: "close the store".to_owned(),
-            source: error.into(),
-        })
-    }
-
-    /// Asks the server for a sign of life.
-    pub async fn health(&self) -> Health {
-        let started = Instant::now();
-        let mut connection = self.shared().with_deadline(Duration::from_secs(2));
-        let answer = redis::cmd("PING").exec_async(&mut connection).await;
-        let trouble = match &self.inner.backend {
-            Backend::Redis { link, .. } => link.state().trouble,
-            Backend::Engine { .. } => None,
-        };
-        Health {
-            store: self.inner.name.clone(),
-            server: self.inner.server.clone(),
-            round_trip: answer.is_ok().then(|| started.elapsed()),
-            trouble_for: trouble.as_ref().map(|(since, _)| since.elapsed()),
-            problem: answer
-                .err()
-                .map(|error| error.to_string())
-                .or(trouble.map(|(_, error)| error.to_string())),
-            memory: self.engine().map(|engine| {
-                let usage = engine.usage();
-                StoreMemory {
-                    used: usage.memory,
-                    limit: usage.max_memory,
-                }
-            }),
+        match &self.inner.backend {
+            Backend::Engine { holding, .. } => holding.close().await,
+            Backend::Redis {
+                succession: Some(succession),
+                ..
+            } => succession.close().await,
+            Backend::Redis { .. } => Ok(()),
         }
     }
 
@@ -368,18 +334,6 @@ impl Store {
             }
         }
         Error::Store { operation, source }
-    }
-}
-
-impl Drop for Inner {
-    /// Programs end without asking anybody: what is only acknowledged by then shall not end with them.
-    fn drop(&mut self) {
-        if let Backend::Engine { engine, .. } = &self.backend
-            && self.must_flush
-            && let Err(error) = engine.flush()
-        {
-            tracing::error!(%error, "the last changes could not be kept");
-        }
     }
 }
 

@@ -90,7 +90,7 @@ impl StoreUrl {
 
     /// Whether answers leave before the disk has what they say.
     pub(super) fn is_lazy(&self) -> bool {
-        matches!(&self.place, Place::Embedded(embedded) if embedded.fsync != Fsync::Always)
+        matches!(&self.place, Place::Embedded(embedded) if embedded.is_lazy())
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -103,6 +103,11 @@ impl Embedded {
     pub(super) fn options(&self) -> Options {
         let volatile = self.volatile.iter().map(String::as_str);
         Options::default().fsync(self.fsync).volatile(volatile)
+    }
+
+    /// Whether answers leave before the disk has what they say.
+    pub(super) fn is_lazy(&self) -> bool {
+        self.fsync != Fsync::Always
     }
 }
 

@@ -16,6 +16,7 @@ mod add_refused;
 mod change;
 mod dedup;
 mod events;
+mod fleet;
 mod flow;
 mod flow_failed;
 mod foreign;

@@ -1,7 +1,8 @@
 //! What probes ask: is the process alive, and should it get work.
 //!
 //! Liveness never asks the store: a store that is away must not make an orchestrator restart everything. Readiness
-//! asks the store and the workers, and turns to 503 as soon as the server begins to stop.
+//! asks the store and the workers, and turns to 503 as soon as the server begins to stop. A store whose disk failed
+//! answers and takes nothing: that is not ready either.
 
 use axum::Json;
 use axum::extract::State;
@@ -67,14 +68,15 @@ async fn checks(app: &App) -> Vec<Check> {
     let health = app.view.store().health().await;
     let store = Check {
         name: "store".to_owned(),
-        ok: health.round_trip.is_some(),
-        detail: match health.round_trip {
-            Some(took) => format!(
+        ok: health.round_trip.is_some() && health.writes_refused.is_none(),
+        detail: match (health.round_trip, health.writes_refused) {
+            (Some(_), Some(reason)) => format!("{} refuses writes: {reason}", health.store),
+            (Some(took), None) => format!(
                 "{} answers in {:.1} ms",
                 health.store,
                 took.as_secs_f64() * 1000.0
             ),
-            None => format!(
+            (None, _) => format!(
                 "{} does not answer: {}",
                 health.store,
                 health.problem.unwrap_or_default()

@@ -172,7 +172,11 @@ fn tiles(status: &Status) -> Vec<Tile> {
             label: "Store answers in",
             value: words::round_trip(round_trip),
             note: format!("{} {}", status.store.product, status.store.version),
-            tone: "good",
+            tone: if status.store.writes_refused.is_some() {
+                "bad"
+            } else {
+                "good"
+            },
         },
         Tile {
             label: "In line",

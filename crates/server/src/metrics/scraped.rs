@@ -11,7 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{MOST_QUEUES, PREFIX, QueueLabel};
-use crate::view::Status;
+use crate::view::{PersistenceStatus, Status};
 
 type Seconds = Gauge<f64, AtomicU64>;
 
@@ -19,6 +19,11 @@ type Seconds = Gauge<f64, AtomicU64>;
 struct StateLabel {
     queue: String,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuantileLabel {
+    quantile: &'static str,
 }
 
 /// All of it, in a registry that lives for one answer.
@@ -35,6 +40,16 @@ pub(super) fn registry(status: &Status) -> Registry {
         round_trip.set(took / 1000.0);
         let help = "How long a round trip to the store took just now";
         registry.register_with_unit("store_roundtrip", help, Unit::Seconds, round_trip);
+    }
+    let refuses = Gauge::<i64>::default();
+    refuses.set(i64::from(status.store.writes_refused.is_some()));
+    registry.register(
+        "store_writes_refused",
+        "Whether the store refuses all writes, for its disk failed",
+        refuses,
+    );
+    if let Some(persistence) = &status.store.persistence {
+        disk(&mut registry, persistence);
     }
     let memory = [
         (
@@ -58,6 +73,50 @@ pub(super) fn registry(status: &Status) -> Registry {
     let build = Info::new(vec![("version", status.version)]);
     registry.register("build", "What is running", build);
     registry
+}
+
+/// What the store says of its disk.
+fn disk(registry: &mut Registry, persistence: &PersistenceStatus) {
+    let sizes = [
+        (
+            "store_log",
+            "Bytes of the store's log, which its next start reads",
+            persistence.log_bytes,
+        ),
+        (
+            "store_image",
+            "Bytes of the image that the log goes on from",
+            persistence.image_bytes,
+        ),
+    ];
+    for (name, help, bytes) in sizes {
+        if let Some(bytes) = bytes {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            registry.register_with_unit(name, help, Unit::Bytes, gauge);
+        }
+    }
+    let has_failed = Gauge::<i64>::default();
+    has_failed.set(i64::from(persistence.image_failed));
+    registry.register(
+        "store_image_failed",
+        "Whether the last image could not be written, so that the log goes on growing",
+        has_failed,
+    );
+    let syncs = Family::<QuantileLabel, Seconds>::default();
+    let known = [
+        ("0.5", persistence.sync_p50_ms),
+        ("0.99", persistence.sync_p99_ms),
+    ];
+    for (quantile, milliseconds) in known {
+        if let Some(milliseconds) = milliseconds {
+            syncs
+                .get_or_create(&QuantileLabel { quantile })
+                .set(milliseconds / 1000.0);
+        }
+    }
+    let help = "How long syncs of the store's log took since its start";
+    registry.register_with_unit("store_sync", help, Unit::Seconds, syncs);
 }
 
 fn queues(registry: &mut Registry, status: &Status) {

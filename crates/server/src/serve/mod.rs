@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oxherd::engine::Server as RespServer;
-use oxherd::{StopReport, Store, WorkerStopper};
+use oxherd::{Opening, StopReport, Store, WorkerStopper};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ use connections::Bounds;
 use workers::RunningWorkers;
 
 pub use router::router;
-pub use signals::run;
+pub use signals::{run, run_as};
 
 /// How long open requests may take once everything else has stopped.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
@@ -89,6 +89,15 @@ impl Server {
     /// # Errors
     /// [`StartError`]. A store that is away is an error now; later it may come and go.
     pub async fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_as(config, Opening::new()).await
+    }
+
+    /// As [`Server::start`], with the store opened in a way of the program's own, so that it sees how far the reading of a
+    /// large directory is.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_as(config: Config, opening: Opening) -> Result<Running, StartError> {
         if let Some(problem) = open_door(config.listen.value, config.token.as_ref()) {
             return Err(StartError::OpenDoor(problem));
         }
@@ -99,7 +108,7 @@ impl Server {
             .local_addr()
             .map_err(|source| StartError::Listen { address, source })?;
 
-        let store = Store::connect(config.store.value.clone()).await?;
+        let store = Store::connect_as(config.store.value.clone(), opening).await?;
         let resp = resp_endpoint(&store, &config)?;
         let webhooks = config.webhooks.iter().flat_map(|table| &table.config.queues);
         let mut queues = webhooks

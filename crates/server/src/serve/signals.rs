@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use oxherd::StopReport;
+use oxherd::{Opening, StopReport};
 
 use super::{Running, Server, StartError};
 use crate::config::Config;
@@ -20,13 +20,25 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// [`StartError`] when it does not start.
 pub async fn run(config: Config, started: impl FnOnce(&Running)) -> Result<Option<StopReport>, StartError> {
+    run_as(config, Opening::new(), started).await
+}
+
+/// As [`run`], with the store opened in a way of the program's own.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_as(
+    config: Config,
+    opening: Opening,
+    started: impl FnOnce(&Running),
+) -> Result<Option<StopReport>, StartError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let grace = config.shutdown_grace.value;
     let mut signals = Signals::new(config.listen.value)?;
     let running = tokio::select! {
-        running = Server::start(config) => running?,
+        running = Server::start_as(config, opening) => running?,
         _ = signals.next() => return Ok(None),
     };
     started(&running);

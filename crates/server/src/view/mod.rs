@@ -28,7 +28,7 @@ pub use limits::Limits;
 pub use masking::Masking;
 pub use queue::{QueueCounts, QueueStatus};
 pub use shown::Shown;
-pub use status::{CacheStatus, SchedulerStatus, Status, StoreStatus};
+pub use status::{CacheStatus, PersistenceStatus, SchedulerStatus, Status, StoreStatus};
 pub use workers::{WorkerStatus, Workers};
 
 use queue_list::QueueList;

@@ -1,6 +1,8 @@
 //! The whole system at a glance: what `GET /api/v1/status` answers and the overview shows.
 
-use oxherd::{Health, Timestamp};
+use std::time::Duration;
+
+use oxherd::{Health, Persistence, Timestamp};
 use serde::Serialize;
 
 use super::queue::QueueStatus;
@@ -49,12 +51,52 @@ pub struct StoreStatus {
     pub trouble_for_ms: Option<u64>,
     /// What the last failure said.
     pub problem: Option<String>,
+    /// Why a store that answers refuses all writes: its journal or snapshot failed; `null` when it takes them.
+    pub writes_refused: Option<String>,
+    /// How it keeps its data on disk, where it does and says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistence: Option<PersistenceStatus>,
     /// Bytes of all keys and values of a store in this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<usize>,
     /// Bytes beyond which such a store refuses what would add to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<usize>,
+}
+
+/// How a store keeps its data on disk: a directory, or a Redis with an append-only file.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PersistenceStatus {
+    /// `always`, `everysec` or `never`; `null` for a Redis.
+    pub fsync: Option<String>,
+    /// Bytes of the log, which the next start reads.
+    pub log_bytes: Option<u64>,
+    /// Bytes of the image that the log goes on from.
+    pub image_bytes: Option<u64>,
+    /// Whether an image is being taken.
+    pub taking_image: bool,
+    /// Whether the last image could not be written, so that the log goes on growing.
+    pub image_failed: bool,
+    /// What half of all syncs did not exceed.
+    pub sync_p50_ms: Option<f64>,
+    /// What 99 of 100 syncs did not exceed.
+    pub sync_p99_ms: Option<f64>,
+}
+
+impl From<Persistence> for PersistenceStatus {
+    fn from(said: Persistence) -> Self {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+        Self {
+            fsync: said.fsync,
+            log_bytes: said.log_bytes,
+            image_bytes: said.image_bytes,
+            taking_image: said.is_taking_image,
+            image_failed: said.has_image_failed,
+            sync_p50_ms: said.sync_p50.map(milliseconds),
+            sync_p99_ms: said.sync_p99.map(milliseconds),
+        }
+    }
 }
 
 impl StoreStatus {
@@ -69,6 +111,8 @@ impl StoreStatus {
             round_trip_ms: health.round_trip.map(|took| took.as_secs_f64() * 1000.0),
             trouble_for_ms: health.trouble_for.map(whole_ms),
             problem: health.problem,
+            writes_refused: health.writes_refused,
+            persistence: health.persistence.map(Into::into),
             memory_bytes: health.memory.map(|memory| memory.used),
             max_memory_bytes: health.memory.and_then(|memory| memory.limit),
         }

@@ -70,7 +70,9 @@ impl Add {
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
         let config = connect::settings(global, output)?;
         let job = self.job(&Intake::new(&config))?;
-        let queue = connect::view_of(config).await?.queue(self.queue.as_str())?;
+        let queue = connect::view_of(config, output)
+            .await?
+            .queue(self.queue.as_str())?;
         let Added { id, already_there } = queue.add_job(job).await?;
         let outcome = Outcome {
             id: id.as_str(),

@@ -44,7 +44,10 @@ impl Copy {
             ));
         }
         let (from, to) = (whole("from", &self.from)?, whole("to", &self.to)?);
-        let (from, to) = (connect::store_at(from).await?, connect::store_at(to).await?);
+        let (from, to) = (
+            connect::store_at(from, output).await?,
+            connect::store_at(to, output).await?,
+        );
         let bar = Bar::new(output);
         let mut transfer = Transfer::new()
             .with_replacing(self.replace)

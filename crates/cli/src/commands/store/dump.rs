@@ -43,7 +43,7 @@ impl Dump {
                 ),
             );
         }
-        let store = connect::store(&connect::settings(global, output)?).await?;
+        let store = connect::store(&connect::settings(global, output)?, output).await?;
         let bar = Bar::new(output);
         let mut transfer = Transfer::new().on_progress(|progress| bar.show(&progress));
         if let Some(pattern) = self.pattern {

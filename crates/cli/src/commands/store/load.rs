@@ -33,7 +33,7 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
-        let store = connect::store(&connect::settings(global, output)?).await?;
+        let store = connect::store(&connect::settings(global, output)?, output).await?;
         let bar = Bar::new(output);
         let transfer = Transfer::new()
             .with_replacing(self.replace)

@@ -64,7 +64,7 @@ pub(crate) struct BenchQueue {
 impl BenchQueue {
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
         let config = connect::settings(global, output)?;
-        let store = connect::any_store(&config).await?;
+        let store = connect::any_store(&config, output).await?;
         let interrupted = interruption()?;
         let server = match store.engine() {
             Some(engine) => Server::in_process(engine),

@@ -1,0 +1,174 @@
+//! An engine that this process has, and how it is left.
+//!
+//! Whoever leaves shuts the door first, so that nothing is acknowledged any more, and then makes everything durable. Both
+//! have an end: a script that goes on for ever keeps neither the program nor, where it lets the journal work, the flush.
+//! Next: `embedded.rs` (how a directory is taken), `succession.rs` (who takes it next).
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use oxherd_engine::{Engine, Server};
+
+use super::holder::{Notice, Stage};
+use crate::error::{Error, Result};
+
+/// How long those who came in through the socket may take for their last replies.
+const LAST_REPLIES: Duration = Duration::from_secs(3);
+/// The same when a program ends without asking anybody.
+const HASTE: Duration = Duration::from_secs(1);
+/// How long the last changes may take to be durable once the door is shut.
+const LAST_CHANGES: Duration = Duration::from_millis(2500);
+
+/// An engine that this process has.
+pub(super) struct Holding {
+    pub(super) engine: Engine,
+    /// Lets other processes in.
+    door: Mutex<Option<Server>>,
+    /// Where others read what this process does with its directory.
+    notice: Option<Notice>,
+    /// What was acknowledged may not be on the disk yet.
+    must_flush: bool,
+}
+
+impl Holding {
+    /// An engine that others look after.
+    pub(super) fn of(engine: Engine, must_flush: bool) -> Self {
+        Self {
+            engine,
+            door: Mutex::default(),
+            notice: None,
+            must_flush,
+        }
+    }
+
+    /// A directory that this process has taken.
+    pub(super) fn of_directory(
+        engine: Engine,
+        door: Option<Server>,
+        notice: Notice,
+        must_flush: bool,
+    ) -> Self {
+        notice.say(if door.is_some() {
+            Stage::Serving
+        } else {
+            Stage::Alone
+        });
+        Self {
+            engine,
+            door: Mutex::new(door),
+            notice: Some(notice),
+            must_flush,
+        }
+    }
+
+    /// Lets nobody in any more, and makes everything durable. Ends within six seconds.
+    pub(super) async fn close(&self) -> Result<()> {
+        if let Some(door) = self.begin_to_leave()
+            && tokio::time::timeout(LAST_REPLIES, door.shutdown()).await.is_err()
+        {
+            tracing::warn!(
+                "who came in through the socket is not done in time, for a script still runs or somebody does not read; it is left"
+            );
+        }
+        let failed = |source| Error::Store {
+            operation: "close the store".to_owned(),
+            source,
+        };
+        match tokio::time::timeout(LAST_CHANGES, flush(&self.engine)).await {
+            Ok(flushed) => flushed.map_err(|error| failed(error.into())),
+            Err(_elapsed) => Err(failed(kept().into())),
+        }
+    }
+
+    /// Closes it and lets go of it, which waits for the disk.
+    pub(super) async fn give_up(self) -> Result<()> {
+        let closed = self.close().await;
+        let (done, left) = tokio::sync::oneshot::channel();
+        beside("oxherd-leave", move || {
+            drop(self);
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        });
+        // At the latest with the process.
+        let _ = tokio::time::timeout(HASTE, left).await;
+        closed
+    }
+
+    fn begin_to_leave(&self) -> Option<Server> {
+        if let Some(notice) = &self.notice {
+            notice.say(Stage::Leaving);
+        }
+        self.door.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Holding {
+    /// Programs end without asking anybody: what is only acknowledged by then shall not end with them.
+    fn drop(&mut self) {
+        let door = self.begin_to_leave();
+        if !self.must_flush {
+            return;
+        }
+        if let Some(door) = door {
+            shut(door);
+        }
+        let (done, outcome) = std::sync::mpsc::sync_channel(1);
+        let engine = self.engine.clone();
+        beside("oxherd-flush", move || {
+            let _ = done.send(engine.flush());
+        });
+        match outcome.recv_timeout(LAST_CHANGES) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the last changes could not be kept"),
+            Err(_no_answer) => tracing::error!(error = %kept(), "the last changes could not be kept"),
+        }
+    }
+}
+
+/// Makes everything durable.
+async fn flush(engine: &Engine) -> std::result::Result<(), oxherd_engine::Error> {
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    let flushed = engine.clone();
+    beside("oxherd-flush", move || {
+        let _ = done.send(flushed.flush());
+    });
+    outcome.await.unwrap_or(Ok(()))
+}
+
+/// Shuts the door, and waits a little for the last replies to leave.
+fn shut(door: Server) {
+    let (done, shut) = std::sync::mpsc::sync_channel(1);
+    beside("oxherd-shut", move || {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
+            runtime.block_on(door.shutdown());
+        }
+        let _ = done.send(());
+    });
+    // Otherwise it ends with the process.
+    let _ = shut.recv_timeout(HASTE);
+}
+
+/// Does on a thread of its own what waits for the disk or for scripts: the end of a runtime waits for its blocking tasks.
+/// Without a thread it is done at once.
+pub(super) fn beside(name: &str, act: impl FnOnce() + Send + 'static) {
+    let act = std::sync::Arc::new(Mutex::new(Some(act)));
+    let acting = std::sync::Arc::clone(&act);
+    let take = |act: &Mutex<Option<_>>| act.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if let Some(act) = take(&acting) {
+            act();
+        }
+    });
+    if started.is_err()
+        && let Some(act) = take(&act)
+    {
+        act();
+    }
+}
+
+/// What keeps a flush from its end.
+fn kept() -> std::io::Error {
+    let reason = "a script has kept the engine, or the disk the journal, for too long; what was acknowledged is as safe \
+                  as `fsync` says";
+    std::io::Error::new(std::io::ErrorKind::TimedOut, reason)
+}
