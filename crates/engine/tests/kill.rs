@@ -142,7 +142,7 @@ fn hear(out: impl std::io::Read, tell: &Sender<Said>) -> Death {
 }
 
 fn wait_for(wanted: Said, heard: &Receiver<Said>) {
-    while heard.recv_timeout(PATIENCE).expect("the child says it") != wanted {}
+    while heard.recv_timeout(PATIENCE).unwrap() != wanted {}
 }
 
 /// Kills a child at some moment.
