@@ -181,6 +181,10 @@ impl Directory {
         }
     }
 
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
     /// The log.
     pub(crate) fn log(&mut self) -> &mut LogWriter {
         &mut self.log

@@ -7,6 +7,7 @@ mod failures;
 mod figures;
 mod flood;
 mod held;
+mod reopened;
 mod units;
 
 use super::aside::Aside;

@@ -67,6 +67,6 @@ pub enum Fsync {
     /// for that, answers wait for it.
     EverySecond,
     /// When the operating system likes, within half a minute as a rule. The end of the process alone loses no more than
-    /// the last hundredth of a second.
+    /// the last hundredth of a second, or what came while a sync ran (when an image begins, and after a second of rest).
     Never,
 }

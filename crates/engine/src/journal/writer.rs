@@ -25,6 +25,7 @@ use super::link::{Bell, Delay, Link, Room};
 use super::progress::{Progress, Sequence};
 use super::snapshot::{Snapshot, Walking};
 use super::status::Figures;
+use super::storage::Storage;
 use crate::core::Core;
 use crate::engine::Shared;
 
@@ -58,6 +59,7 @@ pub(super) enum Request {
 pub(crate) struct Handle {
     bell: Arc<Bell>,
     requests: Sender<Request>,
+    storage: Weak<dyn Storage>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -94,6 +96,7 @@ impl Handle {
         link: &Link,
     ) -> Result<Self, JournalError> {
         let (requests, inbox) = channel();
+        let storage = Arc::downgrade(directory.storage());
         let writer = Writer::new(engine, directory, link, threads(requests.clone(), &link.bell));
         let thread = std::thread::Builder::new().name("oxherd-journal".to_owned());
         let (engine, link_of_failed) = (Weak::clone(engine), link.clone());
@@ -107,6 +110,7 @@ impl Handle {
         Ok(Self {
             bell: Arc::clone(&link.bell),
             requests,
+            storage,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -136,6 +140,9 @@ impl Handle {
 
     /// Ends the thread when it has written what the engine did last. Blocks, unless the thread itself calls.
     pub(crate) fn end(&self, core: &mut Core) {
+        if let Some(storage) = self.storage.upgrade() {
+            storage.part();
+        }
         let mut draft = Draft::new();
         let payload = draft.payload();
         core.gather(&mut |effects| encode(effects, payload));
