@@ -32,6 +32,12 @@ pub enum ErrorKind {
     Format,
     /// The system refused to read or to write.
     Storage,
+    /// A backup is not whole: the message names the offset.
+    Backup,
+    /// Something is where a backup, or what was in one, was to be written.
+    Exists,
+    /// The directory holds nothing.
+    NoStore,
 }
 
 impl Error {

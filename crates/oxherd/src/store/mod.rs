@@ -7,12 +7,14 @@
 //! and dumps of whole stores).
 
 mod connection;
+mod directory;
 mod embedded;
 mod keys;
 mod link;
 mod open;
 mod scan;
 mod script;
+mod stats;
 mod transfer;
 mod url;
 
@@ -28,6 +30,7 @@ pub use open::ServerVersion;
 pub(crate) use scan::Pick;
 pub(crate) use script::Script;
 pub(crate) use script::*;
+pub use stats::{DatabaseInfo, Held, KeyStats, StoreInfo};
 pub use transfer::{DumpFormat, Fault, Progress, Transfer, TransferReport};
 use url::Place;
 pub use url::StoreUrl;

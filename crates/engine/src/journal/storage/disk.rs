@@ -13,7 +13,7 @@ use super::{Readable, Storage, Writable};
 use crate::journal::error::{JournalError, cannot};
 
 /// The name of the file that is locked.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 /// Bytes written again at once.
 const PIECE: usize = 1 << 20;
 
@@ -23,8 +23,8 @@ pub(crate) struct Disk {
     path: PathBuf,
     /// Open for `sync_directory`.
     directory: File,
-    /// Locked until it is closed.
-    _lock: File,
+    /// Locked until it is closed; `None` for who only looks.
+    _lock: Option<File>,
 }
 
 impl Disk {
@@ -38,7 +38,24 @@ impl Disk {
         Ok(Self {
             path,
             directory,
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// Looks at a directory, whoever has it. Nothing is made.
+    pub(crate) fn visit(path: impl Into<PathBuf>) -> Result<Self, JournalError> {
+        let path = path.into();
+        let shown = path.display();
+        let directory = File::open(&path)
+            .and_then(|directory| match directory.metadata()?.is_dir() {
+                true => Ok(directory),
+                false => Err(io::ErrorKind::NotADirectory.into()),
+            })
+            .map_err(cannot(|| format!("cannot open the directory {shown}")))?;
+        Ok(Self {
+            path,
+            directory,
+            _lock: None,
         })
     }
 
@@ -180,6 +197,23 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Who has the directory, if anybody has: with the process's number, as far as it can be read.
+pub(crate) fn holder(path: &Path) -> Option<Option<u32>> {
+    let file = File::open(path.join(LOCK)).ok()?;
+    // For a moment this keeps others out, who then try again.
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(number_in(file)),
+        _ => None,
+    }
+}
+
+fn number_in(mut file: File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text)
+        .ok()
+        .and_then(|_| text.trim().parse().ok())
+}
+
 /// Locks the directory, or says who has it.
 fn lock(path: &Path) -> Result<File, JournalError> {
     let name = path.join(LOCK);
@@ -193,12 +227,8 @@ fn lock(path: &Path) -> Result<File, JournalError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
             // Only the message depends on it: whoever has the lock may be about to write its number.
-            let holder = file
-                .read_to_string(&mut text)
-                .ok()
-                .and_then(|_| text.trim().parse().ok());
+            let holder = number_in(file);
             let directory = path.to_owned();
             return Err(JournalError::InUse { directory, holder });
         }
