@@ -183,6 +183,24 @@ impl Contents {
         self.store
     }
 
+    /// The image was not read to its end.
+    pub(crate) fn in_image(&self) -> bool {
+        self.in_image
+    }
+
+    /// The header of a log that begins with the image, when the image is all that was read.
+    pub(crate) fn empty_log(&self) -> Option<FileHeader> {
+        let [(FileKind::Image, number, _)] = self.lengths.as_slice() else {
+            return None;
+        };
+        Some(FileHeader {
+            kind: FileKind::Log,
+            number: *number,
+            store: self.store?,
+            previous: self.last,
+        })
+    }
+
     /// File and offset of the record that was read last.
     pub(crate) fn place(&self) -> Option<(String, u64)> {
         let reader = self.reader.as_ref()?;
@@ -208,8 +226,8 @@ impl Contents {
 
     /// Up to here it is a state, and it is enough.
     fn may_stop(&self) -> bool {
-        let has_log = self.reader.is_some() || self.end.is_some();
-        self.on_damage == OnDamage::Stop && has_log && !self.in_image && self.needs <= self.last
+        let is_something = self.reader.is_some() || !self.lengths.is_empty();
+        self.on_damage == OnDamage::Stop && is_something && !self.in_image && self.needs <= self.last
     }
 
     fn advance(&mut self, pass: Pass<'_>) -> Result<Option<RecordHeader>, JournalError> {

@@ -57,7 +57,7 @@ pub(super) fn examine(
     let gap = survey.cut_at_gap();
     let storage: Arc<dyn Storage> = Arc::<Frozen>::clone(frozen);
     let mut findings = Findings::default();
-    if !survey.segments.is_empty() {
+    if survey.has_beginning() {
         let mut contents = Contents::new(Arc::clone(&storage), &survey, OnDamage::Stop, None)?;
         let read = read(&mut contents, now, &mut findings, hear);
         findings.store = contents.store();
@@ -66,6 +66,9 @@ pub(super) fn examine(
         findings.groups = contents.groups();
         findings.cut = contents.end().and_then(|end| end.cut.clone());
         match (read, contents.stopped()) {
+            // That the log does not reach what the image needs says less than that it is missing.
+            (Err(JournalError::Damaged(_)), _)
+                if gap.is_some() && !contents.in_image() && survey.segments.is_empty() => {}
             (Err(error @ (JournalError::Storage { .. } | JournalError::Format { .. })), _) => {
                 return Err(error);
             }

@@ -74,6 +74,11 @@ impl Survey {
         image.into_iter().chain(segments)
     }
 
+    /// There is something to be read.
+    pub(crate) fn has_beginning(&self) -> bool {
+        self.image.is_some() || !self.segments.is_empty()
+    }
+
     /// Leaves out every segment behind one that is missing, and says which that is.
     pub(crate) fn cut_at_gap(&mut self) -> Option<JournalError> {
         let gap = self.check().err()?;

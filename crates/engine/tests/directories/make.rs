@@ -116,9 +116,6 @@ pub(crate) async fn missing(fixtures: &Path) {
     });
     put(fixtures, "1-foreign-segment", &image, |store| {
         // Of another directory, under a name that fits.
-        let other = base.join("other");
-        fs::create_dir_all(&other).unwrap();
-        std::fs::copy(log.join(LOG), other.join(LOG)).unwrap();
         fs::copy(log.join(LOG), store.join("log-0000000000000002")).unwrap();
     });
     put(fixtures, "2-newer-format", &image, |store| {

@@ -4,8 +4,11 @@
 
 use std::path::Path;
 
+use oxherd_engine::ErrorKind;
+
 use super::StoreUrl;
 use super::url::Place;
+use crate::error::OpenProblem;
 
 impl StoreUrl {
     /// The directory of an `embedded:` store.
@@ -15,5 +18,14 @@ impl StoreUrl {
             Place::Embedded(embedded) => Some(&embedded.directory),
             _ => None,
         }
+    }
+}
+
+/// Why a directory could not be opened.
+pub(super) fn problem_of(kind: ErrorKind) -> OpenProblem {
+    match kind {
+        ErrorKind::Damaged => OpenProblem::Damaged,
+        ErrorKind::Format => OpenProblem::Format,
+        _ => OpenProblem::Directory,
     }
 }

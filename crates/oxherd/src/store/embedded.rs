@@ -11,6 +11,7 @@ use oxherd_engine::{Boot, Engine, ErrorKind, Options, Server};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
+use super::directory::problem_of;
 use super::url::Embedded;
 use crate::error::{Error, OpenProblem, Result};
 
@@ -49,7 +50,7 @@ pub(super) async fn open(embedded: &Embedded, is_visit: bool) -> Result<Held> {
                 return Ok(Held::Here(engine, door));
             }
             Err(error) if error.kind() == ErrorKind::DirectoryInUse => error,
-            Err(error) => return Err(failed(OpenProblem::Directory, error)),
+            Err(error) => return Err(failed(problem_of(error.kind()), error)),
         };
         if UnixStream::connect(&socket).await.is_ok() {
             tracing::info!(

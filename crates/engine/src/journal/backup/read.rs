@@ -13,6 +13,9 @@ use super::format::{
 use crate::journal::error::{JournalError, cannot};
 use crate::journal::frame::FileKind;
 
+/// From so many bytes on it can be told what it is.
+const MAGIC_LENGTH: usize = 8;
+
 /// A backup being read.
 pub(crate) struct Unpacking<'a> {
     from: &'a mut dyn Read,
@@ -55,14 +58,16 @@ impl<'a> Unpacking<'a> {
         let length = fill(from, &mut bytes)?;
         let header = match Header::decode(&bytes) {
             Ok(header) if length == HEADER => header,
-            Err(HeaderFault::Version(found)) => {
+            Err(HeaderFault::Version(found)) if length == HEADER => {
                 return Err(JournalError::Format {
                     file: "the backup".to_owned(),
                     found,
                     known: VERSION,
                 });
             }
-            Err(HeaderFault::Foreign) if length > 0 => return Err(broken(0, "it is no backup of a store")),
+            Err(HeaderFault::Foreign) if length >= MAGIC_LENGTH => {
+                return Err(broken(0, "it is no backup of a store"));
+            }
             Err(HeaderFault::Garbled) if length == HEADER => return Err(broken(0, "its header is not one")),
             _ => return Err(broken(length as u64, "it was cut off")),
         };

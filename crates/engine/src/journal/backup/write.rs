@@ -43,7 +43,7 @@ pub(crate) fn write(
         true => OnDamage::Stop,
         false => OnDamage::Refuse,
     };
-    if survey.segments.is_empty() || !may_salvage {
+    if !may_salvage || !survey.has_beginning() {
         gap.map_or(Ok(()), Err)?;
         return copy(frozen, &survey, on_damage, None, taken_at, into, hear);
     }
@@ -73,6 +73,10 @@ fn copy(
         if is_over {
             break;
         }
+    }
+    if let Some(header) = contents.empty_log() {
+        // No directory is without one.
+        packer.take(header.kind, header.number, &header.encode())?;
     }
     let last = contents.last();
     let stopped = contents.stopped().cloned().map(JournalError::Damaged);
