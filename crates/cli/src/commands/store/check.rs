@@ -6,7 +6,7 @@ use clap::Args;
 use oxherd::engine::{Damaged, FileRole, InspectedDatabase, Inspection};
 use serde::Serialize;
 
-use super::directory::{Bar, blocking, counted, directory, failed, size};
+use super::directory::{Bar, blocking, counted, directory, failed, image_size, size};
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::output::{Details, Output, Table, left, right};
@@ -210,7 +210,7 @@ fn details(inspection: &Inspection) -> String {
         "size",
         format!(
             "image {}, log {} in {}",
-            size(image),
+            image_size(image),
             size(log),
             counted(inspection.groups, "group")
         ),

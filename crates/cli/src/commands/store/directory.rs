@@ -106,6 +106,14 @@ pub(super) fn size(bytes: u64) -> String {
     shown
 }
 
+/// An image that was never taken is none.
+pub(super) fn image_size(bytes: u64) -> String {
+    match bytes {
+        0 => "none".to_owned(),
+        _ => size(bytes),
+    }
+}
+
 /// How far it is, on a terminal.
 #[derive(Clone)]
 pub(super) struct Bar(ProgressBar);

@@ -8,7 +8,7 @@ use oxherd::{Held, KeyStats, Store, StoreInfo};
 use serde::Serialize;
 
 use super::check::{ToldFile, files_table, holder, told_files};
-use super::directory::{blocking, counted, failed, size};
+use super::directory::{blocking, counted, failed, image_size, size};
 use crate::args::Global;
 use crate::connect;
 use crate::exit::Failure;
@@ -256,7 +256,7 @@ fn journal(journal: &ToldJournal, listed: Option<&Inspection>, details: &mut Det
     let (Some(log), Some(image)) = (journal.log_bytes, journal.image_bytes) else {
         return;
     };
-    details.line("image", size(image));
+    details.line("image", image_size(image));
     let segments = listed.map(|files| {
         files
             .files

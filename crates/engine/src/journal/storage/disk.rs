@@ -49,7 +49,7 @@ impl Disk {
         let directory = File::open(&path)
             .and_then(|directory| match directory.metadata()?.is_dir() {
                 true => Ok(directory),
-                false => Err(io::ErrorKind::NotADirectory.into()),
+                false => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file")),
             })
             .map_err(cannot(|| format!("cannot open the directory {shown}")))?;
         Ok(Self {
@@ -184,6 +184,9 @@ fn make(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
+    if path.exists() {
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file"));
+    }
     let above = match path.parent() {
         Some(above) if above != Path::new("") => above,
         _ => Path::new("."),
@@ -310,5 +313,10 @@ mod tests {
         let path = scratch.path().join("file").join("store");
         let refused = Disk::open(&path).unwrap_err().to_string();
         assert!(refused.contains(path.to_str().unwrap()), "{refused}");
+        let file = scratch.path().join("file");
+        for opened in [Disk::open(&file), Disk::visit(&file)] {
+            let refused = opened.unwrap_err().to_string();
+            assert!(refused.ends_with("file: it is a file"), "{refused}");
+        }
     }
 }
