@@ -16,11 +16,11 @@ use crate::commands;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed
-  2  wrong call: unknown flag, broken JSON, option out of its range, broken dump
+  1  failed, or something is damaged
+  2  wrong call: unknown flag, broken JSON, option out of its range, broken dump or backup
   3  no such job or queue
-  4  refused: wrong state, being processed, queue full, key there already
-  5  the store does not answer
+  4  refused: wrong state, being processed, queue full, key or file there already
+  5  the store does not answer, or its files cannot be read
 
 Settings are taken from the flag, else from the environment variable named beside it, else from oxherd.toml.";
 
@@ -79,7 +79,7 @@ pub(crate) enum Command {
     /// Look at queues, stop them and let them go on
     #[command(subcommand)]
     Queue(commands::queue::Queue),
-    /// Copy, dump and load whole stores
+    /// Look after whole stores: check, back up, restore, copy, dump, load
     #[command(subcommand)]
     Store(commands::store::Store),
     /// Measure

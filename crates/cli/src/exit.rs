@@ -8,6 +8,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
+use oxherd::OpenProblem;
 use oxherd_server::problem::write_refusal;
 
 /// The exit codes.
@@ -164,10 +165,8 @@ impl From<oxherd::Error> for Failure {
             | E::DataTooLarge { .. }
             | E::WorkerSetup { .. }
             | E::Dump { .. } => (Code::Usage, None),
-            E::Open { .. } | E::StoreUnavailable { .. } => (
-                Code::Unreachable,
-                Some("check --store (or OXHERD_STORE) and that the server runs"),
-            ),
+            E::Open { problem, .. } => (Code::Unreachable, Some(help_to_open(*problem))),
+            E::StoreUnavailable { .. } => (Code::Unreachable, Some(HELP_TO_REACH)),
             E::OutcomeUnknown { .. } => (Code::Unreachable, Some("look at the queue before you try again")),
             E::JobNotFound { .. } => (
                 Code::NotFound,
@@ -190,6 +189,21 @@ impl From<oxherd::Error> for Failure {
             matches!(&error, E::DumpFile { source, .. } if source.kind() == io::ErrorKind::BrokenPipe);
         failure.help = help.map(ToOwned::to_owned);
         failure
+    }
+}
+
+const HELP_TO_REACH: &str = "check --store (or OXHERD_STORE) and that the server runs";
+
+/// What to do about a store that does not open.
+fn help_to_open(problem: OpenProblem) -> &'static str {
+    match problem {
+        OpenProblem::Damaged => "`oxherd store check` tells what is damaged, what can be recovered, and how",
+        OpenProblem::Format => "use the version of Oxherd that wrote them, or a newer one",
+        OpenProblem::Directory => {
+            "--store (or OXHERD_STORE) must name a directory that this user may read and write, or one that can be made"
+        }
+        OpenProblem::InUse => "stop that process, or wait until it has read its data",
+        _ => HELP_TO_REACH,
     }
 }
 

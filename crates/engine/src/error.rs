@@ -34,6 +34,12 @@ pub enum ErrorKind {
     Storage,
     /// An option cannot be what it was set to: the message names it.
     Option,
+    /// A backup is not whole: the message names the offset.
+    Backup,
+    /// Something is where a backup, or what was in one, was to be written.
+    Exists,
+    /// The directory holds nothing.
+    NoStore,
 }
 
 impl Error {

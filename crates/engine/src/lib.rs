@@ -43,6 +43,12 @@ mod keyspace;
 mod journal;
 pub use journal::{Fsync, JournalStatus};
 
+// Looking after a directory.
+pub use journal::{
+    Backup, BackupReport, Damaged, FileRole, InspectedDatabase, InspectedFile, Inspection, Missing,
+    RestoreReport, TornTail, restore, restore_file,
+};
+
 // What has changed.
 mod effect;
 pub use effect::{Effect, GroupState, PendingState, ValueKind};

@@ -30,8 +30,12 @@ pub enum OpenProblem {
     Unsupported,
     /// Another process has the directory and lets nobody in.
     InUse,
-    /// The directory cannot be used, or what is in it cannot be read.
+    /// The directory cannot be used: the system refuses something.
     Directory,
+    /// Files of the directory are not what was written.
+    Damaged,
+    /// Another version has written the directory.
+    Format,
 }
 
 impl fmt::Display for OpenProblem {
@@ -45,6 +49,8 @@ impl fmt::Display for OpenProblem {
             Self::Unsupported => "the server is older than Redis 6.2; upgrade it",
             Self::InUse => "another process has the directory and does not answer on its socket",
             Self::Directory => "the directory cannot be used",
+            Self::Damaged => "its files are damaged; nothing was changed",
+            Self::Format => "its files have another format",
         })
     }
 }

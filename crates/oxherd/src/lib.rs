@@ -34,8 +34,8 @@ pub use oxherd::Oxherd;
 pub use oxherd_engine as engine;
 pub use queue::{Add, Added, Counts, JobPage, JobView, Queue, QueueEvent, QueueEvents, QueueName};
 pub use store::{
-    BootProgress, DumpFormat, Fault, Health, Opening, Persistence, Progress, ServerVersion, Store,
-    StoreMemory, StoreUrl, Transfer, TransferReport,
+    BootProgress, DatabaseInfo, DumpFormat, Fault, Health, Held, KeyStats, Opening, Persistence, Progress,
+    ServerVersion, Store, StoreInfo, StoreMemory, StoreUrl, Transfer, TransferReport,
 };
 pub use worker::{
     JobContext, Outcome, Stop, StopReport, Worker, WorkerBuilder, WorkerEvent, WorkerEvents, WorkerHealth,

@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod directory;
 mod exit_code;
 mod job;
 mod output;

@@ -203,7 +203,9 @@ impl Core {
     pub(crate) fn check_journal(&self, command: &Command, args: Args<'_>) -> Result<(), Fault> {
         match &self.trouble {
             None => Ok(()),
-            Some(trouble) if trouble.kept == Kept::Readable && self.keeps_to_volatile(command, args) => Ok(()),
+            Some(trouble) if trouble.kept == Kept::Readable && self.keeps_to_volatile(command, args) => {
+                Ok(())
+            }
             Some(_) => self.check_kept(command),
         }
     }

@@ -9,21 +9,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::error::{Damage, JournalError, cannot};
-use super::frame::{FileHeader, FileKind, RecordHeader, RecordKind};
+use super::frame::{FILE_HEADER, FileHeader, FileKind, RecordHeader, RecordKind};
 use super::reader::{Broken, Reader, Step};
 use super::storage::Storage;
 use super::survey::{Survey, name};
 use super::tail::{can_be_torn, look_behind};
 
-/// What is done about damage in the newest segment that is no torn tail.
+/// What is done about damage that is no torn tail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnDamage {
     /// The directory is refused.
     #[default]
     Refuse,
-    /// The log ends there, as if it were a torn tail. Acknowledged changes may be lost: for a person to decide.
-    Cut,
+    /// The log ends there, in whichever segment it is, if it reaches what its image needs. For those who only read.
+    Stop,
 }
+
+/// Takes all bytes of the state as they are found whole, file by file: headers, records, marks.
+pub(crate) type Pass<'a> = &'a mut dyn FnMut(FileKind, u64, &[u8]) -> Result<(), JournalError>;
 
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +49,6 @@ pub(crate) struct Cut {
     pub(crate) file: String,
     pub(crate) offset: u64,
     pub(crate) bytes: u64,
-    /// Why it was cut off although it is no torn tail, if it is none.
-    pub(crate) damage: Option<Damage>,
 }
 
 /// Where the log ends.
@@ -85,6 +86,8 @@ pub(crate) struct Contents {
     /// Changes and offsets of records of this segment of which nothing says yet that they are durable.
     unproven: VecDeque<(u64, u64)>,
     end: Option<LogEnd>,
+    /// Where the reading stopped.
+    stopped: Option<Damage>,
     progress: Progress,
 }
 
@@ -121,13 +124,19 @@ impl Contents {
             slices: 0,
             unproven: VecDeque::new(),
             end: None,
+            stopped: None,
             progress: Progress { read: 0, of },
         })
     }
 
     /// The next slice of the image, or the next group of the log; `None` when everything was read and is whole.
     pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, JournalError> {
-        let Some(header) = self.advance()? else {
+        self.next_through(&mut |_, _, _| Ok(()))
+    }
+
+    /// As [`Self::next`]; what is read on the way goes through `pass`.
+    pub(crate) fn next_through(&mut self, pass: Pass<'_>) -> Result<Option<Record<'_>>, JournalError> {
+        let Some(header) = self.advance_or_stop(pass)? else {
             return Ok(None);
         };
         let payload = self.reader.as_ref().map(Reader::payload).unwrap_or_default();
@@ -164,25 +173,88 @@ impl Contents {
         &self.lengths
     }
 
-    fn advance(&mut self) -> Result<Option<RecordHeader>, JournalError> {
+    /// Where the reading stopped, see [`OnDamage::Stop`].
+    pub(crate) fn stopped(&self) -> Option<&Damage> {
+        self.stopped.as_ref()
+    }
+
+    /// The directory that these files were made in.
+    pub(crate) fn store(&self) -> Option<u128> {
+        self.store
+    }
+
+    /// The image was not read to its end.
+    pub(crate) fn in_image(&self) -> bool {
+        self.in_image
+    }
+
+    /// The header of a log that begins with the image, when the image is all that was read.
+    pub(crate) fn empty_log(&self) -> Option<FileHeader> {
+        let [(FileKind::Image, number, _)] = self.lengths.as_slice() else {
+            return None;
+        };
+        Some(FileHeader {
+            kind: FileKind::Log,
+            number: *number,
+            store: self.store?,
+            previous: self.last,
+        })
+    }
+
+    /// File and offset of the record that was read last.
+    pub(crate) fn place(&self) -> Option<(String, u64)> {
+        let reader = self.reader.as_ref()?;
+        Some((reader.name().to_owned(), reader.begins()))
+    }
+
+    fn advance_or_stop(&mut self, pass: Pass<'_>) -> Result<Option<RecordHeader>, JournalError> {
+        if self.stopped.is_some() {
+            return Ok(None);
+        }
+        match self.advance(pass) {
+            Err(JournalError::Damaged(damage)) if self.may_stop() => {
+                if let Some(reader) = &self.reader {
+                    let begins = reader.begins();
+                    self.close_segment_at(begins, None);
+                }
+                self.stopped = Some(damage);
+                Ok(None)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Up to here it is a state, and it is enough.
+    fn may_stop(&self) -> bool {
+        let is_something = self.reader.is_some() || !self.lengths.is_empty();
+        self.on_damage == OnDamage::Stop && is_something && !self.in_image && self.needs <= self.last
+    }
+
+    fn advance(&mut self, pass: Pass<'_>) -> Result<Option<RecordHeader>, JournalError> {
         loop {
             if !self.in_image && self.limit.is_some_and(|limit| self.last >= limit) {
                 return Ok(None);
             }
             let Some(reader) = &mut self.reader else {
-                if !self.open_next()? {
+                if !self.open_next(pass)? {
                     return Ok(None);
                 }
                 continue;
             };
-            match (reader.advance()?, reader.header().kind) {
+            let (kind, number) = (reader.header().kind, reader.header().number);
+            match (reader.advance()?, kind) {
                 (Step::Record(header), FileKind::Image) => {
-                    if self.take_from_image(&header)? {
+                    let is_slice = self.check_in_image(&header)?;
+                    pass(kind, number, self.record())?;
+                    if is_slice {
                         return Ok(Some(header));
                     }
+                    self.close_image();
                 }
                 (Step::Record(header), FileKind::Log) => {
-                    if self.take_from_log(&header)? {
+                    let is_group = self.take_from_log(&header)?;
+                    pass(kind, number, self.record())?;
+                    if is_group {
                         return Ok(Some(header));
                     }
                 }
@@ -198,14 +270,14 @@ impl Contents {
     }
 
     /// Opens the next file and checks that it follows. False behind the last one.
-    fn open_next(&mut self) -> Result<bool, JournalError> {
+    fn open_next(&mut self, pass: Pass<'_>) -> Result<bool, JournalError> {
         let Some((kind, number)) = self.files.pop_front() else {
             if self.needs > self.last {
                 return Err(self.too_short());
             }
             return Ok(false);
         };
-        let reader =
+        let mut reader =
             Reader::open(self.storage.as_ref(), &name(kind, number)).map_err(|error| match error {
                 JournalError::Damaged(damage) => JournalError::Damaged(Damage {
                     whole_up_to: self.last,
@@ -214,26 +286,37 @@ impl Contents {
                 other => other,
             })?;
         let header = reader.header();
-        self.reader = Some(reader);
+        let refused = |what: &str| {
+            JournalError::Damaged(Damage {
+                file: name(kind, number),
+                offset: 0,
+                what: what.to_owned(),
+                whole_up_to: self.last,
+                groups_behind: 0,
+            })
+        };
         if (header.kind, header.number) != (kind, number) {
-            return Err(self.damage("it is another file under this name"));
+            return Err(refused("it is another file under this name"));
         }
-        if *self.store.get_or_insert(header.store) != header.store {
-            return Err(self.damage("it is another directory's"));
+        if self.store.is_some_and(|store| store != header.store) {
+            return Err(refused("it is another directory's"));
         }
         if kind == FileKind::Log && header.previous != self.last {
             let what = format!(
                 "it follows change {}, but the log ends with {}",
                 header.previous, self.last
             );
-            return Err(self.damage(&what));
+            return Err(refused(&what));
         }
+        pass(kind, number, reader.bytes(0, FILE_HEADER)?)?;
+        self.store = Some(header.store);
+        self.reader = Some(reader);
         self.unproven.clear();
         Ok(true)
     }
 
-    /// True for a slice.
-    fn take_from_image(&mut self, header: &RecordHeader) -> Result<bool, JournalError> {
+    /// True for a slice, false for the end.
+    fn check_in_image(&mut self, header: &RecordHeader) -> Result<bool, JournalError> {
         match header.kind {
             RecordKind::Slice if header.last == self.slices + 1 => {
                 self.slices += 1;
@@ -241,7 +324,13 @@ impl Contents {
             }
             RecordKind::End if header.synced == self.slices => {
                 self.needs = header.last;
-                self.close_image()?;
+                let is_end = self
+                    .reader
+                    .as_ref()
+                    .is_none_or(|reader| reader.ends() == reader.length());
+                if !is_end {
+                    return Err(self.damage("something follows the image's end"));
+                }
                 Ok(false)
             }
             _ => Err(self.damage("a slice is missing")),
@@ -272,30 +361,28 @@ impl Contents {
         Ok(is_group)
     }
 
-    /// Behind the end of an image nothing follows, and the log goes on where the image began.
-    fn close_image(&mut self) -> Result<(), JournalError> {
-        let Some(reader) = self.reader.take() else {
-            return Ok(());
-        };
-        let header = reader.header();
-        let length = reader.length();
-        if reader.ends() != length {
-            self.reader = Some(reader);
-            return Err(self.damage("something follows the image's end"));
-        }
-        self.progress.read += length;
-        self.lengths.push((header.kind, header.number, length));
-        self.last = header.previous;
-        self.in_image = false;
-        Ok(())
-    }
-
-    fn close_segment(&mut self, cut: Option<Cut>) {
+    /// The log goes on where the image began.
+    fn close_image(&mut self) {
         let Some(reader) = self.reader.take() else {
             return;
         };
         let header = reader.header();
-        let length = reader.ends();
+        self.progress.read += reader.length();
+        self.lengths.push((header.kind, header.number, reader.length()));
+        self.last = header.previous;
+        self.in_image = false;
+    }
+
+    fn close_segment(&mut self, cut: Option<Cut>) {
+        let ends = self.reader.as_ref().map(Reader::ends).unwrap_or_default();
+        self.close_segment_at(ends, cut);
+    }
+
+    fn close_segment_at(&mut self, length: u64, cut: Option<Cut>) {
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
+        let header = reader.header();
         self.progress.read += reader.length();
         self.lengths.push((header.kind, header.number, length));
         self.end = Some(LogEnd {
@@ -325,15 +412,13 @@ impl Contents {
             whole_up_to: last,
             groups_behind: behind.groups,
         };
-        let may_cut = self.on_damage == OnDamage::Cut && self.files.is_empty();
-        if !is_torn && !may_cut {
+        if !is_torn {
             return Err(JournalError::Damaged(damage));
         }
         Ok(Cut {
-            file: damage.file.clone(),
+            file: damage.file,
             offset,
             bytes,
-            damage: (!is_torn).then_some(damage),
         })
     }
 
@@ -350,6 +435,11 @@ impl Contents {
             whole_up_to: self.last,
             groups_behind: 0,
         }))
+    }
+
+    /// The record that was read last, header and payload.
+    fn record(&self) -> &[u8] {
+        self.reader.as_ref().map(Reader::record).unwrap_or_default()
     }
 
     /// The image is newer than the log.

@@ -72,12 +72,12 @@ pub(crate) struct StateFile {
 
 impl Opening {
     /// Looks at what is there.
-    pub(crate) fn new(storage: Arc<dyn Storage>, on_damage: OnDamage) -> Result<Self, JournalError> {
+    pub(crate) fn new(storage: Arc<dyn Storage>) -> Result<Self, JournalError> {
         let names = storage
             .names()
             .map_err(cannot(|| "cannot list the directory".into()))?;
         let survey = Survey::of(names)?;
-        let contents = Contents::new(Arc::clone(&storage), &survey, on_damage, None)?;
+        let contents = Contents::new(Arc::clone(&storage), &survey, OnDamage::Refuse, None)?;
         Ok(Self {
             storage,
             survey,
@@ -159,7 +159,7 @@ impl Opening {
 impl Directory {
     /// Looks at what is there, to be read.
     pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Opening, JournalError> {
-        Opening::new(storage, OnDamage::Refuse)
+        Opening::new(storage)
     }
 
     fn new(opening: &Opening, (log, store): (LogWriter, u128)) -> Self {

@@ -51,6 +51,20 @@ pub(crate) enum JournalError {
         /// The directory.
         directory: PathBuf,
     },
+    /// A backup is not what was written.
+    #[error("the backup is damaged at byte {offset}: {what}")]
+    Backup {
+        /// Where.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// Something is where something new was to be made.
+    #[error("{0}")]
+    Exists(String),
+    /// There is nothing to be read.
+    #[error("there is no store in {}", .0.display())]
+    NoStore(PathBuf),
     /// A record is whole, and holds what no engine writes.
     #[error("a record of the journal cannot be read: {0}")]
     Unreadable(#[source] Unreadable),
@@ -70,6 +84,19 @@ pub(crate) enum JournalError {
     },
 }
 
+impl JournalError {
+    /// The same, when it is known up to where everything before it can be read.
+    pub(crate) fn seen_up_to(self, last: u64) -> Self {
+        match self {
+            Self::Damaged(damage) => Self::Damaged(Damage {
+                whole_up_to: last,
+                ..damage
+            }),
+            other => other,
+        }
+    }
+}
+
 /// Where a file is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Damage {
@@ -85,6 +112,9 @@ pub(crate) struct Damage {
     pub(crate) groups_behind: u64,
 }
 
+/// What is wrong with a file that is not there.
+pub(crate) const MISSING: &str = "the file is missing";
+
 impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -94,7 +124,11 @@ impl fmt::Display for Damage {
             whole_up_to,
             groups_behind,
         } = self;
-        write!(formatter, "{file} is damaged at byte {offset}: {what}; ")?;
+        match (what.as_str(), whole_up_to) {
+            (MISSING, 0) => return write!(formatter, "{file} is missing"),
+            (MISSING, _) => write!(formatter, "{file} is missing; ")?,
+            _ => write!(formatter, "{file} is damaged at byte {offset}: {what}; ")?,
+        }
         match whole_up_to {
             0 => write!(formatter, "nothing before it can be read"),
             _ => write!(formatter, "everything up to change {whole_up_to} can be read"),
@@ -139,6 +173,9 @@ impl From<JournalError> for Error {
                 Self::new(ErrorKind::Storage, message)
             }
             JournalError::Damaged(_) => Self::new(ErrorKind::Damaged, message),
+            JournalError::Backup { .. } => Self::new(ErrorKind::Backup, message),
+            JournalError::Exists(_) => Self::new(ErrorKind::Exists, message),
+            JournalError::NoStore(_) => Self::new(ErrorKind::NoStore, message),
             JournalError::Unreadable(cause) => Self::with_source(ErrorKind::Damaged, message, cause),
             JournalError::Contradictory(cause) => Self::with_source(ErrorKind::Damaged, message, cause),
             JournalError::Format { .. } => Self::new(ErrorKind::Format, message),

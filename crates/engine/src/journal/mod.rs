@@ -33,6 +33,16 @@ pub(crate) use load::Loaded;
 pub(crate) use walk::Strays;
 pub(crate) use writer::Handle;
 
+// For whoever looks after a directory.
+mod backup;
+mod examine;
+mod frozen;
+mod inspect;
+mod restore;
+pub use backup::{Backup, BackupReport, Missing};
+pub use inspect::{Damaged, FileRole, InspectedDatabase, InspectedFile, Inspection, TornTail};
+pub use restore::{RestoreReport, restore, restore_file};
+
 // Files.
 mod contents;
 mod directory;

@@ -4,6 +4,8 @@
 //! cut the directory is read again and has to be what the engine held after some unit, no earlier than the last one
 //! acknowledged. Each engine has volatile keys of its own, which nobody may find on the disk. `OXHERD_POWER_CUTS` says how many cuts (300), `OXHERD_POWER_SEED` with which seed the first begins.
 
+mod backups;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -165,6 +165,11 @@ impl Reader {
         Ok(Step::Record(header))
     }
 
+    /// The record that was read last, with its header.
+    pub(crate) fn record(&self) -> &[u8] {
+        self.window.held(self.begins, RECORD_HEADER + self.payload)
+    }
+
     /// The payload of the record that was read last.
     pub(crate) fn payload(&self) -> &[u8] {
         self.window.held(self.begins + RECORD_HEADER as u64, self.payload)

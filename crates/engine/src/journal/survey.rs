@@ -4,7 +4,7 @@
 //! that ended before it could remove them. Names that are not the journal's are none of its business.
 //! Next: `contents.rs`, which reads them.
 
-use super::error::{Damage, JournalError};
+use super::error::{Damage, JournalError, MISSING};
 use super::frame::FileKind;
 
 /// Appended to a file's name until it is whole and durable.
@@ -34,6 +34,13 @@ pub(crate) struct Survey {
 
 impl Survey {
     pub(crate) fn of(names: Vec<String>) -> Result<Self, JournalError> {
+        let survey = Self::list(names);
+        survey.check()?;
+        Ok(survey)
+    }
+
+    /// What is there, even if something is missing.
+    pub(crate) fn list(names: Vec<String>) -> Self {
         let mut survey = Self::default();
         let mut images = Vec::new();
         for name in names {
@@ -57,8 +64,29 @@ impl Survey {
             .extend(old.map(|segment| name(FileKind::Log, segment)));
         survey.segments.sort_unstable();
         survey.leftovers.sort_unstable();
-        survey.check(first)?;
-        Ok(survey)
+        survey
+    }
+
+    /// The names of the files that make the state, in the order in which they are read.
+    pub(crate) fn state(&self) -> impl Iterator<Item = String> {
+        let image = self.image.map(|number| name(FileKind::Image, number));
+        let segments = self.segments.iter().map(|number| name(FileKind::Log, *number));
+        image.into_iter().chain(segments)
+    }
+
+    /// There is something to be read.
+    pub(crate) fn has_beginning(&self) -> bool {
+        self.image.is_some() || !self.segments.is_empty()
+    }
+
+    /// Leaves out every segment behind one that is missing, and says which that is.
+    pub(crate) fn cut_at_gap(&mut self) -> Option<JournalError> {
+        let gap = self.check().err()?;
+        let first = self.image.unwrap_or_default();
+        let whole = (first..).zip(&self.segments);
+        let length = whole.take_while(|(wanted, there)| wanted == *there).count();
+        self.segments.truncate(length);
+        Some(gap)
     }
 
     /// Nothing was ever written here.
@@ -67,10 +95,11 @@ impl Survey {
     }
 
     /// Refuses a directory of which a segment is missing.
-    fn check(&self, first: u64) -> Result<(), JournalError> {
+    fn check(&self) -> Result<(), JournalError> {
         if self.is_new() {
             return Ok(());
         }
+        let first = self.image.unwrap_or_default();
         let last = self.segments.last().copied().unwrap_or(first);
         let missing = (first..=last).zip(self.segments.iter().map(Some).chain(std::iter::repeat(None)));
         for (wanted, there) in missing {
@@ -78,7 +107,7 @@ impl Survey {
                 return Err(JournalError::Damaged(Damage {
                     file: name(FileKind::Log, wanted),
                     offset: 0,
-                    what: "the file is missing".into(),
+                    what: MISSING.into(),
                     whole_up_to: 0,
                     groups_behind: 0,
                 }));
@@ -88,7 +117,8 @@ impl Survey {
     }
 }
 
-fn parse(name: &str) -> Option<(FileKind, u64)> {
+/// What a name says, if it is one of the journal's.
+pub(crate) fn parse(name: &str) -> Option<(FileKind, u64)> {
     let (kind, number) = match (name.strip_prefix(LOG), name.strip_prefix(IMAGE)) {
         (Some(number), _) => (FileKind::Log, number),
         (_, Some(number)) => (FileKind::Image, number),

@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::boot::{Opening, Teller};
+use super::directory::problem_of;
 use super::holder::{Notice, Said, Stage};
 use super::holding::{Holding, beside};
 use super::open::{self, ServerVersion};
@@ -127,7 +128,7 @@ pub(super) async fn open(embedded: &Embedded, opening: &Opening) -> Result<Held>
                     return Err(refused.unwrap_or_else(|| failed(OpenProblem::InUse, reason.into())));
                 }
             }
-            Err(error) => return Err(failed(OpenProblem::Directory, error.into())),
+            Err(error) => return Err(failed(problem_of(error.kind()), error.into())),
         }
         tokio::time::sleep(PAUSE).await;
     }

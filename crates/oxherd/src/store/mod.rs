@@ -8,6 +8,7 @@
 
 mod boot;
 mod connection;
+mod directory;
 mod embedded;
 mod health;
 mod holder;
@@ -17,6 +18,7 @@ mod link;
 mod open;
 mod scan;
 mod script;
+mod stats;
 mod succession;
 mod transfer;
 mod url;
@@ -36,6 +38,7 @@ pub use open::ServerVersion;
 pub(crate) use scan::Pick;
 pub(crate) use script::Script;
 pub(crate) use script::*;
+pub use stats::{DatabaseInfo, Held, KeyStats, StoreInfo};
 pub use transfer::{DumpFormat, Fault, Progress, Transfer, TransferReport};
 use url::Place;
 pub use url::StoreUrl;

@@ -1,9 +1,14 @@
 //! `oxherd store …`: whole stores, for operators.
 
+mod backup;
+mod check;
 mod copy;
+mod directory;
 mod dump;
 mod load;
 mod outcome;
+mod restore;
+mod stats;
 
 use clap::{Subcommand, ValueEnum};
 use oxherd::DumpFormat;
@@ -15,6 +20,10 @@ use crate::output::Output;
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
+    Stats(stats::Stats),
+    Check(check::Check),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Copy(copy::Copy),
     Dump(dump::Dump),
     Load(load::Load),
@@ -23,6 +32,10 @@ pub(crate) enum Store {
 impl Store {
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
         match self {
+            Self::Stats(command) => command.run(global, output).await,
+            Self::Check(command) => command.run(global, output).await,
+            Self::Backup(command) => command.run(global, output).await,
+            Self::Restore(command) => command.run(global, output).await,
             Self::Copy(command) => command.run(global, output).await,
             Self::Dump(command) => command.run(global, output).await,
             Self::Load(command) => command.run(global, output).await,

@@ -14,7 +14,7 @@ use super::{Readable, Storage, Writable};
 use crate::journal::error::{JournalError, cannot};
 
 /// The name of the file that is locked.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 /// Bytes written again at once.
 const PIECE: usize = 1 << 20;
 
@@ -24,10 +24,10 @@ pub(crate) struct Disk {
     path: PathBuf,
     /// Open for `sync_directory`.
     directory: File,
-    /// Locked until it is closed.
-    _lock: File,
+    /// Locked until it is closed; `None` for who only looks.
+    _lock: Option<File>,
     /// Behind the lock, so that the directory is free when this says so.
-    tenancy: Tenancy,
+    tenancy: Option<Tenancy>,
 }
 
 impl Disk {
@@ -45,8 +45,26 @@ impl Disk {
         Ok(Self {
             path,
             directory,
-            _lock: lock,
-            tenancy,
+            _lock: Some(lock),
+            tenancy: Some(tenancy),
+        })
+    }
+
+    /// Looks at a directory, whoever has it. Nothing is made.
+    pub(crate) fn visit(path: impl Into<PathBuf>) -> Result<Self, JournalError> {
+        let path = path.into();
+        let shown = path.display();
+        let directory = File::open(&path)
+            .and_then(|directory| match directory.metadata()?.is_dir() {
+                true => Ok(directory),
+                false => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file")),
+            })
+            .map_err(cannot(|| format!("cannot open the directory {shown}")))?;
+        Ok(Self {
+            path,
+            directory,
+            _lock: None,
+            tenancy: None,
         })
     }
 
@@ -129,7 +147,9 @@ impl Storage for Disk {
     }
 
     fn part(&self) {
-        self.tenancy.part();
+        if let Some(tenancy) = &self.tenancy {
+            tenancy.part();
+        }
     }
 }
 
@@ -179,6 +199,9 @@ fn make(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
+    if path.exists() {
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file"));
+    }
     let above = match path.parent() {
         Some(above) if above != Path::new("") => above,
         _ => Path::new("."),
@@ -190,6 +213,23 @@ fn make(path: &Path) -> io::Result<()> {
         Err(_) if path.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Who has the directory, if anybody has: with the process's number, as far as it can be read.
+pub(crate) fn holder(path: &Path) -> Option<Option<u32>> {
+    let file = File::open(path.join(LOCK)).ok()?;
+    // For a moment this keeps others out, who then try again.
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(number_in(file)),
+        _ => None,
+    }
+}
+
+fn number_in(mut file: File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text)
+        .ok()
+        .and_then(|_| text.trim().parse().ok())
 }
 
 /// Locks the directory, or says who has it.
@@ -205,12 +245,8 @@ fn lock(path: &Path) -> Result<File, JournalError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
             // Only the message depends on it: whoever has the lock may be about to write its number.
-            let holder = file
-                .read_to_string(&mut text)
-                .ok()
-                .and_then(|_| text.trim().parse().ok());
+            let holder = number_in(file);
             let directory = path.to_owned();
             return Err(JournalError::InUse { directory, holder });
         }
@@ -292,5 +328,10 @@ mod tests {
         let path = scratch.path().join("file").join("store");
         let refused = Disk::open(&path).unwrap_err().to_string();
         assert!(refused.contains(path.to_str().unwrap()), "{refused}");
+        let file = scratch.path().join("file");
+        for opened in [Disk::open(&file), Disk::visit(&file)] {
+            let refused = opened.unwrap_err().to_string();
+            assert!(refused.ends_with("file: it is a file"), "{refused}");
+        }
     }
 }

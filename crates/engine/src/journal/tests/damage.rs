@@ -9,16 +9,13 @@ use super::super::error::{Damage, JournalError};
 use super::super::frame::{FileHeader, FileKind};
 use super::super::log::LogWriter;
 use super::super::storage::crash::{Call, Machine};
+use super::super::survey::Survey;
 use super::scene::draft;
 
 /// Everything in a directory, as far as it can be read: slices first, then groups.
 fn read(machine: &Machine) -> (Vec<Vec<u8>>, Result<Recovered, JournalError>) {
-    read_with(machine, OnDamage::Refuse)
-}
-
-fn read_with(machine: &Machine, on_damage: OnDamage) -> (Vec<Vec<u8>>, Result<Recovered, JournalError>) {
     let mut payloads = Vec::new();
-    let outcome = Opening::new(machine.storage(), on_damage).and_then(|mut opening| {
+    let outcome = Opening::new(machine.storage()).and_then(|mut opening| {
         while let Some(record) = opening.next()? {
             payloads.push(record.payload.to_vec());
         }
@@ -138,21 +135,41 @@ fn damage_says_what_can_be_read() {
     assert_eq!(refused, expected);
 }
 
+/// The last change before the damage, and the damage.
+fn read_up_to_damage(machine: &Machine) -> Result<(u64, Option<Damage>), JournalError> {
+    let storage = machine.storage();
+    let mut survey = Survey::list(storage.names().unwrap());
+    let gap = survey.cut_at_gap().is_some();
+    let mut contents = Contents::new(storage, &survey, OnDamage::Stop, None)?;
+    while contents.next()?.is_some() {}
+    assert!(!gap || contents.stopped().is_none());
+    Ok((contents.last(), contents.stopped().cloned()))
+}
+
 #[test]
-fn damage_may_be_cut_off_when_somebody_says_so() {
+fn the_log_can_be_read_up_to_damage_if_that_is_enough_for_its_image() {
     let machine = Machine::new(1);
     drop(directory(&machine));
     machine.flip(NEWEST, (48 + 332 + 100) * 8);
-    let (_, recovered) = read_with(&machine, OnDamage::Cut);
-    let recovered = recovered.unwrap();
-    assert_eq!(recovered.last, 4);
-    let cut = recovered.cut.unwrap();
-    assert_eq!((cut.offset, cut.bytes), (380, 3 * 332));
-    assert_eq!(cut.damage.unwrap().groups_behind, 2);
-    assert_eq!(read(&machine).1.unwrap().cut, None);
+    let (last, damage) = read_up_to_damage(&machine).unwrap();
+    let damage = damage.unwrap();
+    assert_eq!((last, damage.offset, damage.groups_behind), (4, 380, 2));
 
+    machine.flip(NEWEST, 3);
+    let (last, damage) = read_up_to_damage(&machine).unwrap();
+    assert_eq!((last, damage.unwrap().offset), (3, 0));
+
+    machine.flip(OLDER, (48 + 122 + 60) * 8);
+    let (last, damage) = read_up_to_damage(&machine).unwrap();
+    assert_eq!((last, damage.unwrap().file.as_str()), (2, OLDER));
+
+    machine.storage().remove(NEWEST).unwrap();
     machine.flip(OLDER, 60 * 8);
-    assert!(read_with(&machine, OnDamage::Cut).1.is_err());
+    // The image needs change 2.
+    assert!(read_up_to_damage(&machine).is_err());
+    machine.flip(OLDER, 60 * 8);
+    machine.flip(IMAGE, 60 * 8);
+    assert!(read_up_to_damage(&machine).is_err());
 }
 
 #[test]
@@ -167,7 +184,7 @@ fn a_torn_tail_is_cut_off_and_told() {
     let recovered = recovered.unwrap();
     assert_eq!(recovered.last, 6);
     let cut = recovered.cut.unwrap();
-    assert_eq!((cut.offset, cut.bytes, cut.damage), (length - 332, 322, None));
+    assert_eq!((cut.offset, cut.bytes), (length - 332, 322));
     assert_eq!(machine.contents(NEWEST).unwrap().len() as u64, length - 332);
 }
 
@@ -188,7 +205,7 @@ fn many_groups_that_were_never_synced_may_be_torn() {
     machine.put(name, &bytes);
     let recovered = read(&machine).1.unwrap();
     assert_eq!(recovered.last, (512 * 100 - 48) / 232);
-    assert_eq!(recovered.cut.unwrap().damage, None);
+    assert_eq!(recovered.cut.unwrap().offset, 48 + 232 * recovered.last);
 }
 
 #[test]
@@ -273,7 +290,8 @@ fn a_payload_that_looks_like_records_is_none() {
     bytes[torn..].fill(0);
     machine.put(NEWEST, &bytes);
     let recovered = read(&machine).1.unwrap();
-    assert_eq!((recovered.last, recovered.cut.unwrap().damage), (7, None));
+    assert_eq!(recovered.last, 7);
+    assert!(recovered.cut.is_some());
 }
 
 #[test]
