@@ -39,6 +39,14 @@ impl TestStore {
         ))
     }
 
+    /// Another one of the same kind, empty too.
+    pub async fn another(&self) -> Self {
+        match &self.0 {
+            Kind::Redis(_) => Self::on_redis().await,
+            Kind::Directory(_) => Self::on_disk(),
+        }
+    }
+
     /// What Oxherd opens.
     #[must_use]
     pub fn url(&self) -> String {
