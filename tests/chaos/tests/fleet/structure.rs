@@ -1,5 +1,7 @@
 //! What must hold in a queue's keys at any moment, whoever was killed: a step of a job is there whole or not at all.
 
+use std::collections::BTreeSet;
+
 use redis::Cmd;
 
 use crate::scene::Fleet;
@@ -37,10 +39,11 @@ impl Fleet {
         assert!(faults.is_empty(), "queue {queue}: {faults:#?}");
     }
 
-    /// The ids of completed jobs, after checking that every job of the queue is one.
-    pub(crate) async fn all_completed(&self, queue: &str) -> std::collections::BTreeSet<String> {
+    /// The ids of completed jobs, after checking that every job of the queue is one or failed because whoever ran it was
+    /// killed again and again, which is where webhooks have their limit.
+    pub(crate) async fn all_completed(&self, queue: &str) -> BTreeSet<String> {
         self.assert_whole(queue).await;
-        for set in ["wait", "active", "prioritized", "delayed", "failed"] {
+        for set in ["wait", "active", "prioritized", "delayed"] {
             let mut exists = Cmd::new();
             exists.arg("EXISTS").arg(format!("bull:{queue}:{set}"));
             assert!(!self.ask::<bool>(&exists).await, "jobs are {set} in {queue}");
@@ -48,10 +51,33 @@ impl Fleet {
         let mut locks = Cmd::new();
         locks.arg("KEYS").arg(format!("bull:{queue}:*:lock"));
         assert_eq!(self.ask::<Vec<String>>(&locks).await, Vec::<String>::new());
+        for id in self.failed(queue).await {
+            let mut reason = Cmd::new();
+            reason
+                .arg("HGET")
+                .arg(format!("bull:{queue}:{id}"))
+                .arg("failedReason");
+            let reason: String = self.ask(&reason).await;
+            assert_eq!(
+                reason, "job stalled more than allowable limit",
+                "job {id} of {queue}"
+            );
+        }
         let mut range = Cmd::new();
         range
             .arg("ZRANGE")
             .arg(format!("bull:{queue}:completed"))
+            .arg(0)
+            .arg(-1);
+        self.ask(&range).await
+    }
+
+    /// The ids of failed jobs.
+    pub(crate) async fn failed(&self, queue: &str) -> BTreeSet<String> {
+        let mut range = Cmd::new();
+        range
+            .arg("ZRANGE")
+            .arg(format!("bull:{queue}:failed"))
             .arg(0)
             .arg(-1);
         self.ask(&range).await
