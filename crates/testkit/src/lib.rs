@@ -3,8 +3,8 @@
 //! Nothing here reaches a production build. Helpers panic with a plain sentence instead of returning errors,
 //! because a test that cannot set its scene has nothing better to do; everything listens on loopback only and
 //! ends with the value that started it.
-//! Next: `server.rs` (a real Redis per test), `proxy.rs` (a network that misbehaves on command),
-//! `wait.rs` (waiting without sleeping).
+//! Next: `store.rs` (one behaviour on every store), `server.rs` (a real Redis per test), `proxy.rs` (a network that
+//! misbehaves on command), `wait.rs` (waiting without sleeping).
 
 #![allow(
     clippy::expect_used,
@@ -17,8 +17,10 @@
 mod port;
 mod proxy;
 mod server;
+mod store;
 mod wait;
 
 pub use proxy::{FaultProxy, contains};
 pub use server::{RedisServer, RedisServerBuilder, StartError};
+pub use store::TestStore;
 pub use wait::{eventually, eventually_some};

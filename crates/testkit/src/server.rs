@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 pub use builder::RedisServerBuilder;
 pub use process::StartError;
+pub(crate) use process::connect;
 use process::{Layout, Process};
 
 use crate::wait::eventually_some;
@@ -198,7 +199,7 @@ impl RedisServer {
     /// # Panics
     /// When the server cannot be reached.
     pub async fn connection(&self) -> MultiplexedConnection {
-        process::connect(&self.url())
+        connect(&self.url())
             .await
             .unwrap_or_else(|error| panic!("cannot connect to the test's redis-server: {error}"))
     }

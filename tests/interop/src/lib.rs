@@ -1,4 +1,4 @@
-//! Oxherd and the real npm bullmq on one Redis.
+//! Oxherd and the real npm bullmq on one store.
 //!
 //! The tests in `tests/it` drive both and compare what they leave behind; nothing here reaches a production build.
 //! They need Node 20 and the packages of `tests/interop/node`, and fail with that sentence where either is missing.

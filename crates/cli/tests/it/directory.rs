@@ -361,7 +361,7 @@ async fn stats_tell_of_a_directory_what_is_in_it_and_how_much_is_log() {
 
 #[tokio::test]
 async fn stats_tell_of_a_redis_what_it_says_of_itself() {
-    let scene = Scene::start().await;
+    let scene = Scene::start(oxherd_testkit::TestStore::on_redis().await);
     scene.run(&["job", "add", "mail", "welcome"]).await.done();
     let told = scene.run(&["store", "stats", "--output", "json"]).await.json();
     assert_eq!(

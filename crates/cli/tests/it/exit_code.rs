@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use oxherd::{JobContext, Worker};
-use oxherd_testkit::{FaultProxy, RedisServer};
+use oxherd_testkit::{FaultProxy, RedisServer, on_every_store};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -74,86 +74,85 @@ async fn a_wrong_store_url_is_a_wrong_call() {
     );
 }
 
-#[tokio::test]
-async fn an_unknown_job_is_not_found() {
-    let scene = Scene::start().await;
-    scene.run(&["job", "add", "mail", "welcome"]).await.done();
-    for verb in ["show", "retry", "remove", "logs"] {
-        let said = scene.run(&["job", verb, "mail", "99"]).await.failed(3);
+on_every_store! {
+    async fn an_unknown_job_is_not_found(store: TestStore) {
+        let scene = Scene::start(store);
+        scene.run(&["job", "add", "mail", "welcome"]).await.done();
+        for verb in ["show", "retry", "remove", "logs"] {
+            let said = scene.run(&["job", verb, "mail", "99"]).await.failed(3);
+            assert!(
+                said.contains("job 99 in queue \"mail\": there is no such job\n  help: "),
+                "{verb}: {said}"
+            );
+        }
+        scene.run(&["job", "show", "mial", "1"]).await.failed(3);
+    }
+}
+
+on_every_store! {
+    async fn a_job_in_the_wrong_state_is_refused(store: TestStore) {
+        let scene = Scene::start(store);
+        scene.run(&["job", "add", "mail", "welcome"]).await.done();
+        let said = scene.run(&["job", "retry", "mail", "1"]).await.failed(4);
         assert!(
-            said.contains("job 99 in queue \"mail\": there is no such job\n  help: "),
-            "{verb}: {said}"
+            said.starts_with("error: cannot retry job 1 in queue \"mail\": job is waiting\n"),
+            "{said}"
         );
     }
-    scene.run(&["job", "show", "mial", "1"]).await.failed(3);
 }
 
-#[tokio::test]
-async fn a_job_in_the_wrong_state_is_refused() {
-    let scene = Scene::start().await;
-    scene.run(&["job", "add", "mail", "welcome"]).await.done();
-    let said = scene.run(&["job", "retry", "mail", "1"]).await.failed(4);
-    assert!(
-        said.starts_with("error: cannot retry job 1 in queue \"mail\": job is waiting\n"),
-        "{said}"
-    );
+on_every_store! {
+    async fn a_job_that_runs_is_not_removed(store: TestStore) {
+        let scene = Scene::start(store);
+        let queue = scene.queue("mail").await;
+        let runs = std::sync::Arc::new(Notify::new());
+        let told = runs.clone();
+        let worker = Worker::on(&queue)
+            .handle_any(move |_: Value, context: JobContext| {
+                told.notify_one();
+                async move {
+                    context.cancelled().await;
+                    Ok(Value::Null)
+                }
+            })
+            .start()
+            .await
+            .unwrap();
+        queue.add("welcome", ()).await.unwrap();
+        runs.notified().await;
+        let said = scene.run(&["job", "remove", "mail", "1"]).await.failed(4);
+        assert!(
+            said.starts_with("error: cannot remove job 1 in queue \"mail\": it is being processed\n"),
+            "{said}"
+        );
+        worker.stop_now().await;
+    }
 }
 
-#[tokio::test]
-async fn a_job_that_runs_is_not_removed() {
-    let scene = Scene::start().await;
-    let queue = scene.queue("mail").await;
-    let runs = std::sync::Arc::new(Notify::new());
-    let told = runs.clone();
-    let worker = Worker::on(&queue)
-        .handle_any(move |_: Value, context: JobContext| {
-            told.notify_one();
-            async move {
-                context.cancelled().await;
-                Ok(Value::Null)
-            }
-        })
-        .start()
-        .await
+on_every_store! {
+    async fn a_full_queue_refuses(store: TestStore) {
+        let scene = Scene::start(store);
+        std::fs::write(
+            scene.directory.path().join("oxherd.toml"),
+            "[queues.mail]\nmax_waiting = 1\n",
+        )
         .unwrap();
-    queue.add("welcome", ()).await.unwrap();
-    runs.notified().await;
-    let said = scene.run(&["job", "remove", "mail", "1"]).await.failed(4);
-    assert!(
-        said.starts_with("error: cannot remove job 1 in queue \"mail\": it is being processed\n"),
-        "{said}"
-    );
-    worker.stop_now().await;
+        scene.run(&["job", "add", "mail", "welcome"]).await.done();
+        let said = scene.run(&["job", "add", "mail", "welcome"]).await.failed(4);
+        assert!(
+            said.contains("queue \"mail\" is full: 1 jobs wait already; try again"),
+            "{said}"
+        );
+    }
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses() {
-    let scene = Scene::start().await;
-    std::fs::write(
-        scene.directory.path().join("oxherd.toml"),
-        "[queues.mail]\nmax_waiting = 1\n",
-    )
-    .unwrap();
-    scene.run(&["job", "add", "mail", "welcome"]).await.done();
-    let said = scene.run(&["job", "add", "mail", "welcome"]).await.failed(4);
-    assert!(
-        said.contains("queue \"mail\" is full: 1 jobs wait already; try again"),
-        "{said}"
-    );
-}
-
-#[tokio::test]
-async fn a_key_of_another_program_is_a_failure_that_names_it() {
-    let scene = Scene::start().await;
-    let mut connection = scene.server.as_ref().unwrap().connection().await;
-    redis::cmd("SET")
-        .arg("bull:mail:wait")
-        .arg("x")
-        .exec_async(&mut connection)
-        .await
-        .unwrap();
-    let said = scene.run(&["job", "add", "mail", "welcome"]).await.failed(1);
-    assert!(said.contains("\"bull:mail:wait\" holds a string"), "{said}");
+on_every_store! {
+    async fn a_key_of_another_program_is_a_failure_that_names_it(store: TestStore) {
+        let scene = Scene::start(store);
+        scene.tell("SET bull:mail:wait x").await;
+        let said = scene.run(&["job", "add", "mail", "welcome"]).await.failed(1);
+        assert!(said.contains("\"bull:mail:wait\" holds a string"), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -202,12 +201,9 @@ async fn a_silent_store_is_given_up_within_five_seconds() {
 
 #[tokio::test]
 async fn refused_credentials_are_told_apart() {
-    let scene = Scene {
-        server: Some(RedisServer::builder().password("geheim").start().await),
-        ..Scene::without_store()
-    };
+    let scene = Scene::start(RedisServer::builder().password("geheim").start().await);
     scene.run(&["status"]).await.done();
-    let url = format!("redis://{}", scene.server.as_ref().unwrap().addr());
+    let url = format!("redis://{}", scene.store().redis().addr());
     let said = scene.run(&["status", "--store", &url]).await.failed(5);
     assert!(said.contains("user name or password refused"), "{said}");
 }

@@ -4,12 +4,14 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use oxherd::{Queue, Store};
-use oxherd_testkit::RedisServer;
+use oxherd_testkit::TestStore;
+use redis::{Cmd, FromRedisValue};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
 
 /// No command here takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -86,14 +88,16 @@ impl Ended {
 /// The program in an empty directory, with or without a store.
 pub(crate) struct Scene {
     pub(crate) directory: TempDir,
-    pub(crate) server: Option<RedisServer>,
+    /// This process's way into the store, from the first use to the end: commands find a directory held from then on,
+    /// and go through the socket. Before, each holds it for itself.
+    handle: OnceCell<Store>,
+    store: Option<TestStore>,
 }
 
 impl Scene {
-    /// A fresh server for this test.
-    pub(crate) async fn start() -> Self {
+    pub(crate) fn start(store: impl Into<TestStore>) -> Self {
         Self {
-            server: Some(RedisServer::start().await),
+            store: Some(store.into()),
             ..Self::without_store()
         }
     }
@@ -101,12 +105,17 @@ impl Scene {
     pub(crate) fn without_store() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
-            server: None,
+            handle: OnceCell::new(),
+            store: None,
         }
     }
 
     pub(crate) fn url(&self) -> String {
-        self.server.as_ref().map(RedisServer::url).unwrap_or_default()
+        self.store.as_ref().map(TestStore::url).unwrap_or_default()
+    }
+
+    pub(crate) fn store(&self) -> &TestStore {
+        self.store.as_ref().expect("this scene has a store")
     }
 
     /// The command, not yet started; the store comes from the environment.
@@ -162,19 +171,44 @@ impl Scene {
         }
     }
 
-    /// The same queue through the library.
-    pub(crate) async fn queue(&self, name: &str) -> Queue {
-        Queue::new(&Store::open(&self.url()).await.unwrap(), name).unwrap()
+    /// The store through the library; a directory that nobody holds is held here from now on.
+    pub(crate) async fn hold(&self) -> &Store {
+        let opening = async || Store::open(&self.url()).await.unwrap();
+        self.handle.get_or_init(opening).await
     }
 
-    /// Every key on the server.
+    /// The same queue through the library.
+    pub(crate) async fn queue(&self, name: &str) -> Queue {
+        Queue::new(self.hold().await, name).unwrap()
+    }
+
+    /// Asks the store itself, past the library; a directory that nobody holds is visited for it.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let mut cmd = Cmd::new();
+        command.iter().for_each(|word| {
+            cmd.arg(*word);
+        });
+        let is_directory = self.store().directory().is_some();
+        let visit = match self.handle.get() {
+            None if is_directory => Some(Store::visit(self.url().parse().unwrap()).await.unwrap()),
+            held => held.cloned(),
+        };
+        match visit.as_ref().and_then(Store::engine) {
+            Some(engine) => cmd.query_async(&mut engine.connect()).await,
+            None => cmd.query_async(&mut self.store().connection().await).await,
+        }
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+
+    /// As [`Self::ask`], for a command whose words hold no space and whose answer does not matter.
+    pub(crate) async fn tell(&self, command: &str) {
+        let words: Vec<&str> = command.split(' ').collect();
+        self.ask::<redis::Value>(&words).await;
+    }
+
+    /// Every key in the store.
     pub(crate) async fn keys(&self) -> Vec<String> {
-        let mut connection = self.server.as_ref().unwrap().connection().await;
-        redis::cmd("KEYS")
-            .arg("*")
-            .query_async(&mut connection)
-            .await
-            .unwrap()
+        self.ask(&["KEYS", "*"]).await
     }
 }
 

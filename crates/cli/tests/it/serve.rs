@@ -1,65 +1,70 @@
 //! `oxherd serve`.
 
+use oxherd_testkit::on_every_store;
+
 use crate::scene::{Scene, end};
 
-#[tokio::test]
-async fn it_tells_where_it_listens_and_ends_in_good_order() {
-    let scene = Scene::start().await;
-    let serving = scene.serve(&[]).await;
-    let answer = serving.get("/health/ready").await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+on_every_store! {
+    async fn it_tells_where_it_listens_and_ends_in_good_order(store: TestStore) {
+        let scene = Scene::start(store);
+        let serving = scene.serve(&[]).await;
+        let answer = serving.get("/health/ready").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
-    scene.run(&["job", "add", "mail", "welcome"]).await.done();
-    let answer = serving.get("/api/v1/queues/mail/jobs/1").await;
-    assert!(
-        answer.contains("\"name\":\"welcome\""),
-        "server and command line see one store: {answer}"
-    );
+        scene.run(&["job", "add", "mail", "welcome"]).await.done();
+        let answer = serving.get("/api/v1/queues/mail/jobs/1").await;
+        assert!(
+            answer.contains("\"name\":\"welcome\""),
+            "server and command line see one store: {answer}"
+        );
 
-    serving.signal("-TERM").await;
-    let (code, log) = serving.end().await;
-    assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("listening") && log.contains("stopped"), "{log}");
-    assert!(!log.contains('\u{1b}'), "no colour in a pipe: {log:?}");
-}
-
-#[tokio::test]
-async fn its_log_can_be_json() {
-    let scene = Scene::start().await;
-    let serving = scene.serve(&["--log-format", "json", "--log", "info"]).await;
-    serving.signal("-INT").await;
-    let (code, log) = serving.end().await;
-    assert_eq!(code, Some(0), "{log}");
-    for line in log.lines() {
-        let event: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(event["message"].is_string(), "{line}");
+        serving.signal("-TERM").await;
+        let (code, log) = serving.end().await;
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("listening") && log.contains("stopped"), "{log}");
+        assert!(!log.contains('\u{1b}'), "no colour in a pipe: {log:?}");
     }
 }
 
-#[tokio::test]
-async fn people_are_told_the_url() {
-    let scene = Scene::start().await;
-    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let said = scene
-        .run(&["serve", "--listen", &address, "--log", "off"])
-        .await
-        .failed(1);
-    assert!(
-        said.starts_with(&format!("error: cannot listen on {address}: ")),
-        "{said}"
-    );
-    drop(taken);
-    let mut command = scene.command(&["serve", "--listen", &address, "--log", "off"]);
-    command.stdout(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut line = String::new();
-    let mut out = tokio::io::BufReader::new(child.stdout.take().unwrap());
-    tokio::io::AsyncBufReadExt::read_line(&mut out, &mut line)
-        .await
-        .unwrap();
-    assert_eq!(line, format!("Oxherd listens on http://{address}\n"));
-    child.kill().await.unwrap();
+on_every_store! {
+    async fn its_log_can_be_json(store: TestStore) {
+        let scene = Scene::start(store);
+        let serving = scene.serve(&["--log-format", "json", "--log", "info"]).await;
+        serving.signal("-INT").await;
+        let (code, log) = serving.end().await;
+        assert_eq!(code, Some(0), "{log}");
+        for line in log.lines() {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(event["message"].is_string(), "{line}");
+        }
+    }
+}
+
+on_every_store! {
+    async fn people_are_told_the_url(store: TestStore) {
+        let scene = Scene::start(store);
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let said = scene
+            .run(&["serve", "--listen", &address, "--log", "off"])
+            .await
+            .failed(1);
+        assert!(
+            said.starts_with(&format!("error: cannot listen on {address}: ")),
+            "{said}"
+        );
+        drop(taken);
+        let mut command = scene.command(&["serve", "--listen", &address, "--log", "off"]);
+        command.stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut out = tokio::io::BufReader::new(child.stdout.take().unwrap());
+        tokio::io::AsyncBufReadExt::read_line(&mut out, &mut line)
+            .await
+            .unwrap();
+        assert_eq!(line, format!("Oxherd listens on http://{address}\n"));
+        child.kill().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -93,7 +98,7 @@ async fn settings_are_printed_with_their_source_and_without_secrets() {
 
 #[tokio::test]
 async fn it_refuses_to_be_open_to_everybody() {
-    let scene = Scene::start().await;
+    let scene = Scene::without_store();
     let said = scene.run(&["serve", "--listen", "0.0.0.0:0"]).await.failed(2);
     assert!(said.contains("OXHERD_TOKEN"), "{said}");
     let said = scene.run(&["serve", "--listen", "nowhere"]).await.failed(2);

@@ -1,48 +1,47 @@
 //! `oxherd status`, `oxherd version` and the help.
 
+use oxherd_testkit::{RedisServer, TestStore, on_every_store};
 use serde_json::Value;
 
 use crate::scene::Scene;
 
-#[tokio::test]
-async fn status_tells_of_the_store_and_its_queues() {
-    let scene = Scene::start().await;
-    scene
-        .run(&["job", "add", "mail", "welcome", "--delay", "1h"])
-        .await
-        .done();
-    let shown = scene.run(&["status"]).await.done();
-    let lines: Vec<&str> = shown.lines().collect();
-    assert_eq!(lines[0], format!("store       {}", scene.url()));
-    assert_eq!(lines[1], "prefix      bull");
-    assert!(lines[2].starts_with("server      redis 7"), "{shown}");
-    assert!(lines[3].starts_with("connection  answers in "), "{shown}");
-    assert_eq!(lines[4..6], ["queues      1", ""]);
-    assert!(
-        lines[6].starts_with("QUEUE  WAITING") && lines[7].starts_with("mail "),
-        "{shown}"
-    );
+on_every_store! {
+    async fn status_tells_of_the_store_and_its_queues(store: TestStore) {
+        let scene = Scene::start(store);
+        scene
+            .run(&["job", "add", "mail", "welcome", "--delay", "1h"])
+            .await
+            .done();
+        let shown = scene.run(&["status"]).await.done();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], format!("store       {}", scene.url()));
+        assert_eq!(lines[1], "prefix      bull");
+        assert!(lines[2].starts_with(&format!("server      {} ", scene.store().product())), "{shown}");
+        assert!(lines[3].starts_with("connection  answers in "), "{shown}");
+        assert_eq!(lines[4..6], ["queues      1", ""]);
+        assert!(
+            lines[6].starts_with("QUEUE  WAITING") && lines[7].starts_with("mail "),
+            "{shown}"
+        );
 
-    for form in ["json", "jsonl"] {
-        let status = scene.run(&["status", "--output", form]).await.json();
-        assert_eq!(status["store"]["connected"], true);
-        assert_eq!(status["queues"][0]["name"], "mail");
-        assert_eq!(status["queues"][0]["delayed"], 1);
-        assert_eq!(status["cache"]["connected"], false);
+        for form in ["json", "jsonl"] {
+            let status = scene.run(&["status", "--output", form]).await.json();
+            assert_eq!(status["store"]["connected"], true);
+            assert_eq!(status["queues"][0]["name"], "mail");
+            assert_eq!(status["queues"][0]["delayed"], 1);
+            assert_eq!(status["cache"]["connected"], false);
+        }
     }
 }
 
+// A directory drops nothing.
 #[tokio::test]
 async fn a_store_that_may_drop_jobs_is_warned_of() {
-    let scene = Scene {
-        server: Some(
-            oxherd_testkit::RedisServer::builder()
-                .config("maxmemory-policy", "allkeys-lru")
-                .start()
-                .await,
-        ),
-        ..Scene::without_store()
-    };
+    let server = RedisServer::builder()
+        .config("maxmemory-policy", "allkeys-lru")
+        .start()
+        .await;
+    let scene = Scene::start(server);
     let shown = scene.run(&["status"]).await.done();
     assert!(
         shown.contains("warning     maxmemory-policy is allkeys-lru"),
@@ -52,12 +51,9 @@ async fn a_store_that_may_drop_jobs_is_warned_of() {
 
 #[tokio::test]
 async fn a_store_that_refuses_writes_is_a_failure_with_its_reason() {
-    let server = oxherd_testkit::RedisServer::start().await;
-    server.break_disk().await;
-    let scene = Scene {
-        server: Some(server),
-        ..Scene::without_store()
-    };
+    let store = TestStore::on_redis().await;
+    store.redis().break_disk().await;
+    let scene = Scene::start(store);
     let ended = scene.run(&["status"]).await;
     assert_eq!(ended.code(), 1);
     let (shown, told) = (ended.out, ended.err);
@@ -68,36 +64,30 @@ async fn a_store_that_refuses_writes_is_a_failure_with_its_reason() {
     );
 }
 
-#[tokio::test]
-async fn the_version_names_the_layout_that_queues_have() {
-    let scene = Scene::start().await;
-    let version = env!("CARGO_PKG_VERSION");
-    let told = scene.run(&["version", "--output", "json"]).await.json();
-    assert_eq!(told["version"], version);
-    assert_eq!(
-        scene.run(&["version", "--quiet"]).await.done(),
-        format!("{version}\n")
-    );
-    assert_eq!(
-        scene.run(&["--version"]).await.done(),
-        format!("oxherd {version}\n")
-    );
-    let layout = told["layout"].as_str().unwrap();
-    assert_eq!(
-        scene.run(&["version"]).await.done(),
-        format!("oxherd {version} ({layout})\n")
-    );
+on_every_store! {
+    async fn the_version_names_the_layout_that_queues_have(store: TestStore) {
+        let scene = Scene::start(store);
+        let version = env!("CARGO_PKG_VERSION");
+        let told = scene.run(&["version", "--output", "json"]).await.json();
+        assert_eq!(told["version"], version);
+        assert_eq!(
+            scene.run(&["version", "--quiet"]).await.done(),
+            format!("{version}\n")
+        );
+        assert_eq!(
+            scene.run(&["--version"]).await.done(),
+            format!("oxherd {version}\n")
+        );
+        let layout = told["layout"].as_str().unwrap();
+        assert_eq!(
+            scene.run(&["version"]).await.done(),
+            format!("oxherd {version} ({layout})\n")
+        );
 
-    scene.run(&["job", "add", "mail", "welcome"]).await.done();
-    let mut connection = scene.server.as_ref().unwrap().connection().await;
-    let mut read = redis::cmd("HGET");
-    let stored: String = read
-        .arg("bull:mail:meta")
-        .arg("version")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(stored, layout);
+        scene.run(&["job", "add", "mail", "welcome"]).await.done();
+        let stored: String = scene.ask(&["HGET", "bull:mail:meta", "version"]).await;
+        assert_eq!(stored, layout);
+    }
 }
 
 #[tokio::test]
@@ -125,25 +115,26 @@ async fn without_arguments_there_is_help() {
     );
 }
 
-#[tokio::test]
-async fn the_examples_in_the_help_work() {
-    let scene = Scene::start().await;
-    std::fs::write(scene.directory.path().join("welcome.json"), "{}").unwrap();
-    let help = scene.run(&["job", "add", "--help"]).await.done();
-    let examples: Vec<&str> = help
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("oxherd "))
-        .collect();
-    assert_eq!(examples.len(), 3, "{help}");
-    for example in examples {
-        let arguments = words(example);
-        let arguments: Vec<&str> = arguments
-            .iter()
-            .map(String::as_str)
-            .chain(["--output", "json"])
+on_every_store! {
+    async fn the_examples_in_the_help_work(store: TestStore) {
+        let scene = Scene::start(store);
+        std::fs::write(scene.directory.path().join("welcome.json"), "{}").unwrap();
+        let help = scene.run(&["job", "add", "--help"]).await.done();
+        let examples: Vec<&str> = help
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("oxherd "))
             .collect();
-        let added: Value = scene.run(&arguments).await.json();
-        assert_eq!(added["duplicate"], false, "{example}");
+        assert_eq!(examples.len(), 3, "{help}");
+        for example in examples {
+            let arguments = words(example);
+            let arguments: Vec<&str> = arguments
+                .iter()
+                .map(String::as_str)
+                .chain(["--output", "json"])
+                .collect();
+            let added: Value = scene.run(&arguments).await.json();
+            assert_eq!(added["duplicate"], false, "{example}");
+        }
     }
 }
 

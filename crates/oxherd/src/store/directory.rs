@@ -1,25 +1,10 @@
-//! A store's directory, for programs that look after its files: [`engine`](crate::engine) has the tools.
+//! What the engine says of a directory, in the words of this crate.
 //!
 //! Next: `embedded.rs` (how it is opened).
 
-use std::path::Path;
-
 use oxherd_engine::ErrorKind;
 
-use super::StoreUrl;
-use super::url::Place;
 use crate::error::OpenProblem;
-
-impl StoreUrl {
-    /// The directory of an `embedded:` store.
-    #[must_use]
-    pub fn directory(&self) -> Option<&Path> {
-        match self.place() {
-            Place::Embedded(embedded) => Some(&embedded.directory),
-            _ => None,
-        }
-    }
-}
 
 /// Why a directory could not be opened.
 pub(super) fn problem_of(kind: ErrorKind) -> OpenProblem {

@@ -61,6 +61,15 @@ impl StoreUrl {
         &self.prefix
     }
 
+    /// The directory of an `embedded:` store, as it was given.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Embedded(embedded) => Some(&embedded.directory),
+            Place::Server(_) | Place::Memory => None,
+        }
+    }
+
     /// The same store under another key prefix.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The dashboard as a browser gets it: a real Redis, the whole server, HTML over real sockets.
+//! The dashboard as a browser gets it: a real Redis and a directory, the whole server, HTML over real sockets.
 //!
 //! `page.rs` looks into a page; the scene and the client are those of the API's tests.
 

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use oxherd_testkit::eventually;
+use oxherd_testkit::{eventually, on_every_store};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -50,64 +50,66 @@ fn table(port: u16) -> String {
     )
 }
 
-#[tokio::test]
-async fn a_delivery_that_fails_is_tried_again_and_its_log_tells() {
-    let (receiver, port) = Receiver::start(2).await;
-    let scene = Scene::with(&table(port)).await;
-    let job = json!({"name": "anything", "data": {"url": format!("http://127.0.0.1:{port}/hook"), "body": {"b": 1}}});
-    let added = scene
-        .client
-        .post("/api/v1/queues/hooks/jobs", &job.to_string())
-        .await
-        .ok(202);
-    let path = added["status_url"].as_str().unwrap();
-    let state = async || scene.client.get(path).await.ok(200)["state"].clone();
-    eventually("the delivery succeeds", SOON, async || {
-        state().await == "completed"
-    })
-    .await;
-
-    let job = scene.client.get(path).await.ok(200);
-    assert_eq!(
-        (&job["attemptsMade"], &job["attemptsAllowed"]),
-        (&json!(3), &json!(3))
-    );
-    assert_eq!(job["returnvalue"]["status"], 200);
-    assert_eq!(job["returnvalue"]["body"], r#"took {"b":1}"#);
-    assert_eq!(job["processedBy"], "webhook");
-    let rows = scene.client.get(&format!("{path}/logs")).await.ok(200)["rows"].clone();
-    assert_eq!(rows[0], "attempt 1: the receiver answered 500");
-    assert_eq!(rows[2], "attempt 3: delivered, the receiver answered 200");
-    assert_eq!(receiver.taken.load(Ordering::SeqCst), 1);
-}
-
-#[tokio::test]
-async fn a_delivery_that_cannot_be_is_refused_when_it_is_added() {
-    let (_, port) = Receiver::start(0).await;
-    let scene = Scene::with(&table(port)).await;
-    for (data, field) in [
-        (json!({"body": 1}), "data.url"),
-        (json!({"url": "ftp://example.com", "body": 1}), "data.url"),
-        (json!({"url": "http://10.0.0.1:80/", "body": 1}), "data.url"),
-        (
-            json!({"url": "https://example.com", "body": 1, "retries": 3}),
-            "data.retries",
-        ),
-        (json!([]), "data"),
-    ] {
-        let job = json!({"name": "x", "data": data});
-        let problem = scene
+on_every_store! {
+    async fn a_delivery_that_fails_is_tried_again_and_its_log_tells(store: TestStore) {
+        let (receiver, port) = Receiver::start(2).await;
+        let scene = Scene::with(store, &table(port)).await;
+        let job = json!({"name": "anything", "data": {"url": format!("http://127.0.0.1:{port}/hook"), "body": {"b": 1}}});
+        let added = scene
             .client
             .post("/api/v1/queues/hooks/jobs", &job.to_string())
             .await
-            .problem(400);
-        assert_eq!(problem["field"], field, "{problem}");
-        let bulk = json!([job]).to_string();
-        let problem = scene
-            .client
-            .post("/api/v1/queues/hooks/jobs/bulk", &bulk)
-            .await
-            .problem(400);
-        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+            .ok(202);
+        let path = added["status_url"].as_str().unwrap();
+        let state = async || scene.client.get(path).await.ok(200)["state"].clone();
+        eventually("the delivery succeeds", SOON, async || {
+            state().await == "completed"
+        })
+        .await;
+
+        let job = scene.client.get(path).await.ok(200);
+        assert_eq!(
+            (&job["attemptsMade"], &job["attemptsAllowed"]),
+            (&json!(3), &json!(3))
+        );
+        assert_eq!(job["returnvalue"]["status"], 200);
+        assert_eq!(job["returnvalue"]["body"], r#"took {"b":1}"#);
+        assert_eq!(job["processedBy"], "webhook");
+        let rows = scene.client.get(&format!("{path}/logs")).await.ok(200)["rows"].clone();
+        assert_eq!(rows[0], "attempt 1: the receiver answered 500");
+        assert_eq!(rows[2], "attempt 3: delivered, the receiver answered 200");
+        assert_eq!(receiver.taken.load(Ordering::SeqCst), 1);
+    }
+}
+
+on_every_store! {
+    async fn a_delivery_that_cannot_be_is_refused_when_it_is_added(store: TestStore) {
+        let (_, port) = Receiver::start(0).await;
+        let scene = Scene::with(store, &table(port)).await;
+        for (data, field) in [
+            (json!({"body": 1}), "data.url"),
+            (json!({"url": "ftp://example.com", "body": 1}), "data.url"),
+            (json!({"url": "http://10.0.0.1:80/", "body": 1}), "data.url"),
+            (
+                json!({"url": "https://example.com", "body": 1, "retries": 3}),
+                "data.retries",
+            ),
+            (json!([]), "data"),
+        ] {
+            let job = json!({"name": "x", "data": data});
+            let problem = scene
+                .client
+                .post("/api/v1/queues/hooks/jobs", &job.to_string())
+                .await
+                .problem(400);
+            assert_eq!(problem["field"], field, "{problem}");
+            let bulk = json!([job]).to_string();
+            let problem = scene
+                .client
+                .post("/api/v1/queues/hooks/jobs/bulk", &bulk)
+                .await
+                .problem(400);
+            assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+        }
     }
 }

@@ -1,24 +1,19 @@
-//! Probes.
+//! Probes. The store is a Redis, which can be frozen, killed and brought back beside the server.
 
-use std::collections::BTreeMap;
+use oxherd_testkit::{TestStore, eventually};
 
-use oxherd_server::config::{Config, Flags};
-use oxherd_server::serve::Server;
-use oxherd_testkit::{RedisServer, eventually};
-
-use crate::client::Client;
-use crate::scene::{SOON, Scene, config};
+use crate::scene::{SOON, Scene};
 
 const HOOKS: &str = "[[webhooks]]\nqueues = ['hooks']";
 
 #[tokio::test]
 async fn liveness_never_asks_the_store() {
-    let scene = Scene::start().await;
-    scene.redis.freeze();
+    let scene = Scene::start(TestStore::on_redis().await).await;
+    scene.store.redis().freeze();
     let started = std::time::Instant::now();
     let answer = scene.client.get("/health/live").await;
     assert!(started.elapsed().as_secs() < 2);
-    scene.redis.thaw();
+    scene.store.redis().thaw();
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "alive\n"));
     assert_eq!(
         scene.client.get("/health/live?verbose").await.ok(200)["alive"],
@@ -28,7 +23,7 @@ async fn liveness_never_asks_the_store() {
 
 #[tokio::test]
 async fn readiness_turns_with_the_store_and_back() {
-    let scene = Scene::with(HOOKS).await;
+    let scene = Scene::with(TestStore::on_redis().await, HOOKS).await;
     let status = async || scene.client.get("/health/ready").await.status.as_u16();
     eventually("the server is ready", SOON, async || status().await == 200).await;
     let verbose = scene.client.get("/health/ready?verbose").await.ok(200);
@@ -40,7 +35,7 @@ async fn readiness_turns_with_the_store_and_back() {
         .collect();
     assert_eq!(names, ["store", "accepting", "worker hooks"]);
 
-    scene.redis.kill();
+    scene.store.redis().kill();
     let answer = scene.client.get("/health/ready").await;
     assert_eq!(answer.status, 503);
     assert!(answer.text.starts_with("not ready: store ("), "{}", answer.text);
@@ -54,18 +49,17 @@ async fn readiness_turns_with_the_store_and_back() {
     )
     .await;
 
-    scene.redis.restart().await;
+    scene.store.redis().restart().await;
     eventually("the server is ready again", SOON, async || status().await == 200).await;
 }
 
 #[tokio::test]
 async fn a_store_that_answers_and_refuses_writes_is_not_ready_and_says_why() {
-    let redis = RedisServer::start().await;
-    let server = Server::start(config(&redis, "")).await.unwrap();
-    let client = Client::new(server.address());
+    let scene = Scene::start(TestStore::on_redis().await).await;
+    let client = &scene.client;
     let status = client.get("/api/v1/status").await.ok(200);
     assert_eq!(status["store"]["writesRefused"], serde_json::Value::Null);
-    redis.break_disk().await;
+    scene.store.redis().break_disk().await;
 
     let answer = client.get("/health/ready").await;
     assert_eq!(answer.status, 503);
@@ -89,15 +83,8 @@ async fn a_store_that_answers_and_refuses_writes_is_not_ready_and_says_why() {
 
 #[tokio::test]
 async fn a_directory_tells_how_much_of_the_disk_it_has() {
-    let directory = tempfile::tempdir().unwrap();
-    let flags = Flags {
-        store: Some(format!("embedded:{}", directory.path().display())),
-        listen: Some("127.0.0.1:0".to_owned()),
-        ..Flags::default()
-    };
-    let settings = Config::resolve(&flags, &BTreeMap::new(), None).unwrap();
-    let server = Server::start(settings).await.unwrap();
-    let client = Client::new(server.address());
+    let scene = Scene::start(TestStore::on_disk()).await;
+    let client = &scene.client;
     client
         .post("/api/v1/queues/mail/jobs", r#"{"name":"a"}"#)
         .await

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use oxherd_server::config::{Config, Flags};
 use oxherd_server::serve::Server;
+use oxherd_testkit::TestStore;
 use redis::aio::MultiplexedConnection;
 
 use crate::client::Client;
 use crate::scene::SOON;
 
-fn config() -> Config {
+fn config(store: &str) -> Config {
     let flags = Flags {
-        store: Some("memory:".to_owned()),
+        store: Some(store.to_owned()),
         listen: Some("127.0.0.1:0".to_owned()),
         resp: Some("127.0.0.1:0".to_owned()),
         ..Flags::default()
@@ -52,7 +53,14 @@ async fn ask_until(connection: &mut MultiplexedConnection, command: &str, wanted
 // With several threads, so that one that is kept fails the test and does not stop it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_script_that_does_not_end_makes_the_server_unready_and_nothing_worse() {
-    let server = Server::start(config()).await.unwrap();
+    let on_disk = TestStore::on_disk();
+    for store in ["memory:", &on_disk.url()] {
+        is_unready_while_a_script_does_not_end(store).await;
+    }
+}
+
+async fn is_unready_while_a_script_does_not_end(store: &str) {
+    let server = Server::start(config(store)).await.unwrap();
     let client = Client::new(server.address());
     let address = server.resp_address().unwrap();
     let (mut first, mut second) = (connect(&address).await, connect(&address).await);

@@ -1,4 +1,4 @@
-//! The server from outside: a real Redis, real sockets, every route and every refusal.
+//! The server from outside: a real Redis and a directory, real sockets, every route and every refusal.
 
 #![allow(
     clippy::unwrap_used,

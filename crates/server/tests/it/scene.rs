@@ -1,4 +1,4 @@
-//! A Redis, a server on it, and a client.
+//! A store, a server on it, and a client.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use oxherd::{Queue, Worker, WorkerBuilder};
 use oxherd_server::config::{Config, ConfigFile, Flags};
 use oxherd_server::serve::{Running, Server};
-use oxherd_testkit::RedisServer;
+use oxherd_testkit::TestStore;
 
 use crate::client::Client;
 
@@ -14,15 +14,16 @@ use crate::client::Client;
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) struct Scene {
-    pub(crate) redis: RedisServer,
     pub(crate) server: Running,
     pub(crate) client: Client,
+    // Last, since it goes with its data.
+    pub(crate) store: TestStore,
 }
 
-/// Settings for a server on this Redis and a free port, with the rest from a file's text.
-pub(crate) fn config(redis: &RedisServer, toml: &str) -> Config {
+/// Settings for a server on this store and a free port, with the rest from a file's text.
+pub(crate) fn config(store: &TestStore, toml: &str) -> Config {
     let flags = Flags {
-        store: Some(redis.url()),
+        store: Some(store.url()),
         listen: Some("127.0.0.1:0".to_owned()),
         ..Flags::default()
     };
@@ -34,24 +35,23 @@ pub(crate) fn config(redis: &RedisServer, toml: &str) -> Config {
 }
 
 impl Scene {
-    pub(crate) async fn start() -> Self {
-        Self::with("").await
+    pub(crate) async fn start(store: TestStore) -> Self {
+        Self::with(store, "").await
     }
 
-    pub(crate) async fn with(toml: &str) -> Self {
-        let redis = RedisServer::start().await;
-        let server = Server::start(config(&redis, toml)).await.unwrap();
+    pub(crate) async fn with(store: TestStore, toml: &str) -> Self {
+        let server = Server::start(config(&store, toml)).await.unwrap();
         let client = Client::new(server.address());
         Self {
-            redis,
             server,
             client,
+            store,
         }
     }
 
-    /// A handle of its own, as another program would have.
+    /// A handle of its own, as another program would have: in a directory it finds the server and uses its socket.
     pub(crate) async fn queue(&self, name: &str) -> Queue {
-        let store = oxherd::Store::open(&self.redis.url()).await.unwrap();
+        let store = oxherd::Store::open(&self.store.url()).await.unwrap();
         Queue::new(&store, name).unwrap()
     }
 
@@ -65,7 +65,7 @@ impl Scene {
 
     /// Writes a field of a job's hash, as a careless program might.
     pub(crate) async fn set_field(&self, key: &str, field: &str, value: &str) {
-        let mut connection = self.redis.connection().await;
+        let mut connection = self.store.connection().await;
         let mut command = redis::cmd("HSET");
         command.arg(key).arg(field).arg(value);
         command.exec_async(&mut connection).await.unwrap();

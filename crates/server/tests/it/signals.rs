@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use oxherd_server::config::Config;
 use oxherd_server::serve::run;
-use oxherd_testkit::{RedisServer, eventually};
+use oxherd_testkit::{TestStore, eventually};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -47,11 +47,16 @@ async fn silent_receiver() -> (JoinHandle<()>, u16) {
     (task, port)
 }
 
-// One test, since both signals reach every server of the process.
+// One test, since signals reach every server of the process.
 #[tokio::test]
 async fn the_first_signal_stops_in_good_order_and_the_second_at_once() {
-    let redis = RedisServer::start().await;
-    let (ran, client) = start(config(&redis, "")).await;
+    for store in [TestStore::on_redis().await, TestStore::on_disk()] {
+        stop_in_good_order_and_at_once(&store).await;
+    }
+}
+
+async fn stop_in_good_order_and_at_once(store: &TestStore) {
+    let (ran, client) = start(config(store, "")).await;
     client.get("/health/ready").await;
     signal("TERM");
     let report = tokio::time::timeout(SOON, ran).await.unwrap().unwrap();
@@ -62,7 +67,7 @@ async fn the_first_signal_stops_in_good_order_and_the_second_at_once() {
         "shutdown_grace = '60s'\n[[webhooks]]\nqueues = ['hooks']\nallow_networks = ['127.0.0.0/8']\nallow_ports = \
          [{port}]\ntimeout = '50s'\n"
     );
-    let (ran, client) = start(config(&redis, &table)).await;
+    let (ran, client) = start(config(store, &table)).await;
     let job = json!({"name": "x", "data": {"url": format!("http://127.0.0.1:{port}/"), "body": 1}});
     client
         .post("/api/v1/queues/hooks/jobs", &job.to_string())
@@ -91,7 +96,7 @@ async fn the_first_signal_stops_in_good_order_and_the_second_at_once() {
         unreported: 0,
     };
     assert_eq!(report, Some(given_back), "the grace of a minute is over at once");
-    let queue = oxherd::Oxherd::connect(&redis.url())
+    let queue = oxherd::Oxherd::connect(&store.url())
         .await
         .unwrap()
         .queue("hooks")

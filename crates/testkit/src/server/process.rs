@@ -214,7 +214,7 @@ fn watch_over(server: &Child) -> Child {
 }
 
 /// A connection whose replies may take 10 s, for a loaded machine.
-pub(super) async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
+pub(crate) async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
     let patience = Duration::from_secs(10);
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(patience))

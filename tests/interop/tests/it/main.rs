@@ -1,4 +1,5 @@
-//! Oxherd and npm bullmq on the same queues: each does what the other asked for, and leaves what the other expects.
+//! Oxherd and npm bullmq on the same queues, on a Redis and in a directory: each does what the other asked for, and
+//! leaves what the other expects.
 
 #![allow(
     clippy::unwrap_used,

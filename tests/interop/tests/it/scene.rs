@@ -1,10 +1,15 @@
-//! One Redis, a Node peer on it, and Oxherd on it.
+//! One store, a Node peer on it, and Oxherd on it.
+//!
+//! A directory is held by Oxherd in this process, with every answer on the disk before it leaves; Node uses a port of
+//! the engine in it, other Oxherd processes the directory's socket.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use oxherd::engine::{Address, Server};
 use oxherd::{JobContext, Outcome, Oxherd, Queue, Worker};
 use oxherd_interop::Peer;
-use oxherd_testkit::{RedisServer, eventually};
+use oxherd_testkit::{TestStore, eventually};
 use redis::FromRedisValue;
 use serde_json::{Value, json};
 
@@ -17,15 +22,31 @@ pub(crate) const QUEUE: &str = "mail";
 pub(crate) struct Scene {
     pub(crate) peer: Peer,
     pub(crate) oxherd: Oxherd,
-    pub(crate) server: RedisServer,
+    pub(crate) store: TestStore,
+    /// Where Redis clients reach a directory.
+    port: Option<Server>,
 }
 
 impl Scene {
-    pub(crate) async fn new() -> Self {
-        let server = RedisServer::start().await;
-        let peer = Peer::start(&server.url()).await;
-        let oxherd = Oxherd::connect(&server.url()).await.unwrap();
-        Self { peer, oxherd, server }
+    pub(crate) async fn new(store: TestStore) -> Self {
+        let oxherd = Oxherd::connect(&store.url()).await.unwrap();
+        let port = oxherd.store().engine().map(|engine| {
+            let endpoint = engine.endpoint();
+            let endpoint = endpoint.listen_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+            endpoint.spawn_thread().unwrap()
+        });
+        let peer = Peer::start(&url_for_node(&store, port.as_ref())).await;
+        Self {
+            peer,
+            oxherd,
+            store,
+            port,
+        }
+    }
+
+    /// The store as Redis clients reach it.
+    pub(crate) fn url_for_node(&self) -> String {
+        url_for_node(&self.store, self.port.as_ref())
     }
 
     /// Oxherd's handle on the queue.
@@ -100,9 +121,17 @@ impl Scene {
         let (name, arguments) = command.split_first().expect("a command has a name");
         let mut cmd = redis::cmd(name);
         cmd.arg(arguments);
-        cmd.query_async(&mut self.server.connection().await)
+        cmd.query_async(&mut self.store.connection().await)
             .await
             .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+}
+
+fn url_for_node(store: &TestStore, port: Option<&Server>) -> String {
+    match port.map(Server::addresses) {
+        None => store.url(),
+        Some([Address::Tcp(address)]) => format!("redis://{address}"),
+        Some(other) => panic!("the engine listens on {other:?}"),
     }
 }
 

@@ -1,7 +1,8 @@
-//! One script, run by Node alone on one Redis and by Oxherd alone on another, and the keys of both compared.
+//! One script, run by Node alone on a Redis, by Oxherd alone on another and by Oxherd in a directory, and the keys
+//! compared.
 //!
 //! A script adds, works and changes through a [`Side`], and says at which points the keys must be equal. Each side
-//! has a Redis of its own, so ids and counters agree. Flows and deduplicated jobs are added by Node on both sides:
+//! has a store of its own, so ids and counters agree. Flows and deduplicated jobs are added by Node on both sides:
 //! Oxherd processes them, it has no call that adds them.
 //! Next: `side/operations.rs` (adding and changing), `side/worker.rs` (what the workers of both sides do),
 //! `side/doomed.rs` (workers that are killed).
@@ -12,29 +13,35 @@ mod worker;
 
 use oxherd::Worker;
 use oxherd_interop::keys;
-use oxherd_testkit::eventually;
+use oxherd_testkit::{TestStore, eventually};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::scene::{PATIENCE, QUEUE, Scene, stop};
 pub(crate) use worker::{Handler, Settings};
 
-/// Runs the script on both sides and compares the keys at every point it names.
+/// Runs the script on all sides and compares the keys at every point it names.
 pub(crate) async fn leaves_the_same_keys(script: impl AsyncFn(&mut Side)) {
-    let mut node = Side::new(Program::Node).await;
+    let mut node = Side::new(Program::Node, TestStore::on_redis().await).await;
     script(&mut node).await;
-    let mut oxherd = Side::new(Program::Oxherd).await;
-    script(&mut oxherd).await;
-    assert_eq!(node.points.len(), oxherd.points.len());
     assert!(!node.points.is_empty(), "the script compares nothing");
-    let mut text = String::new();
-    for ((point, node), (_, oxherd)) in node.points.iter().zip(&oxherd.points) {
-        let differences = keys::differences(node, oxherd);
-        if !differences.is_empty() {
-            text.push_str(&format!("\n── {point} ──\n{differences}"));
+    for store in [TestStore::on_redis().await, TestStore::on_disk()] {
+        let place = store.product();
+        let mut oxherd = Side::new(Program::Oxherd, store).await;
+        script(&mut oxherd).await;
+        assert_eq!(node.points.len(), oxherd.points.len());
+        let mut text = String::new();
+        for ((point, node), (_, oxherd)) in node.points.iter().zip(&oxherd.points) {
+            let differences = keys::differences(node, oxherd);
+            if !differences.is_empty() {
+                text.push_str(&format!("\n── {point} ──\n{differences}"));
+            }
         }
+        assert!(
+            text.is_empty(),
+            "Node and Oxherd on {place} left different keys:\n{text}"
+        );
     }
-    assert!(text.is_empty(), "Node and Oxherd left different keys:\n{text}");
 }
 
 /// Who does the work.
@@ -62,10 +69,10 @@ enum Running {
 }
 
 impl Side {
-    async fn new(program: Program) -> Self {
+    async fn new(program: Program, store: TestStore) -> Self {
         Self {
             program,
-            scene: Scene::new().await,
+            scene: Scene::new(store).await,
             points: Vec::new(),
         }
     }
@@ -164,7 +171,7 @@ impl Side {
             .arg(key("prioritized"))
             .arg(key("marker"));
         let (left,): (u8,) = pipe
-            .query_async(&mut self.scene.server.connection().await)
+            .query_async(&mut self.scene.store.connection().await)
             .await
             .unwrap();
         left == 0

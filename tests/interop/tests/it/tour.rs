@@ -1,28 +1,44 @@
-//! All that npm bullmq and Bull Board do, on two servers: the documents of what they observed must be equal.
+//! All that npm bullmq and Bull Board do, on Redis, on the engine in memory and on the engine in a directory: the
+//! documents of what they observed must be equal.
 //!
 //! The programs are in `node/tour`; each runs on a server of its own, one after the other.
 //! Next: `tour/tools.rs` (redis-cli and redis-benchmark).
 
 mod tools;
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use oxherd_engine::{Address, Engine, Server};
+use oxherd_engine::{Address, Engine, Fsync, Options, Server};
 use oxherd_interop::{keys, observed};
 use oxherd_testkit::RedisServer;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// An engine of its own with a port; it ends with the value.
 struct Candidate {
     server: Server,
+    directory: Option<TempDir>,
 }
 
 impl Candidate {
-    fn start() -> Self {
-        let endpoint = Engine::in_memory().endpoint();
+    fn in_memory() -> Self {
+        Self::on(&Engine::in_memory(), None)
+    }
+
+    /// Every answer is on the disk before it leaves.
+    fn on_disk() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Options::default().fsync(Fsync::Always).open(directory.path());
+        Self::on(&engine.unwrap(), Some(directory))
+    }
+
+    fn on(engine: &Engine, directory: Option<TempDir>) -> Self {
+        let endpoint = engine.endpoint();
         let server = endpoint.listen_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         Self {
             server: server.spawn_thread().unwrap(),
+            directory,
         }
     }
 
@@ -38,23 +54,34 @@ impl Candidate {
     }
 }
 
-/// Runs the program on Redis and on the candidate, and compares what it observed.
+impl fmt::Display for Candidate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.directory.is_some() {
+            "in a directory"
+        } else {
+            "in memory"
+        })
+    }
+}
+
+/// Runs the program on Redis and on the candidates, and compares what it observed.
 async fn observes_the_same(program: &str, package: &str, version: &str) {
     let redis = RedisServer::start().await;
     let expected = observed(program, package, &redis.url()).await;
     drop(redis);
-    let candidate = Candidate::start();
-    let found = observed(program, package, &candidate.url()).await;
     assert_eq!(
         expected["bullmq"], version,
         "wrong bullmq: run `npm ci` in tests/interop/node"
     );
     assert_complete(&expected);
-    let differences = keys::differences_between(["redis", "engine"], &expected, &found);
-    assert!(
-        differences.is_empty(),
-        "{program} {package} observed something else on the engine than on Redis:\n{differences}"
-    );
+    for candidate in [Candidate::in_memory(), Candidate::on_disk()] {
+        let found = observed(program, package, &candidate.url()).await;
+        let differences = keys::differences_between(["redis", "engine"], &expected, &found);
+        assert!(
+            differences.is_empty(),
+            "{program} {package} observed something else on the engine {candidate} than on Redis:\n{differences}"
+        );
+    }
 }
 
 /// A program that ends early on both sides would prove nothing.

@@ -101,7 +101,7 @@ impl Stats {
                 Some(listed.map_err(|error| failed(&error))?)
             }
         };
-        let (store, info, keys) = match self.ask(&config).await {
+        let (store, info, keys) = match self.ask(&config, output).await {
             Ok(asked) => asked,
             Err(failure) => {
                 // What does not start still has files.
@@ -134,8 +134,9 @@ impl Stats {
     async fn ask(
         &self,
         config: &oxherd_server::config::Config,
+        output: &Output,
     ) -> Result<(Store, StoreInfo, Option<KeyStats>), Failure> {
-        let store = connect::store(config).await?;
+        let store = connect::store(config, output).await?;
         let info = store.info().await?;
         let keys = match self.keys {
             0 => None,

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
-use super::{Life, World, number};
+use super::{Death, Life, World, number};
 use crate::effect::contents;
 use crate::engine::Options;
 use crate::journal::Fsync;
@@ -111,7 +111,7 @@ impl Storage for Busy {
 
 /// How many backups met another image at their end than at their beginning.
 fn check(seed: u64) -> Result<usize, String> {
-    let mut world = World::new(seed, Fsync::Always);
+    let mut world = World::new(seed, Fsync::Always, Death::Power);
     let machine = world.machine.clone();
     let mut life = Life::begin(&world)?;
     let mut images_changed = 0;

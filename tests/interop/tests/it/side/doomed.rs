@@ -29,10 +29,9 @@ impl Doomed {
 
 impl Side {
     pub(crate) async fn start_doomed(&self, queue: &str, stalled_interval: Duration) -> Doomed {
-        let url = self.scene.server.url();
         match self.program {
             Program::Node => {
-                let peer = Peer::start(&url).await;
+                let peer = Peer::start(&self.scene.url_for_node()).await;
                 let options = json!({"stalledInterval": stalled_interval.as_millis() as u64});
                 let start = json!({
                     "worker": "doomed", "queue": queue, "handler": Handler::Hold.for_node(), "options": options,
@@ -42,6 +41,7 @@ impl Side {
             }
             Program::Oxherd => {
                 let program = env!("CARGO_BIN_EXE_holder");
+                let url = self.scene.store.url();
                 Doomed::Oxherd(Holder::start(program, &url, queue, 1, LOCK, stalled_interval))
             }
         }

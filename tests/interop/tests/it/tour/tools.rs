@@ -127,8 +127,9 @@ async fn run(tool: &str, port: u16, arguments: &[&str], stdin: &str) -> Said {
     }
 }
 
+/// The engine in a directory: what memory alone would do, and the journal besides.
 async fn both() -> (RedisServer, Candidate) {
-    (RedisServer::start().await, Candidate::start())
+    (RedisServer::start().await, Candidate::on_disk())
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The store's server as the plain client of a bench reaches it.
 //!
-//! The settings keep secrets to themselves, so the address is read once more from where the settings say it is.
+//! The settings keep secrets to themselves, so the address is read once more from where the settings say it is. A
+//! directory that another process holds is reached through the socket in it.
 
 use std::path::Path;
 
@@ -13,6 +14,9 @@ use crate::exit::Failure;
 
 /// A client for the server of the store in the settings. Nothing is connected yet.
 pub(super) fn of(config: &Config, global: &Global) -> Result<Client, Failure> {
+    if let Some(directory) = config.store.value.directory() {
+        return behind(directory);
+    }
     let text = match &config.store.source {
         Source::Flag(_) => global.store.clone(),
         Source::Environment(name) => std::env::var(name).ok(),
@@ -21,6 +25,15 @@ pub(super) fn of(config: &Config, global: &Global) -> Result<Client, Failure> {
         Source::Default => None,
     };
     client(&text.unwrap_or_else(|| config.store.to_string()))
+}
+
+/// A client for the process that holds the directory.
+fn behind(directory: &Path) -> Result<Client, Failure> {
+    let cannot = || Failure::failed("cannot name the socket of the store's directory");
+    let socket =
+        std::path::absolute(directory.join("oxherd.sock")).map_err(|error| cannot().because(error))?;
+    let file = Url::from_file_path(socket).map_err(|()| cannot())?;
+    client(&format!("unix://{}", file.path()))
 }
 
 fn store_in(path: &Path) -> Result<Option<String>, Failure> {
