@@ -224,8 +224,7 @@ impl Core {
         }
         let horizon = self.horizon();
         for (waiter, reply) in self.take_answers() {
-            // Nobody may wait for it any more; what it took is gone with it, as with a client that leaves.
-            let _ = waiter.answer(reply, horizon);
+            self.blocked.answer(waiter, reply, horizon);
         }
         crate::tracking::flush(self);
         for (seat, message) in self.take_outgoing() {
@@ -291,12 +290,12 @@ impl Core {
             return;
         };
         if !waiter.is_wanted() {
-            self.blocked.remove(id);
+            self.blocked.forget(id);
             return;
         }
         let seat = waiter.seat;
         let Some(mut client) = self.clients.take(seat) else {
-            self.blocked.remove(id);
+            self.blocked.forget(id);
             return;
         };
         if client.should_close {
