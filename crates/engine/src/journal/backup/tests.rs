@@ -17,7 +17,6 @@ use crate::engine::Options;
 use crate::journal::error::JournalError;
 use crate::journal::frozen::Frozen;
 use crate::journal::restore::{RestoreReport, unpack};
-use crate::journal::storage::Storage;
 use crate::journal::storage::crash::{Fault, Machine};
 use crate::journal::survey::Survey;
 use crate::testing::Session;
