@@ -94,6 +94,11 @@ impl Opening {
         self.contents.progress()
     }
 
+    /// File and offset of the record that was read last.
+    pub(crate) fn place(&self) -> Option<(String, u64)> {
+        self.contents.place()
+    }
+
     /// Makes everything read durable and the log ready to be written. What was not read yet is read and let go.
     pub(crate) fn finish(mut self) -> Result<(Directory, Recovered), JournalError> {
         while self.contents.next()?.is_some() {}

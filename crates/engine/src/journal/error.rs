@@ -68,6 +68,16 @@ pub(crate) enum JournalError {
     /// A record is whole, and holds what no engine writes.
     #[error("a record of the journal cannot be read: {0}")]
     Unreadable(#[source] Unreadable),
+    /// The same, where it is.
+    #[error("{file} holds what no engine writes, in the record at byte {offset}: {source}")]
+    UnreadableAt {
+        /// The file.
+        file: String,
+        /// Where the record begins.
+        offset: u64,
+        /// What is wrong with it.
+        source: Unreadable,
+    },
     /// All records are whole, and do not fit together.
     #[error("the journal contradicts itself: {0}")]
     Contradictory(#[source] Contradiction),
@@ -85,6 +95,14 @@ pub(crate) enum JournalError {
 }
 
 impl JournalError {
+    /// Of a record that was read at this place.
+    pub(crate) fn unreadable(source: Unreadable, place: Option<(String, u64)>) -> Self {
+        match place {
+            Some((file, offset)) => Self::UnreadableAt { file, offset, source },
+            None => Self::Unreadable(source),
+        }
+    }
+
     /// The same, when it is known up to where everything before it can be read.
     pub(crate) fn seen_up_to(self, last: u64) -> Self {
         match self {
@@ -177,6 +195,9 @@ impl From<JournalError> for Error {
             JournalError::Exists(_) => Self::new(ErrorKind::Exists, message),
             JournalError::NoStore(_) => Self::new(ErrorKind::NoStore, message),
             JournalError::Unreadable(cause) => Self::with_source(ErrorKind::Damaged, message, cause),
+            JournalError::UnreadableAt { source, .. } => {
+                Self::with_source(ErrorKind::Damaged, message, source)
+            }
             JournalError::Contradictory(cause) => Self::with_source(ErrorKind::Damaged, message, cause),
             JournalError::Format { .. } => Self::new(ErrorKind::Format, message),
             JournalError::InUse { .. } | JournalError::InUseHere { .. } => {

@@ -72,9 +72,9 @@ pub(super) fn examine(
             (Err(error @ (JournalError::Storage { .. } | JournalError::Format { .. })), _) => {
                 return Err(error);
             }
-            (Err(error), _) => findings.trouble = Some(trouble(error, contents.place())),
+            (Err(error), _) => findings.trouble = Some(trouble(error)),
             (Ok(()), Some(damage)) => {
-                findings.trouble = Some(trouble(JournalError::Damaged(damage.clone()), None));
+                findings.trouble = Some(trouble(JournalError::Damaged(damage.clone())));
             }
             (Ok(()), None) => {}
         }
@@ -82,7 +82,7 @@ pub(super) fn examine(
     if findings.trouble.is_none()
         && let Some(gap) = gap
     {
-        findings.trouble = Some(trouble(gap.seen_up_to(findings.last), None));
+        findings.trouble = Some(trouble(gap.seen_up_to(findings.last)));
     }
     if let Some(Trouble {
         place: Some((file, _)),
@@ -103,7 +103,8 @@ fn read(
 ) -> Result<(), JournalError> {
     let mut loading = Loading::new(Config::default().databases, false, now);
     while let Some(record) = contents.next()? {
-        loading.read(record.payload).map_err(JournalError::Unreadable)?;
+        let taken = loading.read(record.payload);
+        taken.map_err(|error| JournalError::unreadable(error, contents.place()))?;
         let progress = contents.progress();
         hear(Boot {
             read: progress.read,
@@ -114,7 +115,7 @@ fn read(
     Ok(())
 }
 
-fn trouble(error: JournalError, read_last: Option<(String, u64)>) -> Trouble {
+fn trouble(error: JournalError) -> Trouble {
     let (place, groups_behind) = match &error {
         JournalError::Damaged(Damage {
             file,
@@ -122,7 +123,7 @@ fn trouble(error: JournalError, read_last: Option<(String, u64)>) -> Trouble {
             groups_behind,
             ..
         }) => (Some((file.clone(), *offset)), *groups_behind),
-        JournalError::Unreadable(_) => (read_last, 0),
+        JournalError::UnreadableAt { file, offset, .. } => (Some((file.clone(), *offset)), 0),
         _ => (None, 0),
     };
     Trouble {

@@ -10,7 +10,8 @@
 //! until it is kept. A thread gathers what they have changed, writes it and lets the answers go.
 //! Next: `link.rs`, `progress.rs` (the engine's side), `writer.rs` (the thread), `codec.rs` (effects as bytes); `frame.rs`
 //! (records as bytes), `log.rs` and `image.rs` (writing them), `contents.rs` (reading them back), `directory.rs` (which
-//! files make the state), `storage/` (what stands between this and a disk).
+//! files make the state), `storage/` (what stands between this and a disk); `frozen.rs`, `examine.rs`, `backup/`, `restore.rs`
+//! (looking after a directory that may be in use).
 
 // The engine's side.
 mod link;

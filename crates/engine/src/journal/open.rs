@@ -82,7 +82,8 @@ impl Options {
         let mut opening = Directory::open(storage)?;
         let mut loading = Loading::new(core.database_count(), true, core.now()).without(volatile);
         while let Some(record) = opening.next()? {
-            loading.read(record.payload).map_err(JournalError::Unreadable)?;
+            let taken = loading.read(record.payload);
+            taken.map_err(|error| JournalError::unreadable(error, opening.place()))?;
             let Read { read, of } = opening.progress();
             if let Some(hear) = &mut self.hear {
                 hear(Boot { read, of });

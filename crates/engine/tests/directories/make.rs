@@ -86,19 +86,19 @@ pub(crate) async fn missing(fixtures: &Path) {
         fs::write(store.join(LOG_1), &bytes[..bytes.len() - 45]).unwrap();
     });
     put(fixtures, "1-flipped-bit-in-log", &image, |store| {
-        flip(&store.join(LOG_1), 150)
+        flip(&store.join(LOG_1), 150);
     });
     put(fixtures, "1-flipped-bit-in-older-segment", &segments, |store| {
-        flip(&store.join(LOG), 400)
+        flip(&store.join(LOG), 400);
     });
     put(fixtures, "1-flipped-bit-in-image", &image, |store| {
-        flip(&store.join(IMAGE_1), 200)
+        flip(&store.join(IMAGE_1), 200);
     });
     put(fixtures, "1-missing-segment", &segments, |store| {
-        fs::remove_file(store.join(LOG)).unwrap()
+        fs::remove_file(store.join(LOG)).unwrap();
     });
     put(fixtures, "1-missing-newest-segment", &image, |store| {
-        fs::remove_file(store.join(LOG_1)).unwrap()
+        fs::remove_file(store.join(LOG_1)).unwrap();
     });
     put(fixtures, "1-half-an-image", &image, |store| {
         let bytes = fs::read(store.join(IMAGE_1)).unwrap();
@@ -109,7 +109,7 @@ pub(crate) async fn missing(fixtures: &Path) {
         .unwrap();
     });
     put(fixtures, "1-empty-file", &image, |store| {
-        fs::write(store.join(LOG_1), b"").unwrap()
+        fs::write(store.join(LOG_1), b"").unwrap();
     });
     put(fixtures, "1-foreign-file", &image, |store| {
         fs::write(store.join("notes.txt"), b"not of the engine\n").unwrap();
@@ -154,7 +154,8 @@ async fn work(store: &Path, commands: &[&str], then_image: bool) {
         // Two that are too long to be written out.
         match *line {
             "HSET big" => {
-                words.extend((0..300).flat_map(|number| [format!("field{number}"), format!("value{number}")]))
+                words
+                    .extend((0..300).flat_map(|number| [format!("field{number}"), format!("value{number}")]));
             }
             "RPUSH long" => words.extend((0..200).map(|number| format!("item{number}"))),
             "HSET hash name value other 1.5 empty" => words.push(String::new()),

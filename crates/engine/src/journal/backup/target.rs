@@ -7,7 +7,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::journal::error::{JournalError, cannot};
@@ -55,7 +55,7 @@ impl Target {
         };
         let disk = Disk::visit(above)?;
         refuse_existing(&disk, name, may_replace)?;
-        let lock = lock(above.join(format!("{name}{PART}"))).map_err(failed)?;
+        let lock = lock(&above.join(format!("{name}{PART}"))).map_err(failed)?;
         Self::begin(Arc::new(disk), name, may_replace, Some(lock))
     }
 
@@ -144,11 +144,11 @@ fn refuse_existing(storage: &dyn Storage, name: &str, may_replace: bool) -> Resu
 }
 
 /// Makes a part, or takes one over that nobody is writing.
-fn lock(part: PathBuf) -> io::Result<File> {
+fn lock(part: &Path) -> io::Result<File> {
     loop {
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&part)?;
+        let file = options.open(part)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -1,12 +1,16 @@
 //! Bytes that have changed on the disk are reported, with file and offset.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 
 use super::super::contents::{Contents, OnDamage};
 use super::super::directory::{Directory, Opening, Recovered};
 use super::super::error::{Damage, JournalError};
+use super::super::examine::examine;
 use super::super::frame::{FileHeader, FileKind};
+use super::super::frozen::Frozen;
 use super::super::log::LogWriter;
 use super::super::storage::crash::{Call, Machine};
 use super::super::survey::Survey;
@@ -170,6 +174,26 @@ fn the_log_can_be_read_up_to_damage_if_that_is_enough_for_its_image() {
     machine.flip(OLDER, 60 * 8);
     machine.flip(IMAGE, 60 * 8);
     assert!(read_up_to_damage(&machine).is_err());
+}
+
+#[test]
+fn a_whole_record_that_holds_nonsense_is_told_with_its_place() {
+    let machine = Machine::new(1);
+    drop(open(&machine));
+    let whole = open(&machine).log().length();
+    open(&machine).log().append(1, &mut draft(b"\xff")).unwrap();
+    let opened = crate::Options::default().open_by_hand(machine.storage(), Box::new(|_| {}));
+    let expected = format!(
+        "log-0000000000000000 holds what no engine writes, in the record at byte {whole}: effects begin with 255, at \
+         byte 0 of the record's contents"
+    );
+    assert_eq!(opened.map(|_| ()).unwrap_err().to_string(), expected);
+    let frozen = Frozen::new(machine.storage().as_ref()).unwrap();
+    let findings = examine(&Arc::new(frozen), 0, &mut |_| {}).unwrap();
+    let trouble = findings.trouble.unwrap();
+    assert_eq!(trouble.error.to_string(), expected);
+    assert_eq!(trouble.place, Some(("log-0000000000000000".to_owned(), whole)));
+    assert!(findings.loaded.is_none());
 }
 
 #[test]
