@@ -1,5 +1,5 @@
-//! The server is killed in mid-load, again and again: jobs come over HTTP and from another process, and are done by a
-//! worker process and by the server itself, which delivers webhooks.
+//! The server is killed in mid-load, again and again, in turn with whoever then holds the directory: jobs come over HTTP
+//! and from another process, and are done by a worker process and by the server itself, which delivers webhooks.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,7 +66,7 @@ async fn what_a_server_accepted_outlives_its_being_killed() {
     let file = fleet.directory.path().join("oxherd.toml");
     std::fs::write(&file, settings(&fleet, port)).unwrap();
     let serve = fleet.start(Role::Serve(file)).await;
-    let lock = Duration::from_secs(30);
+    let lock = Duration::from_secs(1);
     let worker = fleet.start(Role::Work { queue: WORK, lock }).await;
     let count = u64::MAX;
     let producer = fleet.start(Role::Add { queue: WORK, count }).await;
@@ -81,7 +81,7 @@ async fn what_a_server_accepted_outlives_its_being_killed() {
         .map(|_| tokio::spawn(Arc::clone(&client).add_both()))
         .collect();
 
-    for _ in 0..kills {
+    for round in 0..kills {
         let progress = || {
             let (book, hooks) = (fleet.book(), client.hooks.lock().unwrap());
             let delivered = receiver.deliveries().len();
@@ -93,11 +93,16 @@ async fn what_a_server_accepted_outlives_its_being_killed() {
             now.0 > before.0 + 500 && now.1 > before.1 + 500 && now.2 > before.2 + 50 && now.3 > before.3 + 50
         })
         .await;
-        fleet.kill(serve).await;
+        let doomed = if round % 2 == 0 {
+            serve
+        } else {
+            fleet.holder().await
+        };
+        fleet.kill(doomed).await;
         for queue in [WORK, HOOKS] {
             fleet.assert_whole(queue).await;
         }
-        fleet.restart(serve).await;
+        fleet.restart(doomed).await;
     }
     client.is_over.store(true, Ordering::Relaxed);
     for client in clients {
