@@ -3,41 +3,22 @@
 // usage: node bench/engine.mjs [--rounds 5] [--quick] [--only in-process,resp,queue,bullmq,memory]
 // Needs redis-server and redis-benchmark, `npm ci --prefix tests/interop/node` and
 // `cargo build --release -p oxherd-cli -p oxherd-bench`. Prints one JSON object a figure, then a table.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { answers, freePort, jsonLines, median, option, pause, run } from './shared.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const release = join(process.env.CARGO_TARGET_DIR ?? join(here, '../target'), 'release');
 const oxherd = join(release, 'oxherd');
-const option = (name, fallback) => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : process.argv[at + 1];
-};
 const parts = option('only', 'in-process,resp,queue,bullmq,memory').split(',');
 const isQuick = process.argv.includes('--quick');
 const rounds = Number(option('rounds', isQuick ? 1 : 5));
 const size = isQuick
   ? { operations: 300_000, requests: { 1: 50_000, 16: 300_000 }, jobs: 4_000, waiting: 50_000 }
   : { operations: 2_000_000, requests: { 1: 200_000, 16: 1_000_000 }, jobs: 20_000, waiting: 1_000_000 };
-
-const run = (command, args) => execFileSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 24 }).trim();
-const jsonLines = (text) => text.split('\n').map((line) => JSON.parse(line));
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-function median(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-const freePort = () => new Promise((resolve) => {
-  const probe = createServer().listen(0, '127.0.0.1', () => {
-    const { port } = probe.address();
-    probe.close(() => resolve(port));
-  });
-});
 
 const directory = mkdtempSync(join(tmpdir(), 'oxherd-bench-'));
 const children = new Set();
@@ -48,13 +29,7 @@ async function start(name) {
     : ['redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory]];
   const child = spawn(command, args, { stdio: 'ignore', cwd: directory });
   children.add(child);
-  for (let tries = 0; ; tries++) {
-    try {
-      if (execFileSync('redis-cli', ['-p', String(port), 'ping'], { encoding: 'utf8', stdio: 'pipe' }).trim() === 'PONG') break;
-    } catch { /* It does not listen yet. */ }
-    if (tries > 200) throw new Error(`${name} did not start`);
-    await pause(50);
-  }
+  await answers(port);
   const info = (section, field) => Number(
     run('redis-cli', ['-p', String(port), 'info', section]).match(new RegExp(`^${field}:(\\d+)`, 'm'))[1]);
   const rss = () => Number(readFileSync(`/proc/${child.pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB/m)[1]) * 1024;
@@ -93,7 +68,7 @@ async function inTurn(measure) {
 async function inProcess() {
   const seen = new Map();
   for (let round = 0; round < rounds; round++) {
-    for (const line of jsonLines(run(join(release, 'oxherd-bench'), [String(size.operations)]))) {
+    for (const line of jsonLines(run(join(release, 'oxherd-bench'), ['memory', String(size.operations)]))) {
       const figure = `${line.bench.toUpperCase()} in process, ${line.keys} keys, ${line.tasks} task${line.tasks > 1 ? 's' : ''}`;
       const times = { [`${figure}: wall clock`]: line.ns_per_operation, [`${figure}: processor time`]: line.cpu_ns_per_operation };
       for (const [name, time] of Object.entries(times)) seen.set(name, [...(seen.get(name) ?? []), time]);

@@ -172,6 +172,13 @@ impl Blocked {
         Some(waiter)
     }
 
+    /// All waiters, taken out, in the order they came.
+    pub(crate) fn take_all(&mut self) -> Vec<Waiter> {
+        let mut ids: Vec<WaiterId> = self.waiters.keys().copied().collect();
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
     pub(crate) fn get_mut(&mut self, id: WaiterId) -> Option<&mut Waiter> {
         self.waiters.get_mut(&id)
     }

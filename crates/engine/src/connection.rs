@@ -103,6 +103,7 @@ impl Engine {
 impl Connection {
     async fn run(&mut self, words: &[&[u8]]) -> Value {
         self.give_way(words).await;
+        self.wait_for_room(words).await;
         let (served, shape) = self.run_now(words);
         self.finish(served, shape).await
     }
@@ -114,6 +115,16 @@ impl Connection {
         if self.uncounted >= COMMANDS_A_TURN || command.is_none_or(|command| !command.has(flag::FAST)) {
             self.uncounted = 0;
             tokio::task::coop::consume_budget().await;
+        }
+    }
+
+    /// Lets the journal write what was changed before, if that has become too much. Reads change nothing.
+    async fn wait_for_room(&self, words: &[&[u8]]) {
+        while let Some(room) = self.session.room() {
+            let command = words.first().and_then(|name| commands::find(name));
+            if command.is_some_and(|command| command.has(flag::READ_ONLY)) || room.await == Err(Lost) {
+                return;
+            }
         }
     }
 
@@ -143,6 +154,7 @@ impl Connection {
         let mut left = commands;
         while !left.is_empty() {
             tokio::task::coop::consume_budget().await;
+            self.wait_for_room(&[]).await;
             let (served, shape) = self.run_some(left);
             left = left.get(served.len()..).unwrap_or_default();
             for one in served {
@@ -161,7 +173,7 @@ impl Connection {
         let mut served = Vec::new();
         for words in commands.iter().take(COMMANDS_AT_ONCE) {
             served.push(batch.run(words));
-            if matches!(served.last(), Some(Served::Waiting(_))) {
+            if matches!(served.last(), Some(Served::Waiting(_))) || batch.is_full() {
                 break;
             }
         }
@@ -171,6 +183,7 @@ impl Connection {
     /// Runs a transaction under one lock; the value is EXEC's, or MULTI's if it was refused.
     async fn run_transaction(&self, commands: &[Words<'_>]) -> Value {
         tokio::task::coop::consume_budget().await;
+        self.wait_for_room(&[]).await;
         let mut queued = Vec::with_capacity(commands.len());
         let executed = self.session.batch().map(|mut batch| {
             let begun = batch.run(&[b"MULTI"]);

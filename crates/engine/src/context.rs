@@ -189,6 +189,7 @@ impl Ctx<'_> {
         if matches!(self.origin, Origin::Transaction | Origin::Script) {
             return Ok(on_timeout);
         }
+        self.core.check_waiting(keys)?;
         let mut wait = Wait {
             awaited,
             keys: Vec::new(),

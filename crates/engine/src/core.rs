@@ -53,6 +53,12 @@ pub(crate) struct Core {
     trouble: Option<Trouble>,
     /// The last unit that changed something the journal keeps.
     sequence: Sequence,
+    /// Bytes that units have changed and the journal has not gathered, about.
+    unwritten: usize,
+    /// Bytes given to write commands in this unit.
+    unit_bytes: usize,
+    /// What the data took when the last unit ended.
+    memory_before: usize,
     /// What the unit shows or changes are not volatile keys alone.
     is_wide: bool,
     /// The last unit that changed volatile keys and was wide.
@@ -106,6 +112,9 @@ impl Core {
             journal: None,
             trouble: None,
             sequence: Sequence::NONE,
+            unwritten: 0,
+            unit_bytes: 0,
+            memory_before: 0,
             is_wide: true,
             mixed: Sequence::NONE,
             strays: Strays::default(),

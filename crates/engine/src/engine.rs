@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::effect::{Effect, Recorder, Taker, Volatile};
 use crate::housekeeping::Housekeeper;
-use crate::journal::{Fsync, Handle, Progress, Reached, Sequence};
+use crate::journal::{Fsync, Handle, Link, Progress, Reached, Sequence};
 use crate::outside::Outside;
 use crate::session::Session;
 
@@ -32,8 +32,8 @@ pub struct Engine {
 pub(crate) struct Shared {
     core: Mutex<Core>,
     outside: Arc<Outside>,
-    /// How far the journal is, if there is one.
-    progress: Option<Arc<Progress>>,
+    /// What is known of the journal without the lock, if there is one.
+    link: Option<Link>,
     /// Its thread.
     pub(crate) journal: OnceLock<Handle>,
     pub(crate) housekeeper: Housekeeper,
@@ -263,11 +263,11 @@ impl Engine {
 }
 
 impl Shared {
-    pub(crate) fn around(core: Core, progress: Option<Arc<Progress>>) -> Arc<Self> {
+    pub(crate) fn around(core: Core, link: Option<Link>) -> Arc<Self> {
         Arc::new(Self {
             outside: Arc::clone(&core.outside),
             core: Mutex::new(core),
-            progress,
+            link,
             journal: OnceLock::new(),
             housekeeper: Housekeeper::default(),
         })
@@ -297,12 +297,22 @@ impl Shared {
 
     /// How far the journal is, if there is one.
     pub(crate) fn progress(&self) -> Option<&Arc<Progress>> {
-        self.progress.as_ref()
+        self.link.as_ref().map(|link| &link.progress)
+    }
+
+    /// What is known of the journal without the lock, if there is one.
+    pub(crate) fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
     }
 
     /// Waits for the journal; `None` when there is nothing to wait for.
     pub(crate) fn reached(&self, horizon: Sequence) -> Option<Reached> {
-        self.progress.as_ref()?.wait_for(horizon)
+        self.progress()?.wait_for(horizon)
+    }
+
+    /// Waits until the journal has written enough for more to be changed; `None` when there is room.
+    pub(crate) fn room(&self) -> Option<Reached> {
+        self.link.as_ref()?.room.wait()
     }
 
     /// What is known without the lock.

@@ -174,6 +174,9 @@ impl Core {
         if self.monitors > 0 && is_call && !command.has(flag::ADMIN | flag::NO_MONITOR) {
             crate::monitor::feed(self, client, origin, args);
         }
+        if command.has(flag::WRITE) {
+            self.note_writing(args.all());
+        }
         // The unit's own time is near enough for its first command, and reading a clock is not free.
         let started = match origin {
             Origin::Client => self.now_nanos(),
@@ -222,7 +225,9 @@ impl Core {
         let changes = self.take_changes();
         if changes > 0 {
             self.stats.changes += changes;
-            self.stats.peak_memory = self.stats.peak_memory.max(self.data_memory());
+            let memory = self.data_memory();
+            self.stats.peak_memory = self.stats.peak_memory.max(memory);
+            self.note_memory(memory);
             self.commit();
         }
         let horizon = self.horizon(self.seen());

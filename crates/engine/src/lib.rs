@@ -41,7 +41,7 @@ mod keyspace;
 
 // What survives.
 mod journal;
-pub use journal::Fsync;
+pub use journal::{Fsync, JournalStatus};
 
 // What has changed.
 mod effect;

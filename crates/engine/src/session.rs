@@ -176,6 +176,11 @@ impl Session {
         self.shared.reached(horizon)
     }
 
+    /// Waits until more may be changed; `None` when there is room.
+    pub(crate) fn room(&self) -> Option<Reached> {
+        self.shared.room()
+    }
+
     /// How far the journal is, if there is one.
     pub(crate) fn progress(&self) -> Option<&Arc<Progress>> {
         self.shared.progress()
@@ -275,6 +280,11 @@ impl Batch<'_> {
         time > LONG || self.core.delivered.wrapping_sub(self.delivered) > MUCH
     }
 
+    /// Whether the next command should wait for the journal.
+    pub(crate) fn is_full(&self) -> bool {
+        self.core.is_full()
+    }
+
     /// Bytes of commands between MULTI and EXEC.
     pub(crate) fn queued_bytes(&self) -> usize {
         let transaction = self.client().and_then(|client| client.transaction.as_ref());
@@ -298,6 +308,18 @@ impl Batch<'_> {
 
     fn client(&self) -> Option<&Client> {
         self.core.clients.get(self.seat)
+    }
+}
+
+impl Waiting {
+    /// Takes the command out of its queues, so that it is given nothing any more. True when it has been given its answer,
+    /// which is then here or on its way; `Err` while a script keeps the engine, when nobody can say.
+    pub(crate) fn withdraw(&mut self) -> Result<bool, Busy> {
+        if self.is_answered {
+            return Ok(true);
+        }
+        let mut core = self.shared.enter()?;
+        Ok(core.blocked.remove(self.id).is_none())
     }
 }
 

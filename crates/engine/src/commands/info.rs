@@ -7,6 +7,7 @@ use super::Command;
 use crate::arguments::{Args, is};
 use crate::context::Ctx;
 use crate::core::Core;
+use crate::journal::{Fsync, JournalStatus, Link};
 use crate::reply::{Answer, Reply};
 
 pub(super) const COMMANDS: &[Command] = &[Command::other("info", -1, info)];
@@ -143,13 +144,45 @@ fn human(bytes: usize) -> String {
     format!("{bytes}B")
 }
 
-fn persistence(_core: &Core) -> String {
-    [
-        line("loading", 0),
+fn persistence(core: &Core) -> String {
+    let journal = core.journal().map(Link::status);
+    let is = |say: fn(&JournalStatus) -> bool| u8::from(journal.as_ref().is_some_and(say));
+    let status = |has_failed: u8| if has_failed == 0 { "ok" } else { "err" };
+    let text = [
+        line("loading", is(|journal| journal.is_loading)),
         line("async_loading", 0),
         line("rdb_bgsave_in_progress", 0),
-        line("aof_enabled", 0),
-        line("aof_rewrite_in_progress", 0),
+        line("aof_enabled", is(|_| true)),
+        line("aof_rewrite_in_progress", is(|journal| journal.is_taking_image)),
+        line(
+            "aof_last_bgrewrite_status",
+            status(is(|journal| journal.has_image_failed)),
+        ),
+        line(
+            "aof_last_write_status",
+            status(is(|journal| journal.error.is_some())),
+        ),
+    ];
+    text.concat() + &journal.as_ref().map(directory).unwrap_or_default()
+}
+
+/// What there is to say of an engine in a directory alone.
+fn directory(journal: &JournalStatus) -> String {
+    let fsync = match journal.fsync {
+        Fsync::Always => "always",
+        Fsync::EverySecond => "everysec",
+        Fsync::Never => "never",
+    };
+    [
+        line("aof_current_size", journal.log_bytes),
+        line("aof_base_size", journal.image_bytes),
+        line("oxherd_fsync", fsync),
+        line("oxherd_journal_error", journal.error.as_deref().unwrap_or("")),
+        line("oxherd_journal_commits", journal.commits),
+        line("oxherd_journal_bytes_written", journal.bytes_written),
+        line("oxherd_journal_bytes_changed", journal.bytes_changed),
+        line("oxherd_journal_sync_p50_us", journal.sync_p50.as_micros()),
+        line("oxherd_journal_sync_p99_us", journal.sync_p99.as_micros()),
     ]
     .concat()
 }

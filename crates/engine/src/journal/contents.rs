@@ -337,6 +337,21 @@ impl Contents {
         })
     }
 
+    /// Refuses a log that ends before a change that it once held.
+    pub(crate) fn check_reaches(&self, change: u64) -> Result<(), JournalError> {
+        if self.last >= change {
+            return Ok(());
+        }
+        let (kind, number, offset) = self.lengths.last().copied().unwrap_or((FileKind::Log, 0, 0));
+        Err(JournalError::Damaged(Damage {
+            file: name(kind, number),
+            offset,
+            what: format!("the log was durable up to change {change}, and ends before it"),
+            whole_up_to: self.last,
+            groups_behind: 0,
+        }))
+    }
+
     /// The image is newer than the log.
     fn too_short(&self) -> JournalError {
         let (kind, number, offset) = self.lengths.last().copied().unwrap_or((FileKind::Log, 0, 0));

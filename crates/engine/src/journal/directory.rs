@@ -181,6 +181,10 @@ impl Directory {
         }
     }
 
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
     /// The log.
     pub(crate) fn log(&mut self) -> &mut LogWriter {
         &mut self.log
@@ -260,15 +264,14 @@ impl Directory {
         })
     }
 
-    /// The state as of the last sync, read again.
-    pub(crate) fn reread(&self) -> Result<Contents, JournalError> {
+    /// The state up to a change, read again; by [`Contents::last`] it is seen whether it was all there.
+    pub(crate) fn reread(&self, up_to: u64) -> Result<Contents, JournalError> {
         let survey = Survey {
             image: self.image.map(|(number, _)| number),
             segments: self.segments().map(|(number, _)| number).collect(),
             leftovers: Vec::new(),
         };
-        let limit = Some(self.log.synced());
-        Contents::new(Arc::clone(&self.storage), &survey, OnDamage::Refuse, limit)
+        Contents::new(Arc::clone(&self.storage), &survey, OnDamage::Refuse, Some(up_to))
     }
 
     /// The files that make the state as of the last sync.

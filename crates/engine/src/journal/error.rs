@@ -42,6 +42,15 @@ pub(crate) enum JournalError {
         /// The number of that process, if it has said it.
         holder: Option<u32>,
     },
+    /// Another engine of this process has the directory.
+    #[error(
+        "{} is in use by another engine of this very process: drop that one first, and its clients and endpoints",
+        .directory.display()
+    )]
+    InUseHere {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A record is whole, and holds what no engine writes.
     #[error("a record of the journal cannot be read: {0}")]
     Unreadable(#[source] Unreadable),
@@ -133,7 +142,9 @@ impl From<JournalError> for Error {
             JournalError::Unreadable(cause) => Self::with_source(ErrorKind::Damaged, message, cause),
             JournalError::Contradictory(cause) => Self::with_source(ErrorKind::Damaged, message, cause),
             JournalError::Format { .. } => Self::new(ErrorKind::Format, message),
-            JournalError::InUse { .. } => Self::new(ErrorKind::DirectoryInUse, message),
+            JournalError::InUse { .. } | JournalError::InUseHere { .. } => {
+                Self::new(ErrorKind::DirectoryInUse, message)
+            }
         }
     }
 }

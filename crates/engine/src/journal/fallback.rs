@@ -1,52 +1,135 @@
-//! What happens when the journal fails: the engine goes back to what is durable, and serves reads alone.
+//! What happens when the journal fails: the engine goes back to what is kept, and serves reads alone.
 //!
-//! Nothing that was refused may be seen later, so what is not durable is cut off the log as well, if the disk lets it.
-//! Next: `writer.rs`.
+//! What is kept depends on what failed. After a write (the disk is full), everything written whole before it is in the
+//! system's hands, and a sync of it can be believed: it is made durable, and nothing that was acknowledged is lost.
+//! After a sync nobody knows what of the unsynced part the disk has: the engine goes back to the sync before, unless it
+//! promised no syncs at all (`Fsync::Never`): then it reads what the system still has of what was written.
+//! What is not kept is cut off the log, if the disk lets it, so that what was refused is not seen later.
+//! The old state is let go before the kept one is read, so that memory never holds both; until it is read, reads are
+//! answered with `LOADING`.
+//! Next: `writer.rs`, `../core/keeping.rs` (what clients are told).
 
 use std::sync::Weak;
 
+use super::Fsync;
 use super::error::JournalError;
+use super::link::Link;
 use super::load::{Loaded, Loading};
-use super::progress::Progress;
 use super::writer::Writer;
 use crate::engine::Shared;
 
-/// Brings the engine back to what is durable.
+/// What to read again.
+struct Kept {
+    up_to: u64,
+    /// It is on the disk, not only in the system's memory: if it cannot be read, it is damaged.
+    is_certain: bool,
+}
+
+/// Brings the engine back to what is kept.
 pub(super) fn fall_back(writer: &mut Writer, error: &JournalError) {
-    if let Err(error) = writer.directory.log().discard_unsynced() {
-        tracing::error!(%error, "writes that were refused may come back with the next start");
-    }
+    let kept = keep(writer);
     let Some(engine) = writer.engine.upgrade() else {
         return;
     };
-    let mut core = engine.lock();
-    let kept = writer.progress.durable();
-    writer.progress.lose(core.sequence());
-    let now = core.now();
-    match reread(writer, core.database_count(), now) {
-        Ok(loaded) => core.fall_back(Some(loaded), kept, error),
-        Err(second) => {
-            tracing::error!(%second, "what is durable cannot be read either: nothing is served from here on");
-            core.fall_back(None, kept, error);
-        }
-    }
+    let (databases, now) = {
+        let mut core = engine.lock();
+        let last = core.sequence();
+        let old = core.let_go(writer.progress.durable(), error);
+        let known = (core.database_count(), core.now());
+        drop(core);
+        // Without the lock, as whoever waits may be anybody, and the state may be large.
+        writer.progress.lose(last);
+        writer.room.advance(last);
+        drop(old);
+        known
+    };
+    drop(engine);
+    let read = reread(writer, &kept, databases, now);
+    let Some(engine) = writer.engine.upgrade() else {
+        return;
+    };
+    let read = read.inspect_err(|second| {
+        tracing::error!(%second, "what is durable cannot be read either: nothing is served from here on");
+    });
+    let empty = engine.lock().take_back(read.ok());
+    drop(empty);
 }
 
 /// The journal's thread has panicked: nobody keeps anything any more, and nobody shall wait for it.
-pub(super) fn give_up(engine: &Weak<Shared>, progress: &Progress) {
+pub(super) fn give_up(engine: &Weak<Shared>, link: &Link) {
     tracing::error!("the journal's thread panicked: nothing is served from here on");
     if let Some(engine) = engine.upgrade() {
-        let mut core = engine.lock();
-        progress.lose(core.sequence());
-        core.fall_back(None, progress.durable(), &"its thread panicked");
+        let (last, old) = {
+            let mut core = engine.lock();
+            let last = core.sequence();
+            let old = core.let_go(link.progress.durable(), &"its thread panicked");
+            (last, (old, core.take_back(None)))
+        };
+        link.progress.lose(last);
+        link.room.advance(last);
+        drop(old);
     }
 }
 
-fn reread(writer: &Writer, databases: usize, now: u64) -> Result<Loaded, JournalError> {
-    let mut contents = writer.directory.reread()?;
+/// Saves what can be saved, and cuts off the rest.
+fn keep(writer: &mut Writer) -> Kept {
+    let written = writer.written();
+    let log = writer.directory.log();
+    match log.keep_written() {
+        Ok(()) => {
+            writer.progress.advance(written);
+            return Kept {
+                up_to: writer.directory.log().synced(),
+                is_certain: true,
+            };
+        }
+        Err(JournalError::HasFailed) => {}
+        Err(error) => tracing::error!(%error, "what was written before the journal failed cannot be synced"),
+    }
+    let has_promised_nothing = writer.fsync() == Fsync::Never;
+    let log = writer.directory.log();
+    if has_promised_nothing {
+        return Kept {
+            up_to: log.last(),
+            is_certain: false,
+        };
+    }
+    if let Err(error) = log.discard_unsynced() {
+        tracing::error!(%error, "writes that were refused may come back with the next start");
+    }
+    Kept {
+        up_to: log.synced(),
+        is_certain: true,
+    }
+}
+
+fn reread(writer: &mut Writer, kept: &Kept, databases: usize, now: u64) -> Result<Loaded, JournalError> {
+    let synced = writer.directory.log().synced();
+    match read(writer, kept, databases, now) {
+        Err(error) if !kept.is_certain => {
+            tracing::warn!(%error, "what was written since the last sync cannot be read");
+            let kept = Kept {
+                up_to: synced,
+                is_certain: true,
+            };
+            read(writer, &kept, databases, now)
+        }
+        read => read,
+    }
+}
+
+fn read(writer: &Writer, kept: &Kept, databases: usize, now: u64) -> Result<Loaded, JournalError> {
+    let mut contents = writer.directory.reread(kept.up_to)?;
     let mut loading = Loading::new(databases, false, now);
     while let Some(record) = contents.next()? {
         loading.read(record.payload).map_err(JournalError::Unreadable)?;
+        if writer.engine.strong_count() == 0 {
+            // Nobody is left to serve.
+            break;
+        }
+    }
+    if kept.is_certain {
+        contents.check_reaches(kept.up_to)?;
     }
     loading.finish().map_err(JournalError::Contradictory)
 }

@@ -15,7 +15,7 @@ use super::storage::{Storage, Writable};
 use super::survey::{PART, name};
 
 /// Bytes written between syncs.
-const SYNCED_EVERY: u64 = 8 << 20;
+const SYNCED_EVERY: u64 = 1 << 20;
 
 /// An image being written.
 #[derive(Debug)]

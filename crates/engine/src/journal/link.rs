@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Fsync;
-use super::progress::{Progress, Sequence};
+use super::progress::{Progress, Reached, Sequence};
+use super::status::Figures;
 
 /// With `Fsync::EverySecond`, how old what is not durable may get before answers wait for it. Syncs begin twice a second,
 /// so only a disk that is too slow comes so far.
@@ -21,6 +22,8 @@ pub(crate) struct Link {
     pub(crate) progress: Arc<Progress>,
     pub(crate) bell: Arc<Bell>,
     pub(crate) delay: Arc<Delay>,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) room: Arc<Room>,
     pub(crate) fsync: Fsync,
 }
 
@@ -31,6 +34,8 @@ impl Link {
             progress: Arc::new(Progress::from(durable)),
             bell: Arc::default(),
             delay: Arc::default(),
+            figures: Arc::default(),
+            room: Arc::new(Room::from(durable)),
             fsync,
         }
     }
@@ -51,6 +56,48 @@ impl Link {
             sequence
         } else {
             Sequence::NONE
+        }
+    }
+}
+
+/// Bounds what units have changed and the journal has not written: if the disk is slower than they are, units wait, in
+/// front of the engine's lock, until what was there before them is written.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// What has to be written before more is changed; 0 as long as there is room.
+    wanted: AtomicU64,
+    /// How far the log is written, durable or not.
+    written: Arc<Progress>,
+}
+
+impl Room {
+    fn from(written: Sequence) -> Self {
+        Self {
+            wanted: AtomicU64::new(0),
+            written: Arc::new(Progress::from(written)),
+        }
+    }
+
+    /// It has become too much with this unit.
+    pub(crate) fn fill(&self, last: Sequence) {
+        self.wanted.store(last.0, Ordering::Relaxed);
+    }
+
+    /// What there was is in the hands of the journal's thread.
+    pub(crate) fn clear(&self) {
+        self.wanted.store(0, Ordering::Relaxed);
+    }
+
+    /// Everything up to this unit is written, or never will be.
+    pub(crate) fn advance(&self, written: Sequence) {
+        self.written.advance(written);
+    }
+
+    /// Waits until there is room; `None` when there is.
+    pub(crate) fn wait(&self) -> Option<Reached> {
+        match self.wanted.load(Ordering::Relaxed) {
+            0 => None,
+            wanted => self.written.wait_for(Sequence(wanted)),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct LogWriter {
     /// The last change that a record says is durable.
     said: u64,
     has_failed: bool,
+    /// A sync has failed: nobody knows what of the unsynced part is on the disk.
+    has_sync_failed: bool,
     mark: Draft,
 }
 
@@ -82,6 +84,7 @@ impl LogWriter {
             synced_length: length,
             said: last,
             has_failed: false,
+            has_sync_failed: false,
             mark: Draft::new(),
         }
     }
@@ -96,11 +99,13 @@ impl LogWriter {
             });
         }
         let record = group.seal(RecordKind::Group, last, self.synced, self.seed, self.length);
+        let length = record.len() as u64;
         let written = self.file.write(record);
-        self.length += record.len() as u64;
+        self.judge(written, "write to")?;
+        self.length += length;
         self.last = last;
         self.said = self.synced;
-        self.judge(written, "write to")
+        Ok(())
     }
 
     /// Makes everything written durable; [`Self::synced`] says up to where.
@@ -110,6 +115,7 @@ impl LogWriter {
             return Ok(());
         }
         let synced = self.file.sync();
+        self.has_sync_failed |= synced.is_err();
         self.judge(synced, "sync")?;
         self.synced = self.last;
         self.synced_length = self.length;
@@ -127,10 +133,31 @@ impl LogWriter {
         let record = self
             .mark
             .seal(RecordKind::Mark, self.last, self.synced, self.seed, self.length);
+        let length = record.len() as u64;
         let written = self.file.write(record);
-        self.length += record.len() as u64;
+        self.judge(written, "write to")?;
+        self.length += length;
         self.said = self.synced;
-        self.judge(written, "write to")
+        Ok(())
+    }
+
+    /// After a write that failed: makes durable what was written whole before it, and cuts off whatever that write has
+    /// left. No sync has failed yet, so this one can be believed; after one that has, this is refused. The log takes
+    /// nothing more either way.
+    pub(crate) fn keep_written(&mut self) -> Result<(), JournalError> {
+        self.has_failed = true;
+        if self.has_sync_failed {
+            return Err(JournalError::HasFailed);
+        }
+        let named = self.name();
+        let kept = self.storage.truncate(&named, self.length);
+        self.has_sync_failed = kept.is_err();
+        kept.map_err(cannot(|| {
+            format!("cannot cut {named} off at byte {}", self.length)
+        }))?;
+        self.synced = self.last;
+        self.synced_length = self.length;
+        Ok(())
     }
 
     /// Takes away what was written since the last sync, so that a group that was refused does not come back at the

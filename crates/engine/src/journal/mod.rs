@@ -15,8 +15,10 @@
 // The engine's side.
 mod link;
 mod progress;
+mod status;
 pub(crate) use link::Link;
 pub(crate) use progress::{Lost, Progress, Reached, Sequence};
+pub use status::JournalStatus;
 
 // Between the engine and its files.
 mod aside;
@@ -36,6 +38,14 @@ mod contents;
 mod directory;
 mod error;
 mod frame;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+mod glue;
 mod image;
 mod log;
 #[cfg(test)]
@@ -57,6 +67,6 @@ pub enum Fsync {
     /// for that, answers wait for it.
     EverySecond,
     /// When the operating system likes, within half a minute as a rule. The end of the process alone loses no more than
-    /// the last hundredth of a second.
+    /// the last hundredth of a second, or what came while a sync ran (when an image begins, and after a second of rest).
     Never,
 }

@@ -16,14 +16,17 @@ use super::load::Loading;
 use super::progress::Sequence;
 use super::storage::Storage;
 use super::storage::disk::Disk;
+use super::storage::tenancy::{self, Wait};
 use super::writer::Handle;
 use crate::core::Core;
 use crate::effect::{Effect, Recorder, Volatile};
 use crate::engine::{Boot, Engine, Options, Shared};
 use crate::error::{Error, ErrorKind};
 
-/// How long an engine of this process may take to leave a directory.
-const PARTING_TIME: Duration = Duration::from_millis(100);
+/// How long an engine of this process that has been dropped may take to write its last group.
+const PARTING_TIME: Duration = Duration::from_secs(10);
+/// How long to wait for one that is not known to be leaving: the last of its clients may be about to.
+const GRACE: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(5);
 /// Values in one group that says they are gone.
 const GONE_AT_ONCE: usize = 100_000;
@@ -36,7 +39,8 @@ impl Options {
     /// [`Options::on_change`] does not work with a directory: nothing is handed over.
     ///
     /// # Errors
-    /// [`ErrorKind::DirectoryInUse`](crate::ErrorKind) when another process has it, `Damaged` when a file is not what was
+    /// [`ErrorKind::DirectoryInUse`](crate::ErrorKind) when another process has it, or another engine of this one (one
+    /// that was dropped just now is waited for while it writes its last changes, for up to 10 s), `Damaged` when a file is not what was
     /// written, `Format` when another version has written it, `Storage` when the system refuses something, `Option` when a
     /// prefix of [`volatile`](Options::volatile) keys is empty. Nothing in the directory is changed then.
     pub fn open(self, directory: impl AsRef<Path>) -> Result<Engine, Error> {
@@ -106,11 +110,7 @@ impl Options {
         let last = let_go(&mut directory, recovered.last, &loaded.dropped)?;
         let link = Link::new(self.fsync, Sequence(last));
         core.adopt(loaded, link.clone());
-        Ok((
-            Shared::around(core, Some(Arc::clone(&link.progress))),
-            directory,
-            link,
-        ))
+        Ok((Shared::around(core, Some(link.clone())), directory, link))
     }
 }
 
@@ -163,15 +163,24 @@ fn let_go(directory: &mut Directory, mut last: u64, dropped: &[u64]) -> Result<u
 
 /// Takes a directory. An engine of this very process that was dropped just now may still be writing its last group.
 fn take(directory: &Path) -> Result<Disk, JournalError> {
-    let until = Instant::now() + PARTING_TIME;
+    let now = Instant::now();
+    let (briefly, long) = (now + GRACE, now + PARTING_TIME);
     loop {
-        match Disk::open(directory) {
-            Err(JournalError::InUse {
-                holder: Some(holder), ..
-            }) if holder == std::process::id() && Instant::now() < until => {
+        let taken = Disk::open(directory);
+        let Err(JournalError::InUse { holder, .. }) = &taken else {
+            return taken;
+        };
+        match tenancy::wait(directory, briefly, long) {
+            Wait::Free => {}
+            Wait::Stays => {
+                let directory = directory.to_owned();
+                return Err(JournalError::InUseHere { directory });
+            }
+            // A child that was forked just now may still have what the engine had open.
+            Wait::Unknown if *holder == Some(std::process::id()) && Instant::now() < briefly => {
                 std::thread::sleep(PAUSE);
             }
-            other => return other,
+            Wait::Unknown => return taken,
         }
     }
 }

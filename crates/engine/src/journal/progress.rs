@@ -120,6 +120,8 @@ impl Future for Reached {
         if self.place.is_none() && progress.is_reached(self.horizon) {
             return Poll::Ready(Ok(()));
         }
+        // Its wakers may be anybody's: none is cloned, dropped or woken under the lock.
+        let waker = context.waker().clone();
         let mut queue = progress.queue.lock();
         // Looked at again under the lock: whoever advances stores first and looks for waiters afterwards.
         let outcome = if progress.is_reached(self.horizon) {
@@ -132,12 +134,15 @@ impl Future for Reached {
                 queue.last_place += 1;
                 (horizon, queue.last_place)
             });
-            queue.waiting.insert(place, context.waker().clone());
+            let before = queue.waiting.insert(place, waker);
+            drop(queue);
+            drop(before);
             return Poll::Pending;
         };
-        if let Some(place) = self.place.take() {
-            queue.waiting.remove(&place);
-        }
+        let place = self.place.take();
+        let before = place.and_then(|place| queue.waiting.remove(&place));
+        drop(queue);
+        drop(before);
         Poll::Ready(outcome)
     }
 }
@@ -145,7 +150,8 @@ impl Future for Reached {
 impl Drop for Reached {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.progress.queue.lock().waiting.remove(&place);
+            let waker = self.progress.queue.lock().waiting.remove(&place);
+            drop(waker);
         }
     }
 }
@@ -203,6 +209,52 @@ mod tests {
         progress.advance(Sequence(10));
         assert_eq!(poll(untouched, &count), Poll::Ready(Err(Lost)));
         assert_eq!(poll(later, &count), Poll::Ready(Ok(())));
+    }
+
+    /// A waker that belongs to something that has a wait of its own, as the task of another runtime may.
+    struct Owner {
+        _own: Reached,
+        progress: Arc<Progress>,
+    }
+
+    impl Wake for Owner {
+        fn wake(self: Arc<Self>) {
+            assert!(self.progress.queue.try_lock().is_some());
+        }
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            assert!(self.progress.queue.try_lock().is_some());
+        }
+    }
+
+    #[test]
+    fn wakers_are_let_go_where_they_may_do_anything() {
+        let progress = Arc::new(Progress::default());
+        let owner = || {
+            let mut own = progress.wait_for(Sequence(3)).unwrap();
+            assert!(poll(&mut own, &Arc::default()).is_pending());
+            let progress = Arc::clone(&progress);
+            Waker::from(Arc::new(Owner { _own: own, progress }))
+        };
+        let poll_as_owner = |wait: &mut Reached| {
+            let waker = owner();
+            pin!(wait).poll(&mut Context::from_waker(&waker))
+        };
+        let mut waits = [1, 2, 2].map(|horizon| progress.wait_for(Sequence(horizon)).unwrap());
+        for wait in &mut waits {
+            assert!(poll_as_owner(wait).is_pending());
+            // Takes the place of the first waker.
+            assert!(poll_as_owner(wait).is_pending());
+        }
+        let [reached, dropped, lost] = waits;
+        drop(dropped);
+        progress.advance(Sequence(1));
+        drop(reached);
+        progress.lose(Sequence(9));
+        drop(lost);
+        assert!(progress.queue.lock().waiting.is_empty());
     }
 
     #[test]

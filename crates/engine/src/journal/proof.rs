@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::aside::Aside;
 use super::snapshot::{Snapshot, Step};
-use super::storage::crash::{Fault, Machine, Sync};
+use super::storage::crash::{Call, Fault, Machine, Sync};
 use super::writer::{Request, Writer};
 use super::{Fsync, Sequence};
 use crate::clock::{Clock, ManualClock};
@@ -31,6 +31,7 @@ struct Life {
     snapshot: Option<Snapshot>,
     /// What the engine held after each unit that changed something.
     outcomes: Vec<(Sequence, Contents)>,
+    has_fallen_back: bool,
 }
 
 /// One machine, and what runs on it one after the other.
@@ -38,6 +39,7 @@ struct World {
     machine: Machine,
     clock: (Clock, ManualClock),
     fsync: Fsync,
+    death: Death,
     rng: Rng,
     lines: TestRunner,
     /// Which keys are volatile in the present life.
@@ -53,6 +55,15 @@ enum Omission {
     Drops,
     /// A value that becomes volatile is not told to be gone.
     Departures,
+}
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    /// Power is lost: what was acknowledged as durable must be there.
+    Power,
+    /// The process is killed, after a write may have failed: what was written must be there.
+    Kill,
 }
 
 impl Life {
@@ -78,6 +89,7 @@ impl Life {
             asides,
             snapshot: None,
             outcomes: vec![read],
+            has_fallen_back: false,
         };
         life.note();
         Ok(life)
@@ -104,6 +116,22 @@ impl Life {
 
     fn acknowledged(&self) -> Sequence {
         self.engine().shared().progress().unwrap().durable()
+    }
+
+    /// What the engine holds after a failure of the journal must be what it held before, no earlier than `promised`.
+    fn check_fallback(&self, promised: Sequence) -> Result<(), String> {
+        let core = self.engine().shared().lock();
+        let held = contents(core.databases());
+        let found = self.outcomes.iter().rev().find(|(_, outcome)| *outcome == held);
+        match found {
+            Some((found, _)) if *found >= promised => Ok(()),
+            found => {
+                let found = found.map(|(found, _)| found);
+                Err(format!(
+                    "{promised:?} was promised, {found:?} is served after the failure"
+                ))
+            }
+        }
     }
 
     /// Does something at random.
@@ -164,7 +192,7 @@ impl Life {
 }
 
 impl World {
-    fn new(seed: u64, fsync: Fsync) -> Self {
+    fn new(seed: u64, fsync: Fsync, death: Death) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let lines = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -173,6 +201,7 @@ impl World {
             machine: Machine::new(seed),
             clock: Clock::manual(std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000)),
             fsync,
+            death,
             rng: Rng::with_seed(seed),
             lines: TestRunner::new_with_rng(Config::default(), lines),
             volatile: Vec::new(),
@@ -190,6 +219,27 @@ impl World {
             self.volatile.extend(some);
         }
         self.log.push(format!("volatile: {:?}", self.volatile));
+    }
+
+    /// Lets a call fail some time.
+    fn arm(&mut self) {
+        let faults = match self.death {
+            Death::Power => &[
+                Fault::PowerCut,
+                Fault::PowerCut,
+                Fault::Io,
+                Fault::NoSpace,
+                Fault::ReadOnly,
+            ][..],
+            Death::Kill => &[Fault::Io, Fault::NoSpace],
+        };
+        let fault = faults[self.rng.usize(..faults.len())];
+        let (kind, call) = match self.death {
+            Death::Power => (None, self.rng.u64(..40)),
+            Death::Kill => (Some(Call::Write), self.rng.u64(..8)),
+        };
+        self.log.push(format!("{fault:?} at call {call}"));
+        self.machine.fail(kind, call, fault);
     }
 
     /// Lives, loses power and looks what is left, so many times.
@@ -216,25 +266,29 @@ impl World {
                 }
             }
             if self.rng.bool() {
-                let call = self.rng.u64(..40);
-                let faults = [
-                    Fault::PowerCut,
-                    Fault::PowerCut,
-                    Fault::Io,
-                    Fault::NoSpace,
-                    Fault::ReadOnly,
-                ];
-                let fault = faults[self.rng.usize(..faults.len())];
-                self.log.push(format!("{fault:?} at call {call}"));
-                self.machine.fail(None, call, fault);
+                self.arm();
             }
             for _ in 0..self.rng.usize(1..40) {
                 life.act(self);
+                // At once, before more expires.
+                if !life.has_fallen_back && life.engine().shared().lock().has_fallen_back() {
+                    life.has_fallen_back = true;
+                    life.check_fallback(match self.death {
+                        Death::Power => life.acknowledged(),
+                        Death::Kill => life.writer.written(),
+                    })?;
+                }
             }
-            let acknowledged = life.acknowledged();
+            let acknowledged = match self.death {
+                Death::Power => life.acknowledged(),
+                Death::Kill => life.writer.written(),
+            };
             let outcomes = std::mem::take(&mut life.outcomes);
-            self.log.push("power cut".to_owned());
-            self.machine.crash(&mut self.rng);
+            self.log.push(format!("{:?}", self.death));
+            match self.death {
+                Death::Power => self.machine.crash(&mut self.rng),
+                Death::Kill => self.machine.kill(),
+            }
             // A file system that has become read-only is mounted again.
             self.machine.set_read_only(false);
             drop(life);
@@ -259,10 +313,14 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// Runs until so many cuts were survived; the first failure is told with its seed.
 fn check(fsync: Fsync, forget: Option<fn(&Sync<'_>) -> bool>, cuts: u64) -> Result<(), String> {
+    run(fsync, Death::Power, forget, cuts)
+}
+
+fn run(fsync: Fsync, death: Death, forget: Option<fn(&Sync<'_>) -> bool>, cuts: u64) -> Result<(), String> {
     const EACH: usize = 5;
     let first = number("OXHERD_POWER_SEED", 1);
     for seed in first..first + cuts.div_ceil(EACH as u64) {
-        let mut world = World::new(seed, fsync);
+        let mut world = World::new(seed, fsync, death);
         if let Some(forget) = forget {
             world.machine.forget(forget);
         }
@@ -291,12 +349,20 @@ fn without_a_sync_for_each_group_whole_units_survive_up_to_the_last_sync() {
 fn a_key_that_becomes_volatile_and_is_not_told_to_be_gone_is_noticed() {
     for omission in [Omission::Drops, Omission::Departures] {
         let is_noticed = |seed| {
-            let mut world = World::new(seed, Fsync::Always);
+            let mut world = World::new(seed, Fsync::Always, Death::Power);
             world.leaves_out = Some(omission);
             world.check(5).is_err()
         };
         let noticed = (1..600).filter(|seed| is_noticed(*seed)).count();
         assert!(noticed > 5, "{omission:?} was noticed {noticed} times");
+    }
+}
+
+#[test]
+fn whatever_was_written_survives_the_end_of_the_process_and_a_write_that_fails() {
+    let kills = number("OXHERD_POWER_CUTS", 300);
+    for fsync in [Fsync::Always, Fsync::EverySecond, Fsync::Never] {
+        run(fsync, Death::Kill, None, kills).unwrap();
     }
 }
 

@@ -4,13 +4,15 @@
 //! hardly notice.
 //! Next: `walk.rs` (slices), `image.rs` (the file), `writer.rs` (who adopts it).
 
-use std::sync::Weak;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::codec::encode;
 use super::error::JournalError;
-use super::frame::Draft;
+use super::frame::{Draft, RECORD_HEADER};
 use super::image::{ImageWriter, WholeImage};
+use super::status::Figures;
 use super::walk::{BUDGET, Walk};
 use crate::engine::Shared;
 
@@ -24,6 +26,7 @@ pub(super) struct Snapshot {
     image: ImageWriter,
     draft: Draft,
     budget: usize,
+    figures: Arc<Figures>,
 }
 
 /// A walk that is given up when it is dropped before its end: the engine then remembers no renames for it.
@@ -60,12 +63,13 @@ pub(super) enum Step {
 }
 
 impl Snapshot {
-    pub(super) fn new(walking: Walking, image: ImageWriter) -> Self {
+    pub(super) fn new(walking: Walking, image: ImageWriter, figures: &Arc<Figures>) -> Self {
         Self {
             walking,
             image,
             draft: Draft::new(),
             budget: BUDGET,
+            figures: Arc::clone(figures),
         }
     }
 
@@ -104,7 +108,11 @@ impl Snapshot {
         };
         drop(engine);
         if !self.draft.is_empty() {
+            let bytes = RECORD_HEADER + self.draft.len();
             self.image.write(&mut self.draft)?;
+            self.figures
+                .bytes_written
+                .fetch_add(bytes as u64, Ordering::Relaxed);
         }
         if is_more {
             return Ok(Step::More(held * MOMENTS_OFF));

@@ -5,10 +5,11 @@
 //! is, serves reads alone and says so.
 //! Next: `progress.rs` (who waits for it), `link.rs` (who rings), `snapshot.rs` (images), `directory.rs` (the files).
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -18,11 +19,13 @@ use super::codec::encode;
 use super::directory::Directory;
 use super::error::{JournalError, cannot};
 use super::fallback;
-use super::frame::Draft;
+use super::frame::{Draft, RECORD_HEADER};
 use super::image::WholeImage;
-use super::link::{Bell, Delay, Link};
+use super::link::{Bell, Delay, Link, Room};
 use super::progress::{Progress, Sequence};
 use super::snapshot::{Snapshot, Walking};
+use super::status::Figures;
+use super::storage::Storage;
 use crate::core::Core;
 use crate::engine::Shared;
 
@@ -56,6 +59,7 @@ pub(super) enum Request {
 pub(crate) struct Handle {
     bell: Arc<Bell>,
     requests: Sender<Request>,
+    storage: Weak<dyn Storage>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -65,6 +69,8 @@ pub(super) struct Writer {
     pub(super) progress: Arc<Progress>,
     bell: Arc<Bell>,
     delay: Arc<Delay>,
+    figures: Arc<Figures>,
+    pub(super) room: Arc<Room>,
     fsync: Fsync,
     pub(super) directory: Directory,
     draft: Draft,
@@ -90,19 +96,21 @@ impl Handle {
         link: &Link,
     ) -> Result<Self, JournalError> {
         let (requests, inbox) = channel();
+        let storage = Arc::downgrade(directory.storage());
         let writer = Writer::new(engine, directory, link, threads(requests.clone(), &link.bell));
         let thread = std::thread::Builder::new().name("oxherd-journal".to_owned());
-        let (engine, progress) = (Weak::clone(engine), Arc::clone(&link.progress));
+        let (engine, link_of_failed) = (Weak::clone(engine), link.clone());
         let thread = thread.spawn(move || {
             let run = std::panic::AssertUnwindSafe(|| writer.run(&inbox));
             if std::panic::catch_unwind(run).is_err() {
-                fallback::give_up(&engine, &progress);
+                fallback::give_up(&engine, &link_of_failed);
             }
         });
         let thread = thread.map_err(cannot(|| "cannot start the journal's thread".to_owned()))?;
         Ok(Self {
             bell: Arc::clone(&link.bell),
             requests,
+            storage,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -132,6 +140,9 @@ impl Handle {
 
     /// Ends the thread when it has written what the engine did last. Blocks, unless the thread itself calls.
     pub(crate) fn end(&self, core: &mut Core) {
+        if let Some(storage) = self.storage.upgrade() {
+            storage.part();
+        }
         let mut draft = Draft::new();
         let payload = draft.payload();
         core.gather(&mut |effects| encode(effects, payload));
@@ -151,11 +162,13 @@ impl Handle {
 
 impl Writer {
     pub(super) fn new(engine: &Weak<Shared>, directory: Directory, link: &Link, helper: Helper) -> Self {
-        Self {
+        let writer = Self {
             engine: Weak::clone(engine),
             progress: Arc::clone(&link.progress),
             bell: Arc::clone(&link.bell),
             delay: Arc::clone(&link.delay),
+            figures: Arc::clone(&link.figures),
+            room: Arc::clone(&link.room),
             fsync: link.fsync,
             directory,
             draft: Draft::new(),
@@ -166,7 +179,21 @@ impl Writer {
             postponed_to: 0,
             image_wanted: Vec::new(),
             failure: None,
-        }
+        };
+        writer.show_sizes();
+        writer
+    }
+
+    fn show_sizes(&self) {
+        let Figures {
+            log_bytes,
+            image_bytes,
+            is_taking_image,
+            ..
+        } = &*self.figures;
+        log_bytes.store(self.directory.log_bytes(), Ordering::Relaxed);
+        image_bytes.store(self.directory.image_bytes(), Ordering::Relaxed);
+        is_taking_image.store(self.is_taking_image, Ordering::Relaxed);
     }
 
     fn run(mut self, inbox: &Receiver<Request>) {
@@ -194,6 +221,7 @@ impl Writer {
         self.attempt(Self::write_news);
         self.attempt(Self::sync_in_time);
         self.attempt(Self::limit_log);
+        self.show_sizes();
     }
 
     fn patience(&self) -> Duration {
@@ -218,6 +246,7 @@ impl Writer {
                 self.attempt(Self::write_news);
                 self.attempt(Self::sync);
                 self.attempt(Self::mark);
+                self.show_sizes();
                 // Whoever asked may have gone.
                 let _ = answer.send(self.outcome());
             }
@@ -233,6 +262,15 @@ impl Writer {
             Request::Taken(taken) => self.adopt(taken),
             Request::End(..) => {}
         }
+    }
+
+    /// The last unit that was written whole.
+    pub(super) fn written(&self) -> Sequence {
+        self.written
+    }
+
+    pub(super) fn fsync(&self) -> Fsync {
+        self.fsync
     }
 
     fn outcome(&self) -> Result<(), Arc<JournalError>> {
@@ -262,10 +300,16 @@ impl Writer {
         }
         self.delay.begin();
         if !self.draft.is_empty() {
+            let changed = self.draft.len() as u64;
             self.directory.log().append(last.0, &mut self.draft)?;
             self.is_marked = false;
+            self.figures.commits.fetch_add(1, Ordering::Relaxed);
+            self.figures.bytes_changed.fetch_add(changed, Ordering::Relaxed);
+            let written = changed + RECORD_HEADER as u64;
+            self.figures.bytes_written.fetch_add(written, Ordering::Relaxed);
         }
         self.written = last;
+        self.room.advance(last);
         match self.fsync {
             Fsync::Always => self.sync(),
             Fsync::EverySecond => Ok(()),
@@ -274,6 +318,17 @@ impl Writer {
                 Ok(())
             }
         }
+    }
+
+    /// Lets the log end with the last unit, as an image may ask of it: units that left nothing to write have no record.
+    fn reach_last_unit(&mut self) -> Result<(), JournalError> {
+        if self.directory.log().last() == self.written.0 {
+            return Ok(());
+        }
+        self.draft.clear();
+        self.directory.log().append(self.written.0, &mut self.draft)?;
+        self.is_marked = false;
+        Ok(())
     }
 
     fn sync_in_time(&mut self) -> Result<(), JournalError> {
@@ -297,7 +352,13 @@ impl Writer {
 
     fn sync(&mut self) -> Result<(), JournalError> {
         let began = self.delay.moment();
-        self.directory.log().sync()?;
+        let started = Instant::now();
+        let log = self.directory.log();
+        let is_anything_new = log.length() > log.synced_length();
+        log.sync()?;
+        if is_anything_new {
+            self.figures.note_sync(started.elapsed());
+        }
         self.end_delay(began);
         self.progress.advance(self.written);
         Ok(())
@@ -330,6 +391,7 @@ impl Writer {
                 needed,
                 "no room for an image: the log goes on growing, and the next start takes longer"
             );
+            self.figures.has_image_failed.store(true, Ordering::Relaxed);
             self.postponed_to = log + SMALLEST_LOG;
             return Ok(());
         }
@@ -363,13 +425,19 @@ impl Writer {
         self.end_delay(began);
         self.progress.advance(last);
         self.is_taking_image = true;
+        self.show_sizes();
         tracing::debug!(image = image.number(), "taking an image");
-        (self.helper)(Aside::Image(Box::new(Snapshot::new(walking, image))));
+        (self.helper)(Aside::Image(Box::new(Snapshot::new(
+            walking,
+            image,
+            &self.figures,
+        ))));
         Ok(())
     }
 
     /// An image that could not be written costs only room and time: the log has everything.
     fn do_without_image(&mut self, error: JournalError) {
+        self.figures.has_image_failed.store(true, Ordering::Relaxed);
         tracing::warn!(%error, "an image was not written: the log goes on growing, and the next start takes longer");
         self.postponed_to = self.directory.log_bytes() + SMALLEST_LOG;
         self.tell_image(&Err(Arc::new(error)));
@@ -378,8 +446,8 @@ impl Writer {
     /// Makes an image the one that the next start reads.
     fn adopt(&mut self, taken: Result<WholeImage, JournalError>) {
         self.is_taking_image = false;
-        // The log must reach what the image has seen.
         self.attempt(Self::write_news);
+        self.attempt(Self::reach_last_unit);
         self.attempt(Self::sync);
         let taken = match taken {
             Ok(image) if self.failure.is_none() => image,
@@ -389,6 +457,8 @@ impl Writer {
         let (image, bytes) = (taken.number(), taken.length());
         match self.directory.adopt(taken) {
             Ok(outdated) => {
+                self.figures.has_image_failed.store(false, Ordering::Relaxed);
+                self.show_sizes();
                 tracing::info!(image, bytes, "an image has taken the place of the log before it");
                 (self.helper)(Aside::Remove(outdated));
                 self.tell_image(&Ok(()));

@@ -26,8 +26,9 @@ use super::stream::Stream;
 use super::violation::Violation;
 use crate::aside::Standing;
 use crate::client::{Message, Protocol};
+use crate::engine::Busy;
 use crate::inbox::Mail;
-use crate::journal::Lost;
+use crate::journal::{Lost, Reached};
 use crate::session::{Session, Waiting};
 
 /// Commands run before others get their turn.
@@ -38,7 +39,7 @@ const REPLIES_AT_ONCE: usize = 1024 * 1024;
 const HELD_AT_MOST: usize = 1024 * 1024;
 /// How long the last replies may take to leave.
 const PARTING_TIME: Duration = Duration::from_secs(5);
-/// When the stand-by looks again at a client it cannot answer now.
+/// When a client is looked at again about which nothing can be done now.
 const LATER: Duration = Duration::from_millis(50);
 
 /// One connected client.
@@ -61,6 +62,8 @@ pub(super) struct Connection {
     is_closing: bool,
     /// When it ends even if its output has not left.
     parts_at: Option<Instant>,
+    /// When it is asked again whether the waiting command of a closed client has been given something.
+    looks_again_at: Option<Instant>,
     limits: Limits,
     stop: Stop,
     is_subscribed: bool,
@@ -74,6 +77,8 @@ pub(super) struct Connection {
     gate: Gate,
     /// Nothing is run until the journal has kept more.
     is_held_back: bool,
+    /// Nothing is run until the journal has written what was changed before.
+    room: Option<Reached>,
 }
 
 /// What a visit of the stand-by has left.
@@ -140,6 +145,7 @@ impl Connection {
             is_stranger: !is_authenticated,
             is_closing: false,
             parts_at: None,
+            looks_again_at: None,
             limits,
             stop,
             is_subscribed: false,
@@ -149,6 +155,7 @@ impl Connection {
             is_disturbed: false,
             gate: Gate::default(),
             is_held_back: false,
+            room: None,
         }
     }
 
@@ -166,7 +173,7 @@ impl Connection {
 
     /// Everything that is to leave before the end has left.
     fn is_finished(&self) -> bool {
-        self.is_closing && self.output.is_empty()
+        self.is_closing && self.output.is_empty() && self.waiting.is_none()
     }
 
     /// A copy of the socket for the stand-by.
@@ -256,6 +263,10 @@ impl Connection {
         if self.is_held_back {
             return Ok(Turn::Idle);
         }
+        self.room = self.session.room();
+        if self.room.is_some() {
+            return Ok(Turn::Idle);
+        }
         let turn = match self.run_requests() {
             Ok(turn) => turn,
             Err(Ending::Over) => return Err(Over),
@@ -283,10 +294,26 @@ impl Connection {
     }
 
     fn close(&mut self) {
+        self.waiting = None;
+        self.part();
+    }
+
+    /// As `close`, but what the client's waiting command has been given is still to leave.
+    fn part(&mut self) {
         self.is_closing = true;
         self.is_held_back = false;
-        self.waiting = None;
+        self.room = None;
         self.parts_at = Instant::now().checked_add(PARTING_TIME);
+    }
+
+    /// Ends the wait of a client that is closed, unless it has been given something: nobody else would get that.
+    fn end_wait(&mut self) {
+        self.looks_again_at = None;
+        match self.waiting.as_mut().map(Waiting::withdraw) {
+            Some(Ok(false)) => self.waiting = None,
+            Some(Err(Busy)) => self.looks_again_at = Instant::now().checked_add(LATER),
+            Some(Ok(true)) | None => {}
+        }
     }
 
     fn find_request(&mut self) -> Result<bool, Violation> {
@@ -347,7 +374,8 @@ impl Connection {
                 drop(batch);
                 return Err(Over.into());
             }
-            if self.output.waiting() > before + REPLIES_AT_ONCE || batch.is_long() {
+            let is_much = self.output.waiting() > before + REPLIES_AT_ONCE;
+            if is_much || batch.is_long() || batch.is_full() {
                 return Ok(Turn::Next);
             }
             self.is_request_found = self.requests.next(self.is_authenticated)?;
@@ -435,17 +463,27 @@ impl Connection {
         if self.is_held_back && self.output.held() <= HELD_AT_MOST {
             return Poll::Ready(Ok(()));
         }
-        if !self.is_closing && self.stop.poll_requested(context) {
-            // What the client waited for and has been given is not to be lost.
-            self.poll_answer(context);
-            self.close();
+        if let Some(room) = &mut self.room
+            && Pin::new(room).poll(context).is_ready()
+        {
+            self.room = None;
             return Poll::Ready(Ok(()));
+        }
+        if !self.is_closing && self.stop.poll_requested(context) {
+            self.part();
+        }
+        if self.is_closing {
+            self.end_wait();
+            if self.is_finished() {
+                return Poll::Ready(Ok(()));
+            }
         }
         if self.poll_answer(context) | self.poll_pushes(context)? {
             return Poll::Ready(self.check_output());
         }
         if !self.is_closing
             && !self.is_held_back
+            && self.room.is_none()
             && let Poll::Ready(read) = self.poll_read(context)
         {
             return Poll::Ready(read);
@@ -529,7 +567,8 @@ impl Connection {
             .filter(|_| is_idle)
             .and_then(|time| self.active_at.checked_add(time));
         let unread_at = self.output.deadline(&self.limits.output);
-        let Some(deadline) = [self.parts_at, idles_at, unread_at].into_iter().flatten().min() else {
+        let ends_at = [self.parts_at, idles_at, unread_at].into_iter().flatten().min();
+        let Some(deadline) = [ends_at, self.looks_again_at].into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;
         };
@@ -540,6 +579,9 @@ impl Connection {
             timer.as_mut().reset(deadline);
         }
         timer.as_mut().poll(context).map(|()| {
+            if ends_at.is_none_or(|at| Instant::now() < at) {
+                return Ok(());
+            }
             tracing::debug!(client = self.session.id(), "a client's time is over");
             Err(Over)
         })

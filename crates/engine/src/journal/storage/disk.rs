@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::tenancy::Tenancy;
 use super::{Readable, Storage, Writable};
 use crate::journal::error::{JournalError, cannot};
 
@@ -25,6 +26,8 @@ pub(crate) struct Disk {
     directory: File,
     /// Locked until it is closed.
     _lock: File,
+    /// Behind the lock, so that the directory is free when this says so.
+    tenancy: Tenancy,
 }
 
 impl Disk {
@@ -35,10 +38,15 @@ impl Disk {
         make(&path).map_err(cannot(|| format!("cannot make the directory {shown}")))?;
         let directory = File::open(&path).map_err(cannot(|| format!("cannot open the directory {shown}")))?;
         let lock = lock(&path)?;
+        let found = directory
+            .metadata()
+            .map_err(cannot(|| format!("cannot open the directory {shown}")))?;
+        let tenancy = Tenancy::begin(&found);
         Ok(Self {
             path,
             directory,
             _lock: lock,
+            tenancy,
         })
     }
 
@@ -118,6 +126,10 @@ impl Storage for Disk {
     fn free_space(&self) -> io::Result<u64> {
         let system = rustix::fs::fstatvfs(&self.directory)?;
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+
+    fn part(&self) {
+        self.tenancy.part();
     }
 }
 

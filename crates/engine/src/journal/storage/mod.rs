@@ -7,6 +7,7 @@
 #[cfg(test)]
 pub(crate) mod crash;
 pub(crate) mod disk;
+pub(crate) mod tenancy;
 
 use std::fmt;
 use std::io;
@@ -36,6 +37,8 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn sync_directory(&self) -> io::Result<()>;
     /// Bytes that can still be written, as far as the system knows.
     fn free_space(&self) -> io::Result<u64>;
+    /// Whoever has the directory is about to leave it.
+    fn part(&self) {}
 }
 
 /// A file that grows at its end.

@@ -309,7 +309,8 @@ fn the_state_as_of_the_last_sync_can_be_read_again() {
     let machine = Machine::new(1);
     let mut directory = directory(&machine);
     directory.log().append(8, &mut draft(b"not synced")).unwrap();
-    let mut contents: Contents = directory.reread().unwrap();
+    let synced = directory.log().synced();
+    let mut contents: Contents = directory.reread(synced).unwrap();
     let mut lasts = Vec::new();
     while let Some(record) = contents.next().unwrap() {
         lasts.push(record.last);
