@@ -62,13 +62,22 @@ pub(crate) struct Waiter {
     answer: oneshot::Sender<(Reply, Sequence)>,
 }
 
-impl Waiter {
-    /// Answers the command, as soon as the journal has kept what the answer may have seen. False when nobody waits for
-    /// the answer any more.
-    pub(crate) fn answer(self, reply: Reply, horizon: Sequence) -> bool {
-        self.answer.send((reply, horizon)).is_ok()
-    }
+/// Commands that wait no more, and what they are answered. They hear of it when this is dropped, without the engine's lock.
+#[derive(Debug, Default)]
+pub(crate) struct Answered(Vec<(Waiter, Option<(Reply, Sequence)>)>);
 
+impl Drop for Answered {
+    fn drop(&mut self) {
+        for (waiter, answer) in self.0.drain(..) {
+            if let Some(answer) = answer {
+                // Nobody may wait for it any more; what it took is gone with it, as with a client that leaves.
+                let _ = waiter.answer.send(answer);
+            }
+        }
+    }
+}
+
+impl Waiter {
     /// Whether somebody still waits for the answer.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
@@ -105,6 +114,8 @@ pub(crate) struct Blocked {
     /// Keys that changed and have waiters, in the order they changed.
     ready: VecDeque<(usize, Box<[u8]>)>,
     last: WaiterId,
+    /// Who is to be told.
+    answered: Answered,
 }
 
 impl Blocked {
@@ -170,6 +181,24 @@ impl Blocked {
             }
         }
         Some(waiter)
+    }
+
+    /// Takes a waiter out of all its queues, unanswered; false when it is in none.
+    pub(crate) fn forget(&mut self, id: WaiterId) -> bool {
+        let waiter = self.remove(id);
+        let was_there = waiter.is_some();
+        self.answered.0.extend(waiter.map(|waiter| (waiter, None)));
+        was_there
+    }
+
+    /// Answers a command; the journal has to keep what the answer may have seen before it leaves the engine.
+    pub(crate) fn answer(&mut self, waiter: Waiter, reply: Reply, horizon: Sequence) {
+        self.answered.0.push((waiter, Some((reply, horizon))));
+    }
+
+    /// Who is to be told when the engine's lock has been given back.
+    pub(crate) fn take_answered(&mut self) -> Answered {
+        std::mem::take(&mut self.answered)
     }
 
     /// All waiters, taken out, in the order they came.

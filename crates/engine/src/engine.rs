@@ -1,10 +1,12 @@
 //! The engine: its lock, its housekeeper, and the way in.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::blocked::Answered;
 use crate::client::Arrival;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,6 +39,49 @@ pub(crate) struct Shared {
     /// Its thread.
     pub(crate) journal: OnceLock<Handle>,
     pub(crate) housekeeper: Housekeeper,
+}
+
+/// The engine's lock. Whoever waited for a key is answered when it has been given back: a task that is woken, or that ends
+/// because nobody else knows it any more, may do anything, and take the lock too.
+pub(crate) struct Hold<'a> {
+    // Dropped in this order.
+    core: MutexGuard<'a, Core>,
+    answered: Answered,
+}
+
+impl<'a> Hold<'a> {
+    fn of(core: MutexGuard<'a, Core>) -> Self {
+        Self {
+            core,
+            answered: Answered::default(),
+        }
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.answered = self.core.blocked.take_answered();
+    }
+}
+
+impl Deref for Hold<'_> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl DerefMut for Hold<'_> {
+    fn deref_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+}
+
+impl std::fmt::Debug for Hold<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Hold").finish_non_exhaustive()
+    }
 }
 
 /// The engine cannot serve: a script runs too long.
@@ -274,14 +319,14 @@ impl Shared {
     }
 
     /// The state, however long it takes: for housekeeping, which nobody waits for.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock()
+    pub(crate) fn lock(&self) -> Hold<'_> {
+        Hold::of(self.core.lock())
     }
 
     /// The state, unless a script keeps it too long.
-    pub(crate) fn enter(&self) -> Result<MutexGuard<'_, Core>, Busy> {
+    pub(crate) fn enter(&self) -> Result<Hold<'_>, Busy> {
         if let Some(core) = self.core.try_lock() {
-            return Ok(core);
+            return Ok(Hold::of(core));
         }
         loop {
             let running = &self.outside.running;
@@ -290,9 +335,15 @@ impl Shared {
             }
             let patience = running.until_slow().clamp(SHORTEST_WAIT, PATIENCE);
             if let Some(core) = self.core.try_lock_for(patience) {
-                return Ok(core);
+                return Ok(Hold::of(core));
             }
         }
+    }
+
+    /// Whether nobody has the lock.
+    #[cfg(test)]
+    pub(crate) fn is_free(&self) -> bool {
+        self.core.try_lock().is_some()
     }
 
     /// How far the journal is, if there is one.

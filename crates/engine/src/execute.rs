@@ -232,8 +232,7 @@ impl Core {
         }
         let horizon = self.horizon(self.seen());
         for (waiter, reply) in self.take_answers() {
-            // Nobody may wait for it any more; what it took is gone with it, as with a client that leaves.
-            let _ = waiter.answer(reply, horizon);
+            self.blocked.answer(waiter, reply, horizon);
         }
         // These may speak of whatever has changed, and of keys whose time has come.
         let horizon = self.horizon(self.sequence());
@@ -301,13 +300,13 @@ impl Core {
             return;
         };
         if !waiter.is_wanted() {
-            self.blocked.remove(id);
+            self.blocked.forget(id);
             return;
         }
         let (seat, volatile) = (waiter.seat, self.effects.volatile());
         let waits_for_volatile = waiter.wait.keys.iter().all(|key| volatile.covers(key));
         let Some(mut client) = self.clients.take(seat) else {
-            self.blocked.remove(id);
+            self.blocked.forget(id);
             return;
         };
         if client.should_close {

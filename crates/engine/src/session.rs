@@ -17,7 +17,7 @@ use crate::aside::{Aside, Standing};
 use crate::blocked::WaiterId;
 use crate::client::{Arrival, Client, Protocol, Seat};
 use crate::core::Core;
-use crate::engine::{Busy, Shared};
+use crate::engine::{Busy, Hold, Shared};
 use crate::execute::Outcome;
 use crate::journal::{Progress, Reached, Sequence};
 use crate::outside::Departure;
@@ -71,7 +71,7 @@ pub(crate) struct Waiting {
 pub(crate) struct Batch<'a> {
     session: &'a Session,
     seat: Seat,
-    core: parking_lot::MutexGuard<'a, Core>,
+    core: Hold<'a>,
     /// When the first command ran, in nanoseconds.
     began: Option<u64>,
     /// What `Core::delivered` was before.
@@ -319,7 +319,7 @@ impl Waiting {
             return Ok(true);
         }
         let mut core = self.shared.enter()?;
-        Ok(core.blocked.remove(self.id).is_none())
+        Ok(!core.blocked.forget(self.id))
     }
 }
 
@@ -367,7 +367,7 @@ impl Drop for Waiting {
         self.receiver.close();
         match self.shared.enter() {
             Ok(mut core) => {
-                core.blocked.remove(self.id);
+                core.blocked.forget(self.id);
             }
             Err(Busy) => self.shared.outside().leave(Departure::Waiter(self.id)),
         }
@@ -391,7 +391,7 @@ impl Core {
             match departure {
                 Departure::Client(seat) => self.leave(seat),
                 Departure::Waiter(id) => {
-                    self.blocked.remove(id);
+                    self.blocked.forget(id);
                 }
             }
         }
@@ -400,7 +400,7 @@ impl Core {
     /// A client leaves: nothing of it stays.
     pub(crate) fn leave(&mut self, seat: Seat) {
         for id in self.blocked.of(seat) {
-            self.blocked.remove(id);
+            self.blocked.forget(id);
         }
         let Some(mut client) = self.clients.disconnect(seat) else {
             return;

@@ -74,21 +74,15 @@ pub(super) fn give_up(engine: &Weak<Shared>, link: &Link) {
 /// Saves what can be saved, and cuts off the rest.
 fn keep(writer: &mut Writer) -> Kept {
     let written = writer.written();
-    let log = writer.directory.log();
-    match log.keep_written() {
-        Ok(()) => {
-            writer.progress.advance(written);
-            return Kept {
-                up_to: writer.directory.log().synced(),
-                is_certain: true,
-            };
-        }
+    match writer.directory.log().sync_written() {
+        Ok(()) => writer.progress.advance(written),
+        // A sync is what failed.
         Err(JournalError::HasFailed) => {}
         Err(error) => tracing::error!(%error, "what was written before the journal failed cannot be synced"),
     }
     let has_promised_nothing = writer.fsync() == Fsync::Never;
     let log = writer.directory.log();
-    if has_promised_nothing {
+    if has_promised_nothing && log.has_sync_failed() {
         return Kept {
             up_to: log.last(),
             is_certain: false,

@@ -141,26 +141,23 @@ impl LogWriter {
         Ok(())
     }
 
-    /// After a write that failed: makes durable what was written whole before it, and cuts off whatever that write has
-    /// left. No sync has failed yet, so this one can be believed; after one that has, this is refused. The log takes
-    /// nothing more either way.
-    pub(crate) fn keep_written(&mut self) -> Result<(), JournalError> {
+    /// After a write that failed: makes durable what was written whole before it. No sync has failed yet, so this one
+    /// can be believed; after one that has, it is refused. The log takes nothing more either way.
+    pub(crate) fn sync_written(&mut self) -> Result<(), JournalError> {
         self.has_failed = true;
         if self.has_sync_failed {
             return Err(JournalError::HasFailed);
         }
-        let named = self.name();
-        let kept = self.storage.truncate(&named, self.length);
-        self.has_sync_failed = kept.is_err();
-        kept.map_err(cannot(|| {
-            format!("cannot cut {named} off at byte {}", self.length)
-        }))?;
+        // By the file that wrote it, which is told of every error since its last sync.
+        let synced = self.file.sync();
+        self.has_sync_failed = synced.is_err();
+        self.judge(synced, "sync")?;
         self.synced = self.last;
         self.synced_length = self.length;
         Ok(())
     }
 
-    /// Takes away what was written since the last sync, so that a group that was refused does not come back at the
+    /// Takes away what was written since the last sync, and what a failed write has left, so that a group that was refused does not come back at the
     /// next start. For a log that has failed; it stays so. On a disk that fails this may fail too.
     pub(crate) fn discard_unsynced(&mut self) -> Result<(), JournalError> {
         self.has_failed = true;
@@ -178,6 +175,11 @@ impl LogWriter {
     /// Nothing more can be written: whatever went wrong may have left a segment that this one must not go beyond.
     pub(crate) fn give_up(&mut self) {
         self.has_failed = true;
+    }
+
+    /// Whether nobody knows what of the unsynced part is on the disk.
+    pub(crate) fn has_sync_failed(&self) -> bool {
+        self.has_sync_failed
     }
 
     pub(crate) fn has_failed(&self) -> bool {

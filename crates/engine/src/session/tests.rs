@@ -1,11 +1,16 @@
 //! What a client does while others have the lock.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::client::Arrival;
-use crate::engine::Engine;
+use crate::engine::{Engine, Shared};
 use crate::reply::Reply;
 use crate::session::{Served, Session};
+use crate::testing::Session as Typing;
 
 fn client(engine: &Engine) -> Session {
     engine.session(Arrival {
@@ -74,4 +79,51 @@ fn nothing_is_killed_when_no_script_is_slow() {
         matches!(&refusal, Served::Reply(Reply::Error(fault)) if fault.code() == "NOTBUSY"),
         "{refusal:?}"
     );
+}
+
+/// A task that takes the engine's lock when it is woken, and when it is let go.
+struct Task {
+    shared: Arc<Shared>,
+    woken: AtomicUsize,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        assert!(self.shared.is_free());
+        self.woken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        assert!(self.shared.is_free());
+    }
+}
+
+#[test]
+fn who_is_answered_hears_of_it_when_the_lock_is_free() {
+    let first = Typing::new();
+    let clients: Vec<Typing> = (0..3).map(|_| first.other()).collect();
+    let mut waits: Vec<_> = clients.iter().map(|client| client.wait("BLPOP list 1")).collect();
+    let task = Arc::new(Task {
+        shared: Arc::clone(first.engine().shared()),
+        woken: AtomicUsize::new(0),
+    });
+    let waker = Waker::from(Arc::clone(&task));
+    for wait in &mut waits {
+        let polled = Pin::new(wait).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    drop(waker);
+    first.ask("RPUSH list 1");
+    assert_eq!(task.woken.load(Ordering::Relaxed), 1);
+    // Its client leaves.
+    let mut clients = clients;
+    drop(clients.pop());
+    assert_eq!(task.woken.load(Ordering::Relaxed), 2);
+    drop(task);
+    // Only the last wait knows the task now, and its time is over.
+    first.advance(1_000);
+    let last = Pin::new(&mut waits[1]).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(last, Poll::Ready(Reply::NilArray)));
 }

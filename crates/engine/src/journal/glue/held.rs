@@ -285,6 +285,20 @@ fn what_was_lost_is_told_in_the_process_and_ends_connections_elsewhere() {
 }
 
 #[test]
+fn a_client_that_waits_for_a_key_is_told_of_a_failure() {
+    let mut stage = Stage::new(Fsync::Always);
+    let server = stage.listen();
+    let mut wire = connect(&server);
+    wire.send("BLPOP key 0\r\n");
+    stage.until(|core| core.blocked.count() == 1);
+    stage.machine.fail(Some(Call::Write), 0, Fault::NoSpace);
+    stage.client.ask("SET key 1");
+    stage.writer.keep();
+    let refusal = "-MISCONF The journal failed (cannot write to log-0000000000000000: ";
+    wire.expect(refusal);
+}
+
+#[test]
 fn transactions_after_a_failure_say_why_they_do_not_run() {
     let mut stage = Stage::new(Fsync::Always);
     let (watching, queueing, reading) = (stage.client.other(), stage.client.other(), stage.client.other());
