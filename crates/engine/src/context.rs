@@ -189,9 +189,7 @@ impl Ctx<'_> {
         if matches!(self.origin, Origin::Transaction | Origin::Script) {
             return Ok(on_timeout);
         }
-        if !keys.iter().all(|key| self.core.volatile().covers(key)) {
-            self.core.check_waiting()?;
-        }
+        self.core.check_waiting(keys)?;
         let mut wait = Wait {
             awaited,
             keys: Vec::new(),

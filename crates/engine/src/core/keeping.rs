@@ -58,13 +58,13 @@ impl Core {
         if self.effects.is_held {
             return;
         }
-        let bytes = std::mem::take(&mut self.unit_bytes) + EACH_UNIT;
         let is_mixed = self.effects.take_volatile_news() && self.is_wide;
+        let bytes = std::mem::take(&mut self.unit_bytes);
         if self.effects.take_news() {
             match &self.journal {
                 Some(journal) => {
                     self.sequence = self.sequence.next();
-                    self.unwritten += bytes;
+                    self.unwritten += bytes + EACH_UNIT;
                     if self.unwritten > MOST_UNWRITTEN {
                         journal.room.fill(self.sequence);
                     }
@@ -135,8 +135,9 @@ impl Core {
         let old = (self.hold(Loaded::default()), self.take_trash());
         self.change_all();
         for waiter in self.blocked.take_all() {
-            if let Err(fault) = self.check_waiting() {
-                self.answer_later(waiter, Reply::Error(fault));
+            if let Some(trouble) = &self.trouble {
+                let refusal = trouble.refusal();
+                self.answer_later(waiter, Reply::Error(refusal));
             }
         }
         self.settle();
@@ -203,9 +204,9 @@ impl Core {
     pub(crate) fn check_journal(&self, command: &Command, args: Args<'_>) -> Result<(), Fault> {
         match &self.trouble {
             None => Ok(()),
-            Some(trouble) if trouble.kept == Kept::Readable && self.keeps_to_volatile(command, args) => {
-                Ok(())
-            }
+            Some(Trouble {
+                kept: Kept::Readable, ..
+            }) if self.keeps_to_volatile(command, args) => Ok(()),
             Some(_) => self.check_kept(command),
         }
     }
@@ -234,10 +235,14 @@ impl Core {
     }
 
     /// Refuses to wait for a key when nothing can come any more.
-    pub(crate) fn check_waiting(&self) -> Result<(), Fault> {
-        self.trouble
-            .as_ref()
-            .map_or(Ok(()), |trouble| Err(trouble.refusal()))
+    pub(crate) fn check_waiting(&self, keys: &[&[u8]]) -> Result<(), Fault> {
+        match &self.trouble {
+            None => Ok(()),
+            Some(Trouble {
+                kept: Kept::Readable, ..
+            }) if keys.iter().all(|key| self.volatile().covers(key)) => Ok(()),
+            Some(trouble) => Err(trouble.refusal()),
+        }
     }
 
     /// The journal, if there is one.

@@ -50,15 +50,6 @@ struct World {
     log: Vec<String>,
 }
 
-/// How a life ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Death {
-    /// Power is lost: what was acknowledged as durable must be there.
-    Power,
-    /// The process is killed, after a write may have failed: what was written must be there.
-    Kill,
-}
-
 /// What may be left out, so that it is seen to be noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Omission {
@@ -66,6 +57,15 @@ enum Omission {
     Drops,
     /// A value that becomes volatile is not told to be gone.
     Departures,
+}
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    /// Power is lost: what was acknowledged as durable must be there.
+    Power,
+    /// The process is killed, after a write may have failed: what was written must be there.
+    Kill,
 }
 
 impl Life {
@@ -212,6 +212,17 @@ impl World {
         }
     }
 
+    /// Other keys are volatile from here on, or none.
+    fn choose_volatile(&mut self) {
+        let keys = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        self.volatile.clear();
+        if self.rng.u8(..4) > 0 {
+            let some = keys.into_iter().filter(|_| self.rng.u8(..3) == 0);
+            self.volatile.extend(some);
+        }
+        self.log.push(format!("volatile: {:?}", self.volatile));
+    }
+
     /// Lets a call fail some time.
     fn arm(&mut self) {
         let faults = match self.death {
@@ -231,17 +242,6 @@ impl World {
         };
         self.log.push(format!("{fault:?} at call {call}"));
         self.machine.fail(kind, call, fault);
-    }
-
-    /// Other keys are volatile from here on, or none.
-    fn choose_volatile(&mut self) {
-        let keys = ["a", "b", "c", "d", "e"].map(str::to_owned);
-        self.volatile.clear();
-        if self.rng.u8(..4) > 0 {
-            let some = keys.into_iter().filter(|_| self.rng.u8(..3) == 0);
-            self.volatile.extend(some);
-        }
-        self.log.push(format!("volatile: {:?}", self.volatile));
     }
 
     /// Lives, loses power and looks what is left, so many times.
@@ -348,14 +348,6 @@ fn without_a_sync_for_each_group_whole_units_survive_up_to_the_last_sync() {
 }
 
 #[test]
-fn whatever_was_written_survives_the_end_of_the_process_and_a_write_that_fails() {
-    let kills = number("OXHERD_POWER_CUTS", 300);
-    for fsync in [Fsync::Always, Fsync::EverySecond, Fsync::Never] {
-        run(fsync, Death::Kill, None, kills).unwrap();
-    }
-}
-
-#[test]
 fn a_key_that_becomes_volatile_and_is_not_told_to_be_gone_is_noticed() {
     for omission in [Omission::Drops, Omission::Departures] {
         let is_noticed = |seed| {
@@ -365,6 +357,14 @@ fn a_key_that_becomes_volatile_and_is_not_told_to_be_gone_is_noticed() {
         };
         let noticed = (1..600).filter(|seed| is_noticed(*seed)).count();
         assert!(noticed > 5, "{omission:?} was noticed {noticed} times");
+    }
+}
+
+#[test]
+fn whatever_was_written_survives_the_end_of_the_process_and_a_write_that_fails() {
+    let kills = number("OXHERD_POWER_CUTS", 300);
+    for fsync in [Fsync::Always, Fsync::EverySecond, Fsync::Never] {
+        run(fsync, Death::Kill, None, kills).unwrap();
     }
 }
 

@@ -552,6 +552,11 @@ fn when_the_journal_fails_volatile_keys_are_lost_once_and_go_on() {
         assert!(!watcher.waits("GET v:c"), "{line}");
     }
     assert_eq!(trial.done("GET v:c"), Reply::bulk("3"));
+    let other = trial.session.other();
+    let mut waiting = pin!(other.wait("BLPOP v:queue 0"));
+    trial.done("RPUSH v:queue 1");
+    let answer = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(answer, Poll::Ready(Reply::Array(_))), "{answer:?}");
     // Nothing of it is on the disk.
     let trial = trial.again(true, &["v:"]);
     assert_eq!(trial.done("KEYS *"), Reply::Array(vec![Reply::bulk("kept")]));
