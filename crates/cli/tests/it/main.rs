@@ -11,6 +11,7 @@
 
 mod bench;
 mod exit_code;
+mod fleet;
 mod job;
 mod output;
 mod queue;

@@ -51,24 +51,6 @@ async fn a_store_that_may_drop_jobs_is_warned_of() {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_writes_is_a_failure_with_its_reason() {
-    let server = oxherd_testkit::RedisServer::start().await;
-    server.break_disk().await;
-    let scene = Scene {
-        server: Some(server),
-        ..Scene::without_store()
-    };
-    let ended = scene.run(&["status"]).await;
-    assert_eq!(ended.code(), 1);
-    let (shown, told) = (ended.out, ended.err);
-    assert!(shown.contains("writes      refused"), "{shown}");
-    assert!(
-        told.contains("refuses writes") && told.contains("MISCONF"),
-        "{told}"
-    );
-}
-
-#[tokio::test]
 async fn the_version_names_the_layout_that_queues_have() {
     let scene = Scene::start().await;
     let version = env!("CARGO_PKG_VERSION");
