@@ -65,7 +65,7 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
-    /// The store could not be opened. Answered within 5 s.
+    /// The store could not be opened. Answered within 5 s; a directory that is being read is waited for.
     #[error("cannot open store {store}: {problem}")]
     Open {
         /// The store's URL without secrets.

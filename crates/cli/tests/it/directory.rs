@@ -69,7 +69,7 @@ async fn a_whole_directory_is_told_to_be_whole() {
         .iter()
         .map(|file| file["name"].as_str().unwrap())
         .collect();
-    assert_eq!(files, ["lock", LOG]);
+    assert_eq!(files, ["lock", LOG, "oxherd.holder"]);
     let shown = run(&scene, &["store", "check", "oxherd-data"]).await.done();
     assert!(shown.contains("\nstate        whole\n"), "{shown}");
     assert!(shown.contains("\nkeys         8\n"), "{shown}");

@@ -14,6 +14,7 @@
 mod bench;
 mod directory;
 mod exit_code;
+mod fleet;
 mod job;
 mod output;
 mod queue;

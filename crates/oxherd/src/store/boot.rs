@@ -20,6 +20,7 @@ type Hear = Arc<dyn Fn(BootProgress) + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Opening {
     pub(super) is_visit: bool,
+    pub(super) needs_to_hold: bool,
     pub(super) hear: Option<Hear>,
 }
 
@@ -49,6 +50,15 @@ impl Opening {
         self
     }
 
+    /// For a program that needs a directory in its own process, as to listen for Redis clients: a process that has only
+    /// taken it over, from one that ended, hands it on to this one. One that was the first keeps it, and then this one
+    /// joins as any other.
+    #[must_use]
+    pub fn needs_to_hold(mut self) -> Self {
+        self.needs_to_hold = true;
+        self
+    }
+
     /// Tells how far the reading of a directory is, about ten times a second, whether this process reads it or the one
     /// that it waits for. The log is not told then. Nothing is told of other stores.
     #[must_use]
@@ -62,6 +72,7 @@ impl std::fmt::Debug for Opening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opening")
             .field("is_visit", &self.is_visit)
+            .field("needs_to_hold", &self.needs_to_hold)
             .finish_non_exhaustive()
     }
 }

@@ -19,6 +19,7 @@ use super::directory::problem_of;
 use super::holder::{Notice, Said, Stage};
 use super::holding::{Holding, beside};
 use super::open::{self, ServerVersion};
+use super::succession;
 use super::url::{self, Embedded};
 use crate::error::{Error, OpenProblem, Result};
 
@@ -30,6 +31,8 @@ const LOCK: &str = "lock";
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long to wait for a holder that reads or leaves, from the last time it came further.
 const STANDSTILL: Duration = Duration::from_secs(30);
+/// How long the one who was promised a directory may take to take it.
+pub(super) const COURTESY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who has the directory.
@@ -76,6 +79,12 @@ impl Directory {
         self.path.join(LOCK).is_file()
     }
 
+    /// Whether it was handed over to somebody who has not taken it yet.
+    pub(super) fn is_promised(&self) -> bool {
+        let stage = self.said().map(|said| said.stage);
+        stage == Some(Stage::HandingOver)
+    }
+
     /// The process that has the lock, as it says itself.
     fn holder(&self) -> Option<u32> {
         let text = std::fs::read_to_string(self.path.join(LOCK)).ok()?;
@@ -104,6 +113,7 @@ pub(super) async fn open(embedded: &Embedded, opening: &Opening) -> Result<Held>
     loop {
         // Whoever is let in has no need to try the lock.
         let refused = match come_in(&directory).await {
+            Some(Ok((client, _))) if opening.needs_to_hold && waiting.is_promised(&client).await => None,
             Some(Ok((client, server))) => {
                 tracing::info!(
                     directory = %embedded.directory.display(),
@@ -120,6 +130,10 @@ pub(super) async fn open(embedded: &Embedded, opening: &Opening) -> Result<Held>
             Some(Err(error)) => Some(error),
             None => None,
         };
+        if !opening.needs_to_hold && directory.is_promised() && waiting.lets_another_go_first() {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
         match take(&directory, opening).await {
             Ok(engine) => return Ok(Held::Here(hold(engine, &directory, embedded, opening).await)),
             Err(error) if error.kind() == ErrorKind::DirectoryInUse => {
@@ -216,6 +230,10 @@ struct Waiting<'a> {
     until: Instant,
     last: Option<Said>,
     is_told: bool,
+    /// Since when it was somebody else's turn.
+    gave_way: Option<Instant>,
+    /// When the directory was promised to this process.
+    promised: Option<Instant>,
 }
 
 impl<'a> Waiting<'a> {
@@ -226,7 +244,30 @@ impl<'a> Waiting<'a> {
             until: Instant::now() + PATIENCE,
             last: None,
             is_told: false,
+            gave_way: None,
+            promised: None,
         }
+    }
+
+    /// Asks the holder to hand the directory on, which takes it a moment; whether it does.
+    async fn is_promised(&mut self, client: &Client) -> bool {
+        if let Some(promised) = self.promised {
+            return promised.elapsed() < COURTESY;
+        }
+        if !succession::ask_for(client).await {
+            return false;
+        }
+        tracing::info!(
+            directory = %self.directory.path.display(),
+            "the process that took the directory over hands it on to this one"
+        );
+        self.promised = Some(Instant::now());
+        true
+    }
+
+    /// It waits for who was promised the directory, but not for one who never comes.
+    fn lets_another_go_first(&mut self) -> bool {
+        self.gave_way.get_or_insert_with(Instant::now).elapsed() < COURTESY
     }
 
     /// Looks at what the holder says now; whether it is worth waiting for.
@@ -235,7 +276,7 @@ impl<'a> Waiting<'a> {
         if said != self.last {
             self.last = said;
             if let Some(Said { process, stage }) = said
-                && matches!(stage, Stage::Reading { .. } | Stage::Leaving)
+                && matches!(stage, Stage::Reading { .. } | Stage::Leaving | Stage::HandingOver)
             {
                 self.until = Instant::now() + STANDSTILL;
                 if !std::mem::replace(&mut self.is_told, true) {
@@ -257,7 +298,7 @@ impl<'a> Waiting<'a> {
     /// Why it was not worth it.
     fn reason(&self, error: &oxherd_engine::Error) -> String {
         match self.last {
-            Some(Said { stage, .. }) => format!("{error}, which {}", doing(stage)),
+            Some(Said { process, stage }) => format!("{error}; process {process} {}", doing(stage)),
             None => error.to_string(),
         }
     }
@@ -274,7 +315,7 @@ fn doing(stage: Stage) -> String {
         }
         Stage::Serving => "listens on its socket".to_owned(),
         Stage::Alone => "lets nobody in".to_owned(),
-        Stage::Leaving => "writes its last changes and leaves".to_owned(),
+        Stage::Leaving | Stage::HandingOver => "writes its last changes and leaves".to_owned(),
     }
 }
 

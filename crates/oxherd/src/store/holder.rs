@@ -25,6 +25,8 @@ pub(super) enum Stage {
     Alone,
     /// It writes the last changes and leaves.
     Leaving,
+    /// The same, and somebody waits who needs the directory: others let that one go first.
+    HandingOver,
 }
 
 /// What a holder has said.
@@ -58,6 +60,7 @@ impl Notice {
             Stage::Serving => format!("{process} serving"),
             Stage::Alone => format!("{process} alone"),
             Stage::Leaving => format!("{process} leaving"),
+            Stage::HandingOver => format!("{process} handing-over"),
         };
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(false);
@@ -81,6 +84,7 @@ impl Notice {
             "serving" => Stage::Serving,
             "alone" => Stage::Alone,
             "leaving" => Stage::Leaving,
+            "handing-over" => Stage::HandingOver,
             _ => return None,
         };
         Some(Said { process, stage })
@@ -104,6 +108,7 @@ mod tests {
             Stage::Serving,
             Stage::Alone,
             Stage::Leaving,
+            Stage::HandingOver,
         ] {
             notice.say(stage);
             let process = std::process::id();

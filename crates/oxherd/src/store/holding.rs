@@ -25,7 +25,7 @@ pub(super) struct Holding {
     /// Lets other processes in.
     door: Mutex<Option<Server>>,
     /// Where others read what this process does with its directory.
-    notice: Option<Notice>,
+    notice: Mutex<Option<Notice>>,
     /// What was acknowledged may not be on the disk yet.
     must_flush: bool,
 }
@@ -36,7 +36,7 @@ impl Holding {
         Self {
             engine,
             door: Mutex::default(),
-            notice: None,
+            notice: Mutex::default(),
             must_flush,
         }
     }
@@ -56,14 +56,14 @@ impl Holding {
         Self {
             engine,
             door: Mutex::new(door),
-            notice: Some(notice),
+            notice: Mutex::new(Some(notice)),
             must_flush,
         }
     }
 
     /// Lets nobody in any more, and makes everything durable. Ends within six seconds.
     pub(super) async fn close(&self) -> Result<()> {
-        if let Some(door) = self.begin_to_leave()
+        if let Some(door) = self.begin_to_leave(Stage::Leaving)
             && tokio::time::timeout(LAST_REPLIES, door.shutdown()).await.is_err()
         {
             tracing::warn!(
@@ -80,8 +80,10 @@ impl Holding {
         }
     }
 
-    /// Closes it and lets go of it, which waits for the disk.
-    pub(super) async fn give_up(self) -> Result<()> {
+    /// Closes it and lets go of it, as one of these stages, which waits for the disk.
+    pub(super) async fn give_up(self, stage: Stage) -> Result<()> {
+        let door = self.begin_to_leave(stage);
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
         let closed = self.close().await;
         let (done, left) = tokio::sync::oneshot::channel();
         beside("oxherd-leave", move || {
@@ -94,9 +96,11 @@ impl Holding {
         closed
     }
 
-    fn begin_to_leave(&self) -> Option<Server> {
-        if let Some(notice) = &self.notice {
-            notice.say(Stage::Leaving);
+    /// Says it once, and takes the door away.
+    fn begin_to_leave(&self, stage: Stage) -> Option<Server> {
+        let notice = self.notice.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(notice) = notice {
+            notice.say(stage);
         }
         self.door.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -105,7 +109,7 @@ impl Holding {
 impl Drop for Holding {
     /// Programs end without asking anybody: what is only acknowledged by then shall not end with them.
     fn drop(&mut self) {
-        let door = self.begin_to_leave();
+        let door = self.begin_to_leave(Stage::Leaving);
         if !self.must_flush {
             return;
         }

@@ -88,7 +88,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::StoreUrl`] for a URL that cannot be used, [`Error::Open`] within 5 s when the server is away, silent,
-    /// refuses the credentials, fails the TLS handshake, is no Redis, or is too old.
+    /// refuses the credentials, fails the TLS handshake, is no Redis, or is too old; for a directory that another process
+    /// has and lets nobody into, or that cannot be read. A directory that is read takes its time.
     pub async fn open(url: &str) -> Result<Self> {
         Self::connect(url.parse()?).await
     }

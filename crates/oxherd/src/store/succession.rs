@@ -3,7 +3,8 @@
 //! A store that came in through a holder's socket has a thread that does nothing but see that socket closed. Then it tries
 //! the directory's lock, as all others do; the one that gets it reads the directory and listens where the old holder
 //! listened. Everybody, this very process too, reaches the data through that socket as before and only reconnects. A
-//! take-over that fails is logged and tried again, for somebody may repair the disk.
+//! take-over that fails is logged and tried again, for somebody may repair the disk. Whoever took over has no need to hold,
+//! and hands the directory on when a process asks that has (`Opening::needs_to_hold`).
 //!
 //! The thread is its own, with its own runtime: nothing that a program does to its runtime keeps it from its work.
 //! Next: `holding.rs` (what it then has), `link.rs` (reconnecting).
@@ -18,8 +19,10 @@ use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use super::boot::Teller;
-use super::embedded::{Directory, listen};
+use super::embedded::{COURTESY, Directory, listen};
+use super::holder::Stage;
 use super::holding::Holding;
+use super::open;
 
 /// Between two tries of a lock that somebody has, who may be about to listen.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -29,8 +32,25 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// How long nobody listens and the lock is taken before it is worth a line in the log.
 const STRANGE: Duration = Duration::from_secs(10);
+/// How long the holder may take to answer who asks for the directory.
+const ANSWER: Duration = Duration::from_secs(2);
 /// How others see the connection that waits for the holder's end.
 const NAME: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$11\r\noxherd:heir\r\n";
+
+/// Where somebody who needs the directory asks for it.
+const ASK: &str = "oxherd:hand-over";
+const HEAR: &[u8] = b"*2\r\n$9\r\nSUBSCRIBE\r\n$16\r\noxherd:hand-over\r\n";
+
+/// Asks whoever has the directory to hand it on; whether it will.
+pub(super) async fn ask_for(client: &redis::Client) -> bool {
+    let attempt = async {
+        let mut connection = open::connect(client, ANSWER).await?;
+        let mut ask = redis::cmd("PUBLISH");
+        ask.arg(ASK).arg(std::process::id());
+        ask.query_async::<u64>(&mut connection).await
+    };
+    matches!(tokio::time::timeout(ANSWER, attempt).await, Ok(Ok(heard)) if heard > 0)
+}
 
 /// The wish of a store to take its directory over. Dropped, it is over, and so is what was taken.
 pub(super) struct Succession(Arc<Heir>);
@@ -61,7 +81,7 @@ impl Succession {
     /// Ends it in good order, and what was taken over with it.
     pub(super) async fn close(&self) -> crate::Result<()> {
         match self.end() {
-            Some(holding) => holding.give_up().await,
+            Some(holding) => holding.give_up(Stage::Leaving).await,
             None => Ok(()),
         }
     }
@@ -116,8 +136,13 @@ impl Heir {
             if self.watch().await {
                 (pause, retry, deserted) = (FIRST_PAUSE, FIRST_RETRY, None);
             }
+            self.let_another_go_first().await;
             match self.take_over().await {
-                Ok(holding) => return self.keep(holding),
+                Ok(holding) => {
+                    self.keep(holding);
+                    self.until_asked_for().await;
+                    self.hand_over().await;
+                }
                 Err(Failure::Taken) => {
                     let since = *deserted.get_or_insert_with(Instant::now);
                     if since.elapsed() > STRANGE {
@@ -158,6 +183,14 @@ impl Heir {
         since.elapsed() > LONGEST_PAUSE
     }
 
+    /// As long as the directory is promised to somebody, but not for one who never comes.
+    async fn let_another_go_first(&self) {
+        let until = Instant::now() + COURTESY;
+        while self.directory.is_promised() && Instant::now() < until {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+
     /// Waits for a time, or until somebody listens again.
     async fn until_held_by_another(&self, time: Duration) {
         let until = Instant::now() + time;
@@ -196,6 +229,39 @@ impl Heir {
         let options = self.directory.options();
         let options = options.on_boot(teller.of_engine(self.directory.notice()));
         options.open(&self.directory.path)
+    }
+
+    /// Waits until somebody needs the directory in his own process.
+    async fn until_asked_for(&self) {
+        loop {
+            if let Ok(mut stream) = UnixStream::connect(&self.directory.socket).await
+                && stream.write_all(HEAR).await.is_ok()
+            {
+                let mut heard = [0; 256];
+                // The confirmation comes first, and only a request is called a message.
+                while let Ok(length) = stream.read(&mut heard).await
+                    && length > 0
+                {
+                    let text = heard.get(..length).unwrap_or_default();
+                    if text.windows(7).any(|word| word == b"message") {
+                        return;
+                    }
+                }
+            }
+            tokio::time::sleep(LONGEST_PAUSE).await;
+        }
+    }
+
+    /// This process goes on through the socket, as before it took over.
+    async fn hand_over(&self) {
+        let taken = self.holding().take();
+        let Some(holding) = taken else {
+            return;
+        };
+        tracing::info!(directory = %self.directory.path.display(), "handing the store's directory on to who needs it");
+        if let Err(error) = holding.give_up(Stage::HandingOver).await {
+            tracing::error!(%error, "the last changes could not be kept");
+        }
     }
 
     /// The directory is ours, unless it is not wanted any more.

@@ -451,3 +451,36 @@ async fn the_health_of_a_redis_that_cannot_keep_its_data_says_so() {
         "it answers all the same"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_took_a_directory_over_hands_it_on_to_who_needs_it() {
+    let directory = directory();
+    let first = Process::start(directory.path(), "").await;
+    let mut second = Process::start(directory.path(), "").await;
+    let oxherd = open(directory.path()).await;
+    let queue = oxherd.queue("q").unwrap();
+    until_watched(directory.path()).await;
+    second.tell("add").await;
+    second.adds(20).await;
+    let mut added = first.kill().await;
+    let heir = holder(directory.path()).await;
+    assert!([second.number(), std::process::id()].contains(&heir));
+
+    // It comes back, as a server does that listens for Redis clients.
+    let back = Process::start_to_hold(directory.path()).await;
+    assert_eq!(holder(directory.path()).await, back.number());
+    second.adds(20).await;
+    // The first of all holders does not hand over: who comes next joins.
+    let joined = Process::start_to_hold(directory.path()).await;
+    assert_eq!(holder(directory.path()).await, back.number());
+    joined.leave().await;
+
+    added.extend(back.kill().await);
+    second.adds(20).await;
+    assert!([second.number(), std::process::id()].contains(&holder(directory.path()).await));
+    added.extend(second.leave().await);
+    for id in added {
+        let job = queue.job(&JobId::existing(id.as_str())).await.unwrap();
+        assert!(job.is_some(), "job {id} was acknowledged");
+    }
+}

@@ -108,6 +108,12 @@ impl Server {
             .local_addr()
             .map_err(|source| StartError::Listen { address, source })?;
 
+        // These cannot be had through another process.
+        let opening = if config.resp.value.is_some() || config.max_memory.value.is_some() {
+            opening.needs_to_hold()
+        } else {
+            opening
+        };
         let store = Store::connect_as(config.store.value.clone(), opening).await?;
         let resp = resp_endpoint(&store, &config)?;
         let webhooks = config.webhooks.iter().flat_map(|table| &table.config.queues);

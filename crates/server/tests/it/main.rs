@@ -13,6 +13,7 @@ mod bulk;
 mod client;
 mod config;
 mod deliveries;
+mod disk;
 mod events;
 mod guard;
 mod health;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use oxherd::{Error, Oxherd, Worker};
+use oxherd::{Opening, Oxherd, Store, Worker};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -13,6 +13,8 @@ use crate::scene::PATIENCE;
 
 /// The store's URL, for the child alone.
 const STORE: &str = "OXHERD_FLEET_STORE";
+/// Whether the child needs to hold it.
+const NEEDS_TO_HOLD: &str = "OXHERD_FLEET_HOLD";
 const QUEUE: &str = "q";
 
 /// A process that has the store open.
@@ -29,6 +31,13 @@ impl Process {
     pub(super) async fn start(directory: &Path, parameters: &str) -> Self {
         let command = Command::new(std::env::current_exe().unwrap());
         Self::start_by(command, directory, parameters).await
+    }
+
+    /// The same, in a process that needs to hold the directory itself.
+    pub(super) async fn start_to_hold(directory: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(NEEDS_TO_HOLD, "1");
+        Self::start_by(command, directory, "").await
     }
 
     /// The same, in a process whose files cannot grow beyond some dozen KiB.
@@ -127,7 +136,13 @@ async fn the_other_process() {
     let Ok(url) = std::env::var(STORE) else {
         return;
     };
-    let oxherd = Oxherd::connect(&url).await.unwrap();
+    let opening = if std::env::var_os(NEEDS_TO_HOLD).is_some() {
+        Opening::new().needs_to_hold()
+    } else {
+        Opening::new()
+    };
+    let store = Store::connect_as(url.parse().unwrap(), opening).await.unwrap();
+    let oxherd = Oxherd::on(store);
     println!("\nopen");
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     let mut worker = None;
@@ -179,7 +194,7 @@ async fn add(oxherd: Oxherd) {
         match queue.add("n", ()).await {
             Ok(added) => println!("added {}", added.id),
             // Nobody was told that it is there.
-            Err(error) if error.is_store_unavailable() || matches!(error, Error::OutcomeUnknown { .. }) => {
+            Err(error) if error.is_store_unavailable() => {
                 println!("not added: {error}");
             }
             Err(error) => return println!("refused: {error}"),
