@@ -38,4 +38,5 @@ mod stop;
 mod store_loss;
 mod trace;
 mod transfer;
+mod volatile;
 mod wake;
