@@ -39,4 +39,5 @@ mod stop;
 mod store_loss;
 mod trace;
 mod transfer;
+mod volatile;
 mod wake;
