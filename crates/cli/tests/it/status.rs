@@ -1,6 +1,6 @@
 //! `oxherd status`, `oxherd version` and the help.
 
-use oxherd_testkit::{RedisServer, TestStore, on_every_store};
+use oxherd_testkit::{RedisServer, on_every_store};
 use serde_json::Value;
 
 use crate::scene::Scene;
