@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use oxherd::engine::{Damaged, FileRole, InspectedDatabase, Inspection};
+use oxherd::engine::{Damaged, FileRole, InspectedDatabase, InspectedFile, Inspection};
 use serde::Serialize;
 
 use super::directory::{Bar, blocking, counted, directory, failed, image_size, size};
@@ -173,19 +173,20 @@ fn told_database(database: &InspectedDatabase) -> ToldDatabase {
 pub(super) fn told_files(inspection: &Inspection) -> Vec<ToldFile> {
     let files = inspection.files.iter().map(|file| ToldFile {
         name: file.name.clone(),
-        role: role(file.role),
+        role: role(file),
         bytes: file.bytes,
         whole: file.whole,
     });
     files.collect()
 }
 
-fn role(role: FileRole) -> &'static str {
-    match role {
+fn role(file: &InspectedFile) -> &'static str {
+    match file.role {
         FileRole::Image => "image",
         FileRole::Log => "log",
         FileRole::Leftover => "left over",
         FileRole::Lock => "lock",
+        _ if file.name == "oxherd.sock" => "socket",
         _ => "other",
     }
 }
@@ -270,7 +271,7 @@ pub(super) fn files_table(inspection: &Inspection) -> Table {
     for file in &inspection.files {
         table.row([
             file.name.clone(),
-            role(file.role).to_owned(),
+            role(file).to_owned(),
             file.bytes.to_string(),
             file.whole
                 .map_or_else(|| "-".to_owned(), |whole| whole.to_string()),

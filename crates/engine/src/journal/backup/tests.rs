@@ -175,9 +175,14 @@ fn a_newer_backup_says_so() {
 
 /// Ends a restore at every call it makes; what is there then is nothing, or refused, or everything.
 fn end_restores(fault: Fault, is_power_lost: bool) {
-    let machine = filled();
-    let bytes = back_up(&machine);
-    let whole = held(&machine).unwrap();
+    for machine in [filled(), three_segments()] {
+        end_restores_of(&machine, fault, is_power_lost);
+    }
+}
+
+fn end_restores_of(machine: &Machine, fault: Fault, is_power_lost: bool) {
+    let bytes = back_up(machine);
+    let whole = held(machine).unwrap();
     let mut ends = [0; 3];
     for seed in 0..20 {
         for call in 0.. {
