@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, by package name, and runs everything that continuous integration runs:
-# formatting, lints, documentation, licences, all tests (against a real Redis that each test starts itself) and the
-# interop tests with the real npm bullmq. Needs Rust, a C compiler, node with npm, and apt.
+# formatting, lints, documentation, licences, all tests (on a real Redis that each test starts itself, and in a
+# directory) and the interop tests with the real npm bullmq. Needs Rust, a C compiler, node with npm, and apt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
