@@ -188,6 +188,17 @@ async fn a_backup_is_taken_of_a_store_in_use_and_restored() {
     let told = told.await.json();
     assert_eq!((&told["keys"], &told["is_salvaged"]), (&json!(9), &json!(false)));
     assert_eq!(waiting(&scene, "embedded:new").await, 4);
+    // What is left of a store whose data were removed is in nobody's way.
+    for entry in fs::read_dir(path(&scene, "new")).unwrap() {
+        let entry = entry.unwrap();
+        if !["lock", "oxherd.holder"].contains(&entry.file_name().to_str().unwrap()) {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    assert!(path(&scene, "new").join("oxherd.holder").exists());
+    let again = ["store", "restore", "day.oxb", "--store", "embedded:new"];
+    run(&scene, &again).await.done();
+    assert_eq!(waiting(&scene, "embedded:new").await, 4);
     fs::create_dir(path(&scene, "used")).unwrap();
     fs::write(path(&scene, "used").join("letter.txt"), "dear all").unwrap();
     let refused = run(

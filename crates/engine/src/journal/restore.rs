@@ -28,6 +28,8 @@ use crate::error::Error;
 const HARMLESS: [&str; 2] = [LOCK, "lost+found"];
 /// Sockets are no data either.
 const SOCKET: &str = ".sock";
+/// What a program that held the directory has said of itself, for who waits.
+const HOLDER: &str = ".holder";
 /// Bytes written between syncs, so that the last one is short.
 const SYNCED_EVERY: u64 = 32 << 20;
 
@@ -103,7 +105,8 @@ fn refuse_used(disk: &Disk, directory: &Path) -> Result<(), JournalError> {
     }))?;
     let survey = Survey::list(names.clone());
     let is_ours = |name: &String| {
-        HARMLESS.contains(&name.as_str()) || name.ends_with(SOCKET) || survey.leftovers.contains(name)
+        let is_a_trace = name.ends_with(SOCKET) || name.ends_with(HOLDER);
+        HARMLESS.contains(&name.as_str()) || is_a_trace || survey.leftovers.contains(name)
     };
     let shown = directory.display();
     if !survey.is_new() {

@@ -187,6 +187,7 @@ fn role(file: &InspectedFile) -> &'static str {
         FileRole::Leftover => "left over",
         FileRole::Lock => "lock",
         _ if file.name == "oxherd.sock" => "socket",
+        _ if file.name == "oxherd.holder" => "holder",
         _ => "other",
     }
 }
