@@ -59,7 +59,8 @@ fn the_child_plays_its_scene() {
         "read-only disk" => {
             drop(Options::default().open(place.join("store")).unwrap());
             let mut remount = Command::new("mount");
-            remount.args(["-o", "remount,ro"]).arg(&place);
+            // Of this mount alone, which the owner of a name space may do too.
+            remount.args(["-o", "remount,bind,ro"]).arg(&place);
             assert!(remount.status().unwrap().success());
             refuse_unwritable(&place.join("store"), "Read-only file system (os error 30)");
             refuse_unwritable(&place.join("another"), "Read-only file system (os error 30)");
