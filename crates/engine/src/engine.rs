@@ -323,6 +323,11 @@ impl Shared {
         Hold::of(self.core.lock())
     }
 
+    /// The state, unless somebody keeps it so long.
+    pub(crate) fn lock_within(&self, patience: Duration) -> Option<Hold<'_>> {
+        self.core.try_lock_for(patience).map(Hold::of)
+    }
+
     /// The state, unless a script keeps it too long.
     pub(crate) fn enter(&self) -> Result<Hold<'_>, Busy> {
         if let Some(core) = self.core.try_lock() {

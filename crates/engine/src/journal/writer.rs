@@ -27,7 +27,7 @@ use super::snapshot::{Snapshot, Walking};
 use super::status::Figures;
 use super::storage::Storage;
 use crate::core::Core;
-use crate::engine::Shared;
+use crate::engine::{Hold, Shared};
 
 /// Without a sync for each group, how long units gather before they are written.
 const GATHERING: Duration = Duration::from_millis(5);
@@ -283,15 +283,27 @@ impl Writer {
             // What it did last is on its way here.
             return Ok(());
         };
-        self.draft.clear();
-        let payload = self.draft.payload();
         let last = {
-            let mut core = engine.lock();
+            let mut core = self.enter(&engine)?;
+            self.draft.clear();
+            let payload = self.draft.payload();
             core.gather(&mut |effects| encode(effects, payload));
             core.sequence()
         };
         drop(engine);
         self.append(last)
+    }
+
+    /// The engine's state. A script that keeps it for long does not keep what is written from being synced in time.
+    fn enter<'a>(&mut self, engine: &'a Shared) -> Result<Hold<'a>, JournalError> {
+        if self.fsync == Fsync::EverySecond && self.written > self.progress.durable() {
+            let left = SYNC_PERIOD.saturating_sub(self.delay.length());
+            if let Some(core) = engine.lock_within(left) {
+                return Ok(core);
+            }
+            self.sync()?;
+        }
+        Ok(engine.lock())
     }
 
     fn append(&mut self, last: Sequence) -> Result<(), JournalError> {

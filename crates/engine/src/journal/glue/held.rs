@@ -345,3 +345,26 @@ fn what_was_seen_to_expire_stays_gone_when_the_clock_is_set_back() {
     assert_eq!(stage.client.ask("EXISTS gone stays"), Reply::Int(1));
     assert_eq!(stage.client.ask("GET stays"), Reply::bulk("1"));
 }
+
+#[test]
+fn who_keeps_the_engine_for_long_does_not_keep_what_is_written_from_the_disk() {
+    let mut stage = Stage::new(Fsync::EverySecond);
+    stage.client.ask("SET key value");
+    stage.writer.keep();
+    let (engine, written) = (stage.engine().clone(), stage.engine().shared().lock().sequence());
+    let (has_it, taken) = std::sync::mpsc::channel();
+    let keeper = std::thread::spawn(move || {
+        let core = engine.shared().lock();
+        has_it.send(()).unwrap();
+        let until = Instant::now() + PATIENCE;
+        let progress = engine.shared().progress().unwrap();
+        while progress.durable() < written && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        drop(core);
+        progress.durable()
+    });
+    taken.recv().unwrap();
+    stage.writer.keep();
+    assert_eq!(keeper.join().unwrap(), written);
+}
