@@ -1,4 +1,5 @@
-//! Three worker processes and a producer on one directory; the first one holds it, the others use its socket.
+//! Three worker processes and a producer on one directory; the first one holds it, the others use its socket, and one of
+//! them takes it over when it ends.
 
 use std::time::Duration;
 
@@ -32,10 +33,14 @@ async fn ten_thousand_jobs_of_a_fleet_run_once_each() {
     fleet.end(producer).await;
     until_completed(&fleet, JOBS).await;
     assert_eq!(fleet.all_completed(QUEUE).await.len() as u64, JOBS);
-    // The holder last, so that nobody is left alone.
-    for member in members.into_iter().rev() {
-        fleet.end(member).await;
+    // The holder first: the next one takes the directory over, and so on.
+    for (ended, member) in members.iter().enumerate() {
+        fleet.end(*member).await;
+        if let Some(rest) = members.get(ended + 1..).filter(|rest| !rest.is_empty()) {
+            assert!(rest.contains(&fleet.holder().await));
+        }
     }
+    assert_eq!(fleet.all_completed(QUEUE).await.len() as u64, JOBS);
     let book = fleet.book();
     assert_eq!((book.added.len() as u64, book.runs.len() as u64), (JOBS, JOBS));
     let repeated: Vec<_> = book.runs.iter().filter(|(_, runs)| **runs != 1).collect();
@@ -66,6 +71,8 @@ async fn what_a_fleet_was_acknowledged_outlives_whoever_holds_the_directory() {
         .await;
         let holder = fleet.holder().await;
         fleet.kill(holder).await;
+        let heir = fleet.holder().await;
+        assert_ne!(heir, holder, "another process takes the directory over");
         fleet.assert_whole(QUEUE).await;
         fleet.restart(holder).await;
     }
