@@ -158,7 +158,7 @@ impl FromStr for StoreUrl {
     fn from_str(text: &str) -> Result<Self, Error> {
         let scheme = text.split_once(':').map(|(scheme, _)| scheme).ok_or_else(|| {
             invalid(format!(
-                "{:?} has no scheme; use for example redis://127.0.0.1:6379",
+                "{:?} has no scheme; use for example redis://127.0.0.1:6379, or embedded:./oxherd-data for a directory",
                 redact(text)
             ))
         })?;

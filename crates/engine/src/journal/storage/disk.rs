@@ -6,7 +6,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::tenancy::Tenancy;
@@ -164,7 +164,15 @@ impl Writable for DiskFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data()?;
+        // The system goes on writing to a file that nobody will ever find again.
+        if self.file.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it was removed from its directory",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -319,6 +327,19 @@ mod tests {
         disk.remove("two").unwrap();
         assert_eq!(disk.names().unwrap(), [LOCK]);
         assert!(disk.free_space().unwrap() > 0);
+    }
+
+    #[test]
+    fn what_was_removed_from_its_directory_is_not_durable() {
+        let scratch = tempfile::tempdir().unwrap();
+        let disk = Disk::open(scratch.path().join("store")).unwrap();
+        let mut file = disk.create("one").unwrap();
+        file.write(b"abc").unwrap();
+        file.sync().unwrap();
+        std::fs::remove_dir_all(disk.path()).unwrap();
+        file.write(b"def").unwrap();
+        let refused = file.sync().unwrap_err();
+        assert_eq!(refused.to_string(), "it was removed from its directory");
     }
 
     #[test]
