@@ -68,11 +68,19 @@ fn command(_ctx: &mut Ctx<'_>, args: Args<'_>) -> Answer {
 fn list(rest: &[&[u8]]) -> Answer {
     let pattern = match rest {
         [] => None,
-        [filter, kind, pattern] if is(filter, "filterby") && is(kind, "pattern") => Some(*pattern),
+        // Its letters match in either case.
+        [filter, kind, pattern] if is(filter, "filterby") && is(kind, "pattern") => {
+            Some(pattern.to_ascii_lowercase())
+        }
         _ => return Err(Fault::SYNTAX),
     };
     let names = super::all().map(|command| command.name);
-    let wanted = names.filter(|name| pattern.is_none_or(|pattern| glob::matches(pattern, name.as_bytes())));
+    let wanted = names.filter(|name| {
+        let name = name.as_bytes();
+        pattern
+            .as_ref()
+            .is_none_or(|pattern| glob::matches(pattern, name))
+    });
     Ok(Reply::bulks(wanted))
 }
 

@@ -19,6 +19,7 @@ use crate::step::Protocol;
 
 /// Reading, running, waking another client, its writing.
 const TURNS_TO_SETTLE: usize = 6;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Embedded {
     engine: Engine,
@@ -62,9 +63,15 @@ impl Embedded {
         }
     }
 
-    fn call_on_control(&mut self, arguments: &[&[u8]]) {
+    fn call_on_control(&mut self, arguments: &[&[u8]]) -> Option<Frame> {
         self.control.write_command(arguments);
-        replies(&self.runtime, &mut self.control, 1);
+        replies(&self.runtime, &mut self.control, 1).pop()
+    }
+
+    /// Clients that have gone are noticed in their own time, and until then they are subscribed.
+    fn is_alone(&mut self) -> bool {
+        let listed = self.call_on_control(&[b"CLIENT", b"LIST"]);
+        matches!(listed, Some(Frame::Bulk(list)) if list.iter().filter(|byte| **byte == b'\n').count() == 1)
     }
 }
 
@@ -75,7 +82,11 @@ impl Side for Embedded {
 
     fn begin(&mut self, protocols: &[Protocol]) {
         self.clients.clear();
-        turn(&self.runtime);
+        let start = Instant::now();
+        while !self.is_alone() {
+            assert!(start.elapsed() < PATIENCE, "clients of before are still there");
+            turn(&self.runtime);
+        }
         self.call_on_control(&[b"FLUSHALL"]);
         self.call_on_control(&[b"SCRIPT", b"FLUSH"]);
         for protocol in protocols {
