@@ -159,8 +159,11 @@ fn get_keys(args: Args<'_>) -> Answer {
         // Scripts may do without keys.
         let may_lack_keys = command.name.starts_with("eval");
         let is_possible = |count: usize| count > 0 && count <= args.tail(at + 1).len();
-        if !may_lack_keys && !count.is_some_and(is_possible) {
-            return Err(Fault::of("ERR Invalid arguments specified for command"));
+        if !count.is_some_and(is_possible) {
+            return match may_lack_keys {
+                true => Ok(Reply::Array(Vec::new())),
+                false => Err(Fault::of("ERR Invalid arguments specified for command")),
+            };
         }
     }
     if command.keys == Keys::Streams && streams(args).is_none() {
