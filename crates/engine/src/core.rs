@@ -57,6 +57,8 @@ pub(crate) struct Core {
     unwritten: usize,
     /// Bytes given to write commands in this unit.
     unit_bytes: usize,
+    /// Bytes of values that this unit has made or made ones that are kept.
+    unit_made: usize,
     /// What the data took when the last unit ended.
     memory_before: usize,
     /// What the unit shows or changes are not volatile keys alone.
@@ -114,6 +116,7 @@ impl Core {
             sequence: Sequence::NONE,
             unwritten: 0,
             unit_bytes: 0,
+            unit_made: 0,
             memory_before: 0,
             is_wide: true,
             mixed: Sequence::NONE,
@@ -232,6 +235,7 @@ impl Core {
             // It may be the copy of one that is kept otherwise.
             value.track(self.effects.tracks(key));
         }
+        self.note_made(value.memory());
         self.forget_if_due(db, key);
         let (new, now) = (self.next_entry + 1, self.now());
         let database = self.database(db);

@@ -229,6 +229,8 @@ impl Core {
             self.stats.peak_memory = self.stats.peak_memory.max(memory);
             self.note_memory(memory);
             self.commit();
+        } else {
+            self.forget_bytes();
         }
         let horizon = self.horizon(self.seen());
         for (waiter, reply) in self.take_answers() {

@@ -112,11 +112,14 @@ fn run(ctx: &mut Ctx<'_>, sha: &Sha, keys: Words<'_>, rest: Words<'_>, is_read_o
     if ctx.client.tracking.is_some() {
         ctx.client.script_keys = keys.iter().map(|key| (*key).into()).collect();
     }
+    let volatile = ctx.core.volatile();
+    let keeps_to_volatile = !keys.is_empty() && keys.iter().all(|key| volatile.covers(key));
     let mut host = ScriptHost {
         core: ctx.core,
         client: ctx.client,
         is_read_only: is_read_only || flags.no_writes,
         ignores_memory: !is_full || flags.allow_oom,
+        keeps_to_volatile,
         has_written: false,
     };
     running.begin();
@@ -140,6 +143,8 @@ struct ScriptHost<'a> {
     is_read_only: bool,
     /// Memory is no matter: there is enough, or the script said so.
     ignores_memory: bool,
+    /// All keys it was called with are volatile.
+    keeps_to_volatile: bool,
     has_written: bool,
 }
 
@@ -163,8 +168,13 @@ impl ScriptHost<'_> {
                 "ERR Write commands are not allowed from read-only scripts.",
             ));
         }
+        if self.keeps_to_volatile {
+            self.core.check_journal(command, args)?;
+        } else {
+            // Were it refused in its middle, what it did to volatile keys before would stay.
+            self.core.check_kept(command)?;
+        }
         // A script that has written may finish what it began.
-        self.core.check_journal(command, args)?;
         if !self.ignores_memory && !self.has_written && command.has(flag::DENY_OOM) {
             self.core.check_memory()?;
         }

@@ -59,7 +59,8 @@ impl Core {
             return;
         }
         let is_mixed = self.effects.take_volatile_news() && self.is_wide;
-        let bytes = std::mem::take(&mut self.unit_bytes);
+        let bytes = self.unit_bytes.max(self.unit_made);
+        self.forget_bytes();
         if self.effects.take_news() {
             match &self.journal {
                 Some(journal) => {
@@ -96,7 +97,19 @@ impl Core {
         }
     }
 
-    /// The data takes so much at the end of a unit: it may have changed more than it was given (COPY, SUNIONSTORE).
+    /// A value is new as a whole and takes so much: COPY and RENAME make much with few words.
+    pub(crate) fn note_made(&mut self, bytes: usize) {
+        if self.journal.is_some() {
+            self.unit_made += bytes;
+        }
+    }
+
+    /// What was noted of the unit's bytes counts no more.
+    pub(crate) fn forget_bytes(&mut self) {
+        (self.unit_bytes, self.unit_made) = (0, 0);
+    }
+
+    /// The data takes so much at the end of a unit: it may have changed more than it was given (SETRANGE, APPEND).
     pub(crate) fn note_memory(&mut self, memory: usize) {
         self.unit_bytes = self.unit_bytes.max(memory.saturating_sub(self.memory_before));
         self.memory_before = memory;

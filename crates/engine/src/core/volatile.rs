@@ -95,6 +95,7 @@ impl Core {
                 self.next_entry += 1;
                 entry.id = self.next_entry;
                 self.effects.made(entry.id, to.0, to.1);
+                self.note_made(entry.value.memory());
                 self.effects.volatile_changed();
             }
         }

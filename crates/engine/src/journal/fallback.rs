@@ -19,7 +19,7 @@ use super::writer::Writer;
 use crate::engine::Shared;
 
 /// What to read again.
-struct Kept {
+pub(super) struct Kept {
     up_to: u64,
     /// It is on the disk, not only in the system's memory: if it cannot be read, it is damaged.
     is_certain: bool,
@@ -72,7 +72,7 @@ pub(super) fn give_up(engine: &Weak<Shared>, link: &Link) {
 }
 
 /// Saves what can be saved, and cuts off the rest.
-fn keep(writer: &mut Writer) -> Kept {
+pub(super) fn keep(writer: &mut Writer) -> Kept {
     let written = writer.written();
     match writer.directory.log().sync_written() {
         Ok(()) => writer.progress.advance(written),

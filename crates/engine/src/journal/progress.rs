@@ -88,7 +88,8 @@ impl Progress {
         let waiting = {
             let mut queue = self.queue.lock();
             self.lost_above.store(self.durable().0, Ordering::Release);
-            self.lost_up_to.store(up_to.0, Ordering::Release);
+            // What was lost once stays so, also when the engine ends.
+            self.lost_up_to.fetch_max(up_to.0, Ordering::Release);
             std::mem::take(&mut queue.waiting)
         };
         waiting.into_values().for_each(Waker::wake);
@@ -206,6 +207,9 @@ mod tests {
         assert_eq!(poll(first, &count), Poll::Ready(Err(Lost)));
         assert_eq!(poll(last, &count), Poll::Ready(Err(Lost)));
         assert!(poll(later, &count).is_pending());
+        progress.lose(Sequence(5));
+        let again = progress.wait_for(Sequence(6)).unwrap();
+        assert_eq!(poll(pin!(again).get_mut(), &count), Poll::Ready(Err(Lost)));
         progress.advance(Sequence(10));
         assert_eq!(poll(untouched, &count), Poll::Ready(Err(Lost)));
         assert_eq!(poll(later, &count), Poll::Ready(Ok(())));

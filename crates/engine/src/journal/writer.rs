@@ -414,11 +414,11 @@ impl Writer {
         let Some(engine) = self.engine.upgrade() else {
             return Ok(());
         };
-        self.draft.clear();
-        let payload = self.draft.payload();
         // In one hold of the lock: what happens after it belongs to the segment that goes with the image.
         let (last, walk) = {
-            let mut core = engine.lock();
+            let mut core = self.enter(&engine)?;
+            self.draft.clear();
+            let payload = self.draft.payload();
             core.gather(&mut |effects| encode(effects, payload));
             (core.sequence(), super::walk::Walk::begin(&mut core))
         };
@@ -502,6 +502,9 @@ impl Writer {
         self.draft = draft;
         if self.failure.is_none() {
             let outcome = self.append(last).and_then(|()| self.sync());
+            if outcome.is_err() {
+                let _nobody_reads_it_again = fallback::keep(&mut self);
+            }
             if let Err(error) = outcome.and_then(|()| self.directory.close()) {
                 tracing::error!(%error, "the journal could not be closed; what was acknowledged is as safe as fsync says");
             }

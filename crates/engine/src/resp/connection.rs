@@ -203,6 +203,12 @@ impl Connection {
         if self.is_closing || self.waiting.is_some() || is_silent {
             return Visit::More(LATER);
         }
+        if let Some(progress) = self.session.progress() {
+            self.output.held_by(progress);
+        }
+        if self.output.held() > HELD_AT_MOST {
+            return Visit::More(LATER);
+        }
         let visit = match self.answer_aside(socket) {
             Ok(visit) => visit,
             Err(Ending::Over) => Visit::Over,

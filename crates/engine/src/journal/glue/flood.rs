@@ -137,3 +137,23 @@ fn who_waits_for_room_goes_on_when_the_journal_fails() {
     assert_eq!(refused.code(), "MISCONF");
     assert_eq!(stage.client.ask("DBSIZE"), Reply::Int(0));
 }
+
+#[test]
+fn what_is_made_anew_counts_although_nothing_grows() {
+    let stage = Stage::new(Fsync::Never);
+    let mut connection = stage.engine().connect();
+    let mut writer = stage.writer;
+    for key in [0, 1] {
+        assert!(connection.req_packed_command(&set(key)).now_or_never().is_some());
+    }
+    writer.keep();
+    let mut copy = redis::cmd("COPY");
+    copy.arg("key:0").arg("key:1").arg("REPLACE");
+    let mut done = 0;
+    while connection.req_packed_command(&copy).now_or_never().is_some() {
+        done += 1;
+        assert!(done <= BOUND / VALUE, "nothing bounds it");
+    }
+    writer.keep();
+    assert!(connection.req_packed_command(&copy).now_or_never().is_some());
+}

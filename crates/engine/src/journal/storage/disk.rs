@@ -1,13 +1,17 @@
 //! A directory on a real disk, held by one process at a time.
 //!
 //! The directory is made with mode 0700, its files with 0600. An exclusive lock on the file `lock` is held as long as
-//! this value lives; the file holds the process's number, for messages alone.
+//! this value lives; the file holds the process's number, for messages alone. Files are found in the directory that was
+//! opened and not by its path, where another one may be by now: whoever moves or removes a directory under a process
+//! that still has it shall not find its files among those of the next.
 //! Next: `crash.rs` (the same on a machine whose power fails).
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, unlinkat};
 
 use super::tenancy::Tenancy;
 use super::{Readable, Storage, Writable};
@@ -21,8 +25,9 @@ const PIECE: usize = 1 << 20;
 /// A directory of this machine.
 #[derive(Debug)]
 pub(crate) struct Disk {
+    #[cfg(test)]
     path: PathBuf,
-    /// Open for `sync_directory`.
+    /// Where its files are found.
     directory: File,
     /// Locked until it is closed; `None` for who only looks.
     _lock: Option<File>,
@@ -37,12 +42,13 @@ impl Disk {
         let shown = path.display();
         make(&path).map_err(cannot(|| format!("cannot make the directory {shown}")))?;
         let directory = File::open(&path).map_err(cannot(|| format!("cannot open the directory {shown}")))?;
-        let lock = lock(&path)?;
+        let lock = lock(&directory, &path)?;
         let found = directory
             .metadata()
             .map_err(cannot(|| format!("cannot open the directory {shown}")))?;
         let tenancy = Tenancy::begin(&found);
         Ok(Self {
+            #[cfg(test)]
             path,
             directory,
             _lock: Some(lock),
@@ -61,6 +67,7 @@ impl Disk {
             })
             .map_err(cannot(|| format!("cannot open the directory {shown}")))?;
         Ok(Self {
+            #[cfg(test)]
             path,
             directory,
             _lock: None,
@@ -78,53 +85,50 @@ impl Disk {
 impl Storage for Disk {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in self.path.read_dir()? {
-            // A name that is no text is none of ours.
-            names.extend(entry?.file_name().into_string());
+        for entry in Dir::read_from(&self.directory)? {
+            match entry?.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) => names.push(name.to_owned()),
+                // A name that is no text is none of ours.
+                Err(_) => {}
+            }
         }
         Ok(names)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn Writable>> {
-        let mut options = OpenOptions::new();
-        let file = options
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.path.join(name))?;
+        let how = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        let file = file_in(&self.directory, name, how)?;
         Ok(Box::new(DiskFile { file }))
     }
 
     fn append_to(&self, name: &str) -> io::Result<Box<dyn Writable>> {
-        let file = OpenOptions::new().append(true).open(self.path.join(name))?;
+        let file = file_in(&self.directory, name, OFlags::WRONLY | OFlags::APPEND)?;
         Ok(Box::new(DiskFile { file }))
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Readable>> {
-        let file = File::open(self.path.join(name))?;
+        let file = file_in(&self.directory, name, OFlags::RDONLY)?;
         let length = file.metadata()?.len();
         Ok(Box::new(Opened { file, length }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        std::fs::rename(self.path.join(from), self.path.join(to))
+        Ok(renameat(&self.directory, from, &self.directory, to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        std::fs::remove_file(self.path.join(name))
+        Ok(unlinkat(&self.directory, name, AtFlags::empty())?)
     }
 
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        let file = file_in(&self.directory, name, OFlags::WRONLY)?;
         file.set_len(length)?;
         file.sync_all()
     }
 
     fn rewrite(&self, name: &str, from: u64) -> io::Result<()> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path.join(name))?;
+        let file = file_in(&self.directory, name, OFlags::RDWR)?;
         let mut piece = vec![0; PIECE];
         let mut offset = from;
         loop {
@@ -151,6 +155,12 @@ impl Storage for Disk {
             tenancy.part();
         }
     }
+}
+
+/// Opens a file of a directory, or makes it for this user alone.
+fn file_in(directory: &File, name: &str, how: OFlags) -> io::Result<File> {
+    let file = openat(directory, name, how | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
+    Ok(file.into())
 }
 
 #[derive(Debug)]
@@ -241,12 +251,10 @@ fn number_in(mut file: File) -> Option<u32> {
 }
 
 /// Locks the directory, or says who has it.
-fn lock(path: &Path) -> Result<File, JournalError> {
+fn lock(directory: &File, path: &Path) -> Result<File, JournalError> {
     let name = path.join(LOCK);
     let failed = cannot(|| format!("cannot lock {}", name.display()));
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(false);
-    let mut file = match options.mode(0o600).open(&name) {
+    let mut file = match file_in(directory, LOCK, OFlags::RDWR | OFlags::CREATE) {
         Ok(file) => file,
         Err(error) => return Err(failed(error)),
     };
@@ -340,6 +348,33 @@ mod tests {
         file.write(b"def").unwrap();
         let refused = file.sync().unwrap_err();
         assert_eq!(refused.to_string(), "it was removed from its directory");
+    }
+
+    #[test]
+    fn a_directory_that_was_moved_or_removed_leaves_the_next_one_at_its_place_alone() {
+        for is_moved in [true, false] {
+            let scratch = tempfile::tempdir().unwrap();
+            let path = scratch.path().join("store");
+            let before = Disk::open(&path).unwrap();
+            before.create("one").unwrap().write(b"before").unwrap();
+            match is_moved {
+                true => std::fs::rename(&path, scratch.path().join("away")).unwrap(),
+                false => std::fs::remove_dir_all(&path).unwrap(),
+            }
+            let next = Disk::open(&path).unwrap();
+            next.create("one").unwrap().write(b"next").unwrap();
+
+            assert_eq!(before.truncate("one", 1).is_ok(), is_moved);
+            assert_eq!(before.rewrite("one", 0).is_ok(), is_moved);
+            assert_eq!(before.create("two").is_ok(), is_moved);
+            assert_eq!(before.read("one").is_ok(), is_moved);
+            assert_eq!(before.rename("one", "three").is_ok(), is_moved);
+            assert_eq!(before.remove("three").is_ok(), is_moved);
+            assert_eq!(std::fs::read(path.join("one")).unwrap(), b"next");
+            let mut names = next.names().unwrap();
+            names.sort();
+            assert_eq!(names, [LOCK, "one"]);
+        }
     }
 
     #[test]

@@ -280,9 +280,11 @@ fn when_the_journal_fails_volatile_keys_are_lost_once_and_go_on() {
         "SWAPDB 0 1",
         "EVAL \"return redis.call('SET','other',1)\" 1 v:a",
         "BLMOVE v:none other LEFT RIGHT 0",
+        "EVAL \"redis.call('SET',KEYS[1],1) redis.call('SET',KEYS[2],1)\" 2 v:half other",
     ] {
         assert!(is_refused(line), "{line}");
     }
+    assert_eq!(trial.done("EXISTS v:half"), Reply::Int(0));
     let watcher = Watcher::of(trial.session.engine());
     for line in [
         "SET v:a 1",
