@@ -8,6 +8,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use oxherd_engine::{Engine, Server};
 use tokio::sync::oneshot;
 
@@ -155,10 +156,15 @@ async fn answer_of(
 
 /// Shuts the door, and waits a little for the last replies to leave.
 fn shut(door: Server) {
+    // Who comes next must not find it open while that thread starts.
+    let mut closing = Box::pin(door.shutdown());
+    if closing.as_mut().now_or_never().is_some() {
+        return;
+    }
     let (done, shut) = std::sync::mpsc::sync_channel(1);
     beside("oxherd-shut", move || {
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
-            runtime.block_on(door.shutdown());
+            runtime.block_on(closing);
         }
         let _ = done.send(());
     });
