@@ -3,6 +3,9 @@
 //! One enum of connections stands behind it, so a feature cannot tell what answers: a server, or the engine in this
 //! process.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -20,10 +23,10 @@ pub(crate) enum Connection {
         connection: MultiplexedConnection,
         watchdog: Duration,
     },
-    /// The engine in this process. Without a deadline nothing is asked that waits.
+    /// The engine in this process, which answers within the call unless its disk keeps it waiting.
     Engine {
         connection: oxherd_engine::Connection,
-        deadline: Option<Duration>,
+        deadline: Duration,
     },
 }
 
@@ -36,8 +39,7 @@ impl Connection {
                 connection,
                 watchdog: deadline,
             },
-            // Only a blocking read waits for anything there; the rest is answered within the call.
-            engine @ Self::Engine { .. } => engine,
+            Self::Engine { connection, .. } => Self::Engine { connection, deadline },
         }
     }
 }
@@ -54,11 +56,7 @@ impl ConnectionLike for Connection {
                     within(*watchdog, connection.send_packed_command(cmd)).await
                 }
                 Self::Engine { connection, deadline } => {
-                    let request = connection.req_packed_command(cmd);
-                    match deadline {
-                        Some(deadline) => within(*deadline, request).await,
-                        None => request.await,
-                    }
+                    within(*deadline, connection.req_packed_command(cmd)).await
                 }
             }
         })
@@ -86,11 +84,7 @@ impl ConnectionLike for Connection {
                     .await
                 }
                 Self::Engine { connection, deadline } => {
-                    let request = connection.req_packed_commands(pipeline, offset, count);
-                    match deadline {
-                        Some(deadline) => within(*deadline, request).await,
-                        None => request.await,
-                    }
+                    within(*deadline, connection.req_packed_commands(pipeline, offset, count)).await
                 }
             }
         })
@@ -101,7 +95,12 @@ impl ConnectionLike for Connection {
     }
 }
 
+/// What is answered at once needs no timer, which is most of what the engine is asked.
 async fn within<T>(deadline: Duration, request: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    let mut request = pin!(request);
+    if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await {
+        return answer;
+    }
     tokio::time::timeout(deadline, request)
         .await
         .unwrap_or_else(|_elapsed| {
@@ -111,4 +110,48 @@ async fn within<T>(deadline: Duration, request: impl Future<Output = RedisResult
                 reason,
             )))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_nothing_answers_ends_and_may_have_been_executed() {
+        let (deadline, began) = (Duration::from_secs(5), Instant::now());
+        let error = within::<()>(deadline, std::future::pending()).await.unwrap_err();
+        assert_eq!(began.elapsed(), deadline);
+        assert!(error.is_timeout() && error.is_io_error() && !error.is_connection_refusal());
+        assert!(error.to_string().contains("no answer within 5000 ms"), "{error}");
+    }
+
+    #[test]
+    fn what_is_answered_at_once_needs_no_timer() {
+        // Arming one on this runtime panics.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(within(Duration::ZERO, async { Ok(7) }));
+        assert_eq!(answer.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_engine_heeds_the_deadline_it_was_given_last() {
+        let engine = oxherd_engine::Engine::in_memory();
+        let connection = Connection::Engine {
+            connection: engine.connect(),
+            deadline: Duration::from_secs(5),
+        };
+        let mut connection = connection.with_deadline(Duration::from_secs(2));
+        let began = Instant::now();
+        let mut waiting = redis::cmd("BLPOP");
+        waiting.arg("nothing").arg(0);
+        let single = waiting.exec_async(&mut connection).await.unwrap_err();
+        assert!(single.is_timeout());
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("BLPOP").arg("nothing").arg(0);
+        let several = pipeline.exec_async(&mut connection).await.unwrap_err();
+        assert!(several.is_timeout());
+        assert_eq!(began.elapsed(), Duration::from_secs(4));
+    }
 }

@@ -135,9 +135,10 @@ pub(super) async fn open(embedded: &Embedded, opening: &Opening) -> Result<Held>
             continue;
         }
         match take(&directory, opening).await {
-            Ok(engine) => return Ok(Held::Here(hold(engine, &directory, embedded, opening).await)),
+            Ok(engine) => return Ok(Held::Here(hold(engine, &directory, opening).await)),
             Err(error) if error.kind() == ErrorKind::DirectoryInUse => {
-                if !waiting.goes_on() {
+                // Who never keeps his promise lets it in all the same.
+                if !waiting.goes_on() && !waiting.gives_promise_up() {
                     let reason = waiting.reason(&error);
                     return Err(refused.unwrap_or_else(|| failed(OpenProblem::InUse, reason.into())));
                 }
@@ -191,7 +192,7 @@ async fn take(directory: &Directory, opening: &Opening) -> std::result::Result<E
 
 /// Lets other processes in. Where there can be no socket (a path that is too long, a file system without them), this
 /// process is the only one.
-async fn hold(engine: Engine, directory: &Directory, embedded: &Embedded, opening: &Opening) -> Holding {
+async fn hold(engine: Engine, directory: &Directory, opening: &Opening) -> Holding {
     let door = if opening.is_visit {
         None
     } else {
@@ -202,7 +203,7 @@ async fn hold(engine: Engine, directory: &Directory, embedded: &Embedded, openin
             })
             .ok()
     };
-    Holding::of_directory(engine, door, directory.notice(), embedded.is_lazy())
+    Holding::of_directory(engine, door, directory.notice())
 }
 
 /// Listens for other processes.
@@ -232,8 +233,8 @@ struct Waiting<'a> {
     is_told: bool,
     /// Since when it was somebody else's turn.
     gave_way: Option<Instant>,
-    /// When the directory was promised to this process.
-    promised: Option<Instant>,
+    /// Until when the directory is promised to this process.
+    promised_until: Option<Instant>,
 }
 
 impl<'a> Waiting<'a> {
@@ -245,14 +246,14 @@ impl<'a> Waiting<'a> {
             last: None,
             is_told: false,
             gave_way: None,
-            promised: None,
+            promised_until: None,
         }
     }
 
     /// Asks the holder to hand the directory on, which takes it a moment; whether it does.
     async fn is_promised(&mut self, client: &Client) -> bool {
-        if let Some(promised) = self.promised {
-            return promised.elapsed() < COURTESY;
+        if let Some(until) = self.promised_until {
+            return Instant::now() < until;
         }
         if !succession::ask_for(client).await {
             return false;
@@ -261,8 +262,20 @@ impl<'a> Waiting<'a> {
             directory = %self.directory.path.display(),
             "the process that took the directory over hands it on to this one"
         );
-        self.promised = Some(Instant::now());
+        self.promised_until = Some(Instant::now() + COURTESY);
         true
+    }
+
+    /// Counts on no promise any more; whether there was one.
+    fn gives_promise_up(&mut self) -> bool {
+        let now = Instant::now();
+        match &mut self.promised_until {
+            Some(until) if now < *until => {
+                *until = now;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// It waits for who was promised the directory, but not for one who never comes.
@@ -434,5 +447,20 @@ mod tests {
         holder.says("leaving");
         let (waited, _) = holder.refused().await;
         assert!((PATIENCE..2 * PATIENCE).contains(&waited), "{waited:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_holder_that_promises_the_directory_and_keeps_it_is_joined() {
+        let holder = Holder::new();
+        holder.says("serving");
+        let directory = Directory::of(&holder.embedded);
+        let engine = Engine::in_memory();
+        let _door = listen(&engine, &directory.socket).await.unwrap();
+        let (mut deaf, _pushes) = engine.connect_with_pushes();
+        let mut subscribe = redis::cmd("SUBSCRIBE");
+        subscribe.arg("oxherd:hand-over");
+        subscribe.exec_async(&mut deaf).await.unwrap();
+        let held = open(&holder.embedded, &Opening::new().needs_to_hold()).await;
+        assert!(matches!(held.unwrap(), Held::Elsewhere { .. }));
     }
 }

@@ -84,7 +84,8 @@ impl Store {
             Err(_) => (false, None),
         };
         let persistence = if is_alive {
-            self.persistence(connection).await
+            let left = DEADLINE.saturating_sub(round_trip);
+            self.persistence(connection.with_deadline(left)).await
         } else {
             None
         };

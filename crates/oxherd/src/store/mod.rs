@@ -126,8 +126,7 @@ impl Store {
                     directory,
                 } => {
                     let is_heir = !opening.is_visit;
-                    let succession =
-                        is_heir.then(|| succession::Succession::begin(directory, embedded.is_lazy()));
+                    let succession = is_heir.then(|| succession::Succession::begin(directory));
                     Ok(Self::behind(client, server, succession, &url))
                 }
             },
@@ -217,7 +216,7 @@ impl Store {
             Backend::Redis { link, .. } => Connection::Shared(link.clone()),
             Backend::Engine { shared, .. } => Connection::Engine {
                 connection: shared.clone(),
-                deadline: None,
+                deadline: DEADLINE,
             },
         }
     }
@@ -233,18 +232,20 @@ impl Store {
             }
             Backend::Engine { holding, .. } => Ok(Connection::Engine {
                 connection: holding.engine.connect(),
-                deadline: Some(watchdog),
+                deadline: watchdog,
             }),
         }
     }
 
     /// Ends the work of this process on the store in good order: a directory that is held here lets nobody in any more,
-    /// and everything is durable, whatever `fsync` says; one that is held elsewhere is not taken over any more. Nothing to
-    /// do for other stores. The directory is free for others when the last handle is gone, at the latest with the
-    /// process. Ends within six seconds, also while a script goes on for ever.
+    /// and everything is durable, whatever `fsync` says; one that is held elsewhere is not taken over any more, and what this
+    /// process has taken over, or is about to, is let go of before the answer. Nothing to do for other stores. The
+    /// directory is free for others when the last handle is gone, at the latest with the process. Ends within six seconds,
+    /// also while a script goes on for ever or the disk hangs.
     ///
     /// # Errors
-    /// [`Error::Store`] when the last changes cannot be written, or not in time.
+    /// [`Error::Store`] when the last changes cannot be written, or not in time, or the directory could not be let go of in
+    /// time.
     pub async fn close(&self) -> Result<()> {
         match &self.inner.backend {
             Backend::Engine { holding, .. } => holding.close().await,
