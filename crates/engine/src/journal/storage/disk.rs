@@ -86,11 +86,11 @@ impl Storage for Disk {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.directory)? {
-            match entry?.file_name().to_str() {
-                Ok("." | "..") => {}
-                Ok(name) => names.push(name.to_owned()),
-                // A name that is no text is none of ours.
-                Err(_) => {}
+            let entry = entry?;
+            // A name that is no text is none of ours.
+            let name = entry.file_name().to_str().unwrap_or(".");
+            if !matches!(name, "." | "..") {
+                names.push(name.to_owned());
             }
         }
         Ok(names)
