@@ -1,7 +1,8 @@
 //! A process that is killed in the midst of its work, again and again, on one directory: what it had been told stays.
 //!
-//! The child is this very test binary. `OXHERD_KILLS` says how often it is killed (15): in turn at any moment, while it
-//! reads the directory, and while it writes an image. The test counts what it has hit, and does not pass on a count of none.
+//! The child is this very test binary. `OXHERD_KILLS` says how often it is killed (20): in turn at any moment, while it
+//! reads the directory, while it writes an image, and while the directory is backed up; such a backup holds what had been told
+//! before it began. The test counts what it has hit, and does not pass on a count of none.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "tests")]
 
@@ -10,9 +11,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use oxherd_engine::{Engine, ErrorKind, Fsync, Options};
+use oxherd_engine::{Backup, Engine, ErrorKind, Fsync, Options, restore_file};
 use redis::RedisResult;
 
 const DIRECTORY: &str = "OXHERD_KILL_DIRECTORY";
@@ -31,7 +33,12 @@ enum Moment {
     Boot,
     /// While it writes an image.
     Image,
+    /// While somebody else backs its directory up.
+    Backup,
 }
+
+/// The last count that each task of a child was told.
+type Told = HashMap<u64, u64>;
 
 /// What a child says it is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +51,11 @@ enum Said {
 
 /// What became of a child.
 struct Death {
-    /// The last count each of its tasks was told.
-    told: HashMap<u64, u64>,
+    told: Told,
     /// In what it was, if that is known.
     hit: Option<Moment>,
+    /// What it had been told when a backup began.
+    backed_up: Option<Told>,
 }
 
 fn say(text: &str) {
@@ -124,15 +132,15 @@ fn start(directory: &Path) -> Child {
         .unwrap()
 }
 
-/// Hears a child to its end.
-fn hear(out: impl std::io::Read, tell: &Sender<Said>) -> Death {
-    let mut told = HashMap::new();
+/// Hears a child to its end; what it was in then, if that is known.
+fn hear(out: impl std::io::Read, told: &Mutex<Told>, tell: &Sender<Said>) -> Option<Moment> {
     let mut last = None;
     for line in BufReader::new(out).lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split(' ').collect();
         let said = match words.as_slice() {
             ["acknowledged", task, count] => {
-                told.insert(task.parse().unwrap(), count.parse().unwrap());
+                let (task, count) = (task.parse().unwrap(), count.parse().unwrap());
+                told.lock().unwrap().insert(task, count);
                 continue;
             }
             ["reading"] => Said::Reading,
@@ -145,24 +153,28 @@ fn hear(out: impl std::io::Read, tell: &Sender<Said>) -> Death {
         // Whoever waited for it may have heard enough.
         let _ = tell.send(said);
     }
-    let hit = match last {
+    match last {
         Some(Said::Reading) => Some(Moment::Boot),
         Some(Said::ImageBegins) => Some(Moment::Image),
         _ => None,
-    };
-    Death { told, hit }
+    }
 }
 
 fn wait_for(wanted: Said, heard: &Receiver<Said>) {
     while heard.recv_timeout(PATIENCE).unwrap() != wanted {}
 }
 
-/// Kills a child at some moment.
-fn live_and_die(directory: &Path, moment: Moment) -> Death {
+/// Kills a child at some moment. A backup is written to this file.
+fn live_and_die(directory: &Path, moment: Moment, backup: &Path) -> Death {
     let mut child = start(directory);
     let out = child.stdout.take().unwrap();
     let (tell, heard) = channel();
-    let hearing = std::thread::spawn(move || hear(out, &tell));
+    let told = Arc::<Mutex<Told>>::default();
+    let hearing = {
+        let told = Arc::clone(&told);
+        std::thread::spawn(move || hear(out, &told, &tell))
+    };
+    let mut backing_up = None;
     match moment {
         Moment::Any => std::thread::sleep(Duration::from_millis(fastrand::u64(1..150))),
         Moment::Boot => {
@@ -178,10 +190,33 @@ fn live_and_die(directory: &Path, moment: Moment) -> Death {
             }
             std::thread::sleep(Duration::from_micros(fastrand::u64(..8_000)));
         }
+        Moment::Backup => {
+            wait_for(Said::Working, &heard);
+            std::thread::sleep(Duration::from_millis(fastrand::u64(1..60)));
+            let before = told.lock().unwrap().clone();
+            let writing = Backup::of(directory).replace(true);
+            let backup = backup.to_owned();
+            let thread = std::thread::spawn(move || writing.write_to_file(backup));
+            backing_up = Some((before, thread));
+            std::thread::sleep(Duration::from_micros(fastrand::u64(..20_000)));
+        }
     }
     child.kill().unwrap();
+    let is_backing_up = backing_up
+        .as_ref()
+        .is_some_and(|(_, thread)| !thread.is_finished());
     child.wait().unwrap();
-    hearing.join().unwrap()
+    let hit = hearing.join().unwrap();
+    let backed_up = backing_up.map(|(before, thread)| {
+        thread.join().unwrap().unwrap();
+        before
+    });
+    let told = told.lock().unwrap().clone();
+    Death {
+        told,
+        hit: if is_backing_up { Some(Moment::Backup) } else { hit },
+        backed_up,
+    }
 }
 
 /// Something to read at each start.
@@ -198,7 +233,7 @@ async fn fill(directory: &Path) {
     engine.flush().unwrap();
 }
 
-async fn check(directory: &Path, told: &HashMap<u64, u64>) {
+async fn check(directory: &Path, told: &Told) {
     let engine = Options::default().open(directory).unwrap();
     let mut connection = engine.connect();
     for task in 0..TASKS {
@@ -226,27 +261,39 @@ async fn check(directory: &Path, told: &HashMap<u64, u64>) {
 
 #[tokio::test]
 async fn what_a_killed_process_was_told_is_there() {
-    let kills = std::env::var("OXHERD_KILLS").map_or(15, |text| text.parse().unwrap());
-    let directory = tempfile::tempdir().unwrap();
+    let kills = std::env::var("OXHERD_KILLS").map_or(20, |text| text.parse().unwrap());
+    let (directory, beside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (backup, restored) = (beside.path().join("backup"), beside.path().join("restored"));
     fill(directory.path()).await;
-    let mut told = HashMap::new();
+    let mut told = Told::new();
     let mut is_busy = false;
     let mut hits = HashMap::<Moment, u32>::new();
-    for moment in [Moment::Image, Moment::Boot, Moment::Any]
+    for moment in [Moment::Image, Moment::Boot, Moment::Backup, Moment::Any]
         .into_iter()
         .cycle()
         .take(kills)
     {
-        let death = live_and_die(directory.path(), moment);
+        let death = live_and_die(directory.path(), moment, &backup);
         is_busy |= death.told.len() == TASKS as usize;
         if let Some(hit) = death.hit {
             *hits.entry(hit).or_default() += 1;
+        }
+        if let Some(before) = death.backed_up {
+            let before: Told = told.clone().into_iter().chain(before).collect();
+            restore_file(&backup, &restored, |_| {}).unwrap();
+            check(&restored, &before).await;
+            std::fs::remove_dir_all(&restored).unwrap();
         }
         told.extend(death.told);
         check(directory.path(), &told).await;
     }
     let hit = |moment| hits.get(&moment).copied().unwrap_or(0);
-    let (boot, image) = (hit(Moment::Boot), hit(Moment::Image));
-    println!("{kills} kills: {boot} while it read the directory, {image} while it wrote an image");
-    assert!(is_busy && boot > 0 && image > 0, "{boot} {image} {is_busy}");
+    let (boot, image, backup) = (hit(Moment::Boot), hit(Moment::Image), hit(Moment::Backup));
+    println!(
+        "{kills} kills: {boot} while it read the directory, {image} while it wrote an image, {backup} while it was backed up"
+    );
+    assert!(
+        is_busy && boot > 0 && image > 0 && backup > 0,
+        "{boot} {image} {backup} {is_busy}"
+    );
 }
