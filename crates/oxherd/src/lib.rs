@@ -17,9 +17,12 @@
 //!
 //! [`Stop`] (what a handler can say), [`JobOptions`], [`WorkerBuilder`], and `ARCHITECTURE.md` in the repository.
 
+pub mod breaker;
+pub mod cache;
 mod clock;
 mod error;
 mod job;
+pub mod lock;
 mod oxherd;
 mod queue;
 mod store;

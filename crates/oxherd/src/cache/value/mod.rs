@@ -1,0 +1,1 @@
+//! What lies in the store: the envelope of a value.
