@@ -5,3 +5,8 @@
 mod local;
 mod stats;
 mod value;
+
+pub use stats::{
+    BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,
+    TopKeys,
+};
