@@ -5,3 +5,5 @@
 mod local;
 mod stats;
 mod value;
+
+pub use value::{Codec, Compression, EncryptionKey, KeyId, KeyRing, Packing};
