@@ -37,25 +37,47 @@ fn the_flags_say_what_is_inside() {
     let mut header = header();
     assert_eq!(flags(Envelope::encode_counter(&header, 1, PLACE).unwrap()), 0b11);
     header.is_sliding = true;
-    let packing = Packing::new().with_codec(super::Codec::Postcard).with_compress_from(1).with_keys(super::ring());
+    let packing = Packing::new()
+        .with_codec(super::Codec::Postcard)
+        .with_compress_from(1)
+        .with_keys(super::ring());
     let zeros = "0".repeat(100);
-    assert_eq!(flags(Envelope::encode_value(&header, Some(&zeros), &packing, PLACE).unwrap()), 0b0101_0110);
-    assert_eq!(flags(Envelope::encode_value::<u8>(&header, None, &packing, PLACE).unwrap()), 0b0111_0010);
+    assert_eq!(
+        flags(Envelope::encode_value(&header, Some(&zeros), &packing, PLACE).unwrap()),
+        0b0101_0110
+    );
+    assert_eq!(
+        flags(Envelope::encode_value::<u8>(&header, None, &packing, PLACE).unwrap()),
+        0b0111_0010
+    );
 }
 
 #[test]
 fn the_fields_that_scripts_know_lie_where_they_look() {
     let bytes = Envelope::encode_value(&header(), Some(&1), &Packing::new(), PLACE).unwrap();
     assert_eq!(layout::field(&bytes, layout::AT_ID), Some(header().id));
-    assert_eq!(layout::field(&bytes, layout::AT_VERSION), Some(7_u64.to_be_bytes()));
-    assert_eq!(layout::field(&bytes, layout::AT_INCARNATION), Some(header().incarnation));
-    assert_eq!(layout::field(&bytes, layout::AT_AS_OF), Some(*b"0000000000000042"));
+    assert_eq!(
+        layout::field(&bytes, layout::AT_VERSION),
+        Some(7_u64.to_be_bytes())
+    );
+    assert_eq!(
+        layout::field(&bytes, layout::AT_INCARNATION),
+        Some(header().incarnation)
+    );
+    assert_eq!(
+        layout::field(&bytes, layout::AT_AS_OF),
+        Some(*b"0000000000000042")
+    );
     assert_eq!(layout::field::<16>(&bytes[..50], layout::AT_AS_OF), None);
 }
 
 /// What the script does with `string.match(envelope, '%-?%d+$')`.
 fn counted_on(envelope: &[u8], by: i64) -> Vec<u8> {
-    let digits = envelope.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = envelope
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let signed = usize::from(envelope[envelope.len() - digits - 1] == b'-');
     let (head, text) = envelope.split_at(envelope.len() - digits - signed);
     let count: i64 = std::str::from_utf8(text).unwrap().parse().unwrap();
@@ -72,6 +94,9 @@ fn a_counter_is_counted_on_without_reading_its_header() {
         let bytes = Envelope::encode_counter(&header(), count, PLACE).unwrap();
         let next = Envelope::parse(Bytes::from(counted_on(&bytes, 2))).unwrap();
         assert_eq!(next.counter(), Ok(Some(count + 2)));
-        assert_eq!(next.bytes(), &Envelope::encode_counter(&header(), count + 2, PLACE).unwrap());
+        assert_eq!(
+            next.bytes(),
+            &Envelope::encode_counter(&header(), count + 2, PLACE).unwrap()
+        );
     }
 }

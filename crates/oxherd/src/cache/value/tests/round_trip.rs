@@ -14,7 +14,11 @@ fn parse(bytes: Vec<u8>) -> Envelope {
 
 /// The header as it is read: with what its payload says.
 fn read_back(envelope: &Envelope) -> Header {
-    Header { hash: 0, is_absent: false, ..envelope.header().clone() }
+    Header {
+        hash: 0,
+        is_absent: false,
+        ..envelope.header().clone()
+    }
 }
 
 proptest! {
@@ -46,7 +50,28 @@ fn every_combination_brings_a_large_value_back() {
     let page = page(2000);
     for packing in packings() {
         let envelope = parse(Envelope::encode_value(&header(), Some(&page), &packing, PLACE).unwrap());
-        assert_eq!(envelope.decode::<Page>(&packing, PLACE), Ok(Some(page.clone())), "{packing:?}");
+        assert_eq!(
+            envelope.decode::<Page>(&packing, PLACE),
+            Ok(Some(page.clone())),
+            "{packing:?}"
+        );
+    }
+}
+
+#[test]
+fn a_price_comes_back_to_its_last_bit() {
+    for packing in packings() {
+        for price in [
+            -414_191_306.897_899_15,
+            0.1 + 0.2,
+            f64::MIN_POSITIVE,
+            f64::MAX,
+            -0.0,
+        ] {
+            let envelope = parse(Envelope::encode_value(&header(), Some(&price), &packing, PLACE).unwrap());
+            let found: f64 = envelope.decode(&packing, PLACE).unwrap().unwrap();
+            assert_eq!(found.to_bits(), price.to_bits());
+        }
     }
 }
 
@@ -72,7 +97,10 @@ fn an_empty_value_is_not_an_absent_one() {
 #[test]
 fn an_envelope_is_read_whatever_codec_and_compression_its_namespace_has_now() {
     let page = page(50);
-    let written: Vec<Packing> = packings().into_iter().filter(|packing| packing.keys().is_none()).collect();
+    let written: Vec<Packing> = packings()
+        .into_iter()
+        .filter(|packing| packing.keys().is_none())
+        .collect();
     for packing in &written {
         let envelope = parse(Envelope::encode_value(&header(), Some(&page), packing, PLACE).unwrap());
         for now in &written {
@@ -84,14 +112,24 @@ fn an_envelope_is_read_whatever_codec_and_compression_its_namespace_has_now() {
 #[test]
 fn compression_is_kept_only_where_it_saves_a_tenth() {
     let packing = Packing::new();
-    let size = |plain: &[u8]| Envelope::encode(&header(), Some(plain), &packing, PLACE).unwrap().len();
+    let size = |plain: &[u8]| {
+        Envelope::encode(&header(), Some(plain), &packing, PLACE)
+            .unwrap()
+            .len()
+    };
     let head = size(&[0; 1023]) - 1023;
     assert!(size(&[0; 1024]) < 200 + head, "1,024 bytes are compressed");
-    let noise: Vec<u8> = (0..4096_u64).map(|at| (xxhash_rust::xxh3::xxh3_64(&at.to_be_bytes()) & 0xff) as u8).collect();
+    let noise: Vec<u8> = (0..4096_u64)
+        .map(|at| (xxhash_rust::xxh3::xxh3_64(&at.to_be_bytes()) & 0xff) as u8)
+        .collect();
     assert_eq!(size(&noise), noise.len() + head, "noise stays as it is");
     let mut mostly_noise = noise;
     mostly_noise.extend_from_slice(&[0; 300]);
-    assert_eq!(size(&mostly_noise), mostly_noise.len() + head, "a saving of 7 % is not worth it");
+    assert_eq!(
+        size(&mostly_noise),
+        mostly_noise.len() + head,
+        "a saving of 7 % is not worth it"
+    );
 }
 
 #[test]
@@ -113,11 +151,19 @@ fn what_is_neither_compressed_nor_sealed_is_opened_without_a_copy() {
 fn a_value_of_another_shape_is_foreign() {
     for packing in packings() {
         let envelope = parse(Envelope::encode_value(&header(), Some("no page"), &packing, PLACE).unwrap());
-        assert_eq!(envelope.decode::<Page>(&packing, PLACE), Err(Foreign::Codec), "{packing:?}");
+        assert_eq!(
+            envelope.decode::<Page>(&packing, PLACE),
+            Err(Foreign::Codec),
+            "{packing:?}"
+        );
     }
     let packing = Packing::new().with_codec(Codec::Postcard);
     let envelope = parse(Envelope::encode_value(&header(), Some(&(1_u8, 2_u8)), &packing, PLACE).unwrap());
-    assert_eq!(envelope.decode::<u8>(&packing, PLACE), Err(Foreign::Codec), "bytes are left over");
+    assert_eq!(
+        envelope.decode::<u8>(&packing, PLACE),
+        Err(Foreign::Codec),
+        "bytes are left over"
+    );
 }
 
 #[test]
@@ -141,5 +187,8 @@ fn a_value_may_use_the_cache_while_it_is_serialised() {
     }
     let outer = parse(Envelope::encode_value(&header(), Some(&Nested), &Packing::new(), PLACE).unwrap());
     let inner = Envelope::encode_value(&header(), Some(&page(100)), &Packing::new(), PLACE).unwrap();
-    assert_eq!(outer.decode::<u64>(&Packing::new(), PLACE), Ok(Some(inner.len() as u64)));
+    assert_eq!(
+        outer.decode::<u64>(&Packing::new(), PLACE),
+        Ok(Some(inner.len() as u64))
+    );
 }
