@@ -272,6 +272,58 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// A value larger than its namespace takes.
+    #[error(
+        "cannot cache key {key:?} of namespace {namespace:?}: its value is {size} bytes, more than the limit of {limit}; cache less of it, or raise `max_value`"
+    )]
+    ValueTooLarge {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// Bytes as the codec writes them, before compression.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A value that cannot be serialised.
+    #[error("cannot cache key {key:?} of namespace {namespace:?}: {source}")]
+    CacheValue {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// The serialiser's words.
+        source: Cause,
+    },
+    /// A tag that cannot be used.
+    #[error("invalid tag {tag:?}: {reason}")]
+    CacheTag {
+        /// The tag.
+        tag: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// More tags than an entry may have.
+    #[error(
+        "cannot cache key {key:?} of namespace {namespace:?}: it has {count} tags, and may have {limit}; tag what is invalidated together"
+    )]
+    CacheTags {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A key to encrypt with that cannot be used. The key itself is not repeated.
+    #[error("invalid encryption key: {reason}")]
+    EncryptionKey {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// A name of a namespace or tenant that cannot be used.
     #[error("invalid name of a cache's {what} {name:?}: {reason}")]
     CacheName {
@@ -306,16 +358,6 @@ pub enum Error {
         /// What the loader said.
         source: LoadCause,
     },
-    /// A value that cannot be written as the namespace's codec wants it.
-    #[error("cannot encode {key} of cache namespace {namespace:?}: {source}")]
-    Encode {
-        /// The namespace.
-        namespace: String,
-        /// The key.
-        key: String,
-        /// The serialiser's words.
-        source: Cause,
-    },
     /// Nothing as new as the caller asked for could be had: the source is behind what the caller has seen of it.
     #[error(
         "cannot read {key} of cache namespace {namespace:?} at version {wanted} or later: the source says {found}; is it a replica that lags?"
@@ -339,6 +381,14 @@ pub enum Error {
         key: String,
         /// Why.
         reason: &'static str,
+    },
+    /// There is no such value: the loader said so, now or a while ago.
+    #[error("cannot read {key} of cache namespace {namespace:?}: its source has no such value")]
+    Absent {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
     },
 }
 

@@ -65,7 +65,7 @@ impl Site {
         };
         if !is_trusted || now >= meta.ends {
             // Invalidated it was not, as far as anybody knows.
-            let is_usable = now.since(meta.fresh_until) < meta.stale_if_error || now < meta.fresh_until;
+            let is_usable = !meta.stale_if_error.is_zero() && now < meta.fresh_until.after(meta.stale_if_error);
             return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
         }
         match Standing::of(meta, &space.settings, now) {
