@@ -390,6 +390,44 @@ pub enum Error {
         /// The key.
         key: String,
     },
+    /// A breaker's option out of its range.
+    #[error("invalid option `{option}` of breaker {breaker:?}: {reason}")]
+    BreakerOption {
+        /// The breaker.
+        breaker: String,
+        /// The option by its name.
+        option: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A lock's name or an option of it that cannot be used.
+    #[error("invalid `{option}` of lock {lock:?}: {reason}")]
+    LockOption {
+        /// The lock.
+        lock: String,
+        /// The option by its name.
+        option: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// Somebody else has held the lock for as long as one was to wait.
+    #[error(
+        "lock {lock:?} is held{} for {} ms more unless its holder goes on; try again, or wait longer with .wait()", held_by(owner), remaining.as_millis()
+    )]
+    LockBusy {
+        /// The lock.
+        lock: String,
+        /// What its holder calls itself; empty if it does not.
+        owner: String,
+        /// When its present term ends.
+        remaining: Duration,
+    },
+    /// The lock ended under its holder, who must not do any more what it protects.
+    #[error("lock {lock:?} was lost: its term ended before it could be renewed, or somebody removed it")]
+    LockLost {
+        /// The lock.
+        lock: String,
+    },
 }
 
 /// What made a load fail, shared by everybody who waited for it.

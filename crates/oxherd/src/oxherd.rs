@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::job::Job;
+use crate::lock::Lock;
 use crate::queue::{Add, Queue};
 use crate::store::Store;
 use crate::worker::{Worker, WorkerBuilder};
@@ -107,5 +108,10 @@ impl Oxherd {
     /// [`crate::Error::QueueName`].
     pub fn worker(&self, queue: &str) -> Result<WorkerBuilder> {
         Ok(Worker::on(&self.queue(queue)?))
+    }
+
+    /// A lock by its name, to be set up and acquired.
+    pub fn lock(&self, name: &str) -> Lock {
+        Lock::on(self.store.clone(), name)
     }
 }

@@ -15,6 +15,7 @@ mod holder;
 mod holding;
 mod keys;
 mod link;
+mod notices;
 mod open;
 mod scan;
 mod script;
@@ -33,7 +34,8 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::QueueKeys;
+pub(crate) use keys::{LockKeys, QueueKeys};
+pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
 pub(crate) use script::Script;
@@ -62,6 +64,7 @@ struct Inner {
     backend: Backend,
     /// What the store said of its disk.
     last_said: Mutex<health::LastSaid>,
+    notices: notices::Notices,
 }
 
 enum Backend {
@@ -179,6 +182,7 @@ impl Store {
                 server,
                 backend,
                 last_said: Mutex::default(),
+                notices: notices::Notices::default(),
             }),
         }
     }
@@ -237,6 +241,15 @@ impl Store {
         }
     }
 
+    /// Hears what is published in a channel, from the next [`Notice::Gap`] on at the latest.
+    pub(crate) fn hear(&self, channel: &str) -> Hearing {
+        let source = match &self.inner.backend {
+            Backend::Redis { client, .. } => notices::Source::Redis(client.clone()),
+            Backend::Engine { holding, .. } => notices::Source::Engine(holding.engine.clone()),
+        };
+        self.inner.notices.hear(channel, source)
+    }
+
     /// Ends the work of this process on the store in good order: a directory that is held here lets nobody in any more,
     /// and everything is durable, whatever `fsync` says; one that is held elsewhere is not taken over any more, and what this
     /// process has taken over, or is about to, is let go of before the answer. Nothing to do for other stores. The
@@ -280,6 +293,10 @@ impl Store {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    pub(crate) fn lock_keys(&self, name: &str) -> LockKeys {
+        LockKeys::new(self.prefix(), name)
     }
 
     pub(crate) fn keys(&self, queue: &QueueName) -> QueueKeys {

@@ -25,6 +25,7 @@ mod gate;
 mod handlers;
 mod inspect;
 mod limits;
+mod lock;
 mod lost_replies;
 mod open;
 mod outcome;
