@@ -61,6 +61,16 @@ impl QueueKeys {
     }
 }
 
+/// The channel that says whose lease on a key ended while somebody waited.
+pub(crate) fn cache_wakes(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:wake")
+}
+
+/// The channel that says what changed, for those who may not track.
+pub(crate) fn cache_changes(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:changed")
+}
+
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
 pub(crate) fn queue_pattern(store_prefix: &str) -> String {
     let mut pattern = String::with_capacity(store_prefix.len() + 7);

@@ -3,7 +3,7 @@
 //! A [`Store`] is opened once a process from a URL and cloned freely. It owns what redis-rs's `ConnectionLike` does
 //! not cover: the shared command connection, a connection of its own for each blocking reader, scanning, health, and
 //! the script calls. Nothing outside this module asks which store it talks to.
-//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `embedded.rs` (directories), `script.rs`
+//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `tracked.rs` (hearing of changes), `embedded.rs` (directories), `script.rs`
 //! (scripts), `transfer/` (copies and dumps of whole stores).
 
 mod boot;
@@ -18,8 +18,11 @@ mod link;
 mod open;
 mod scan;
 mod script;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod stats;
 mod succession;
+mod tracked;
 mod transfer;
 mod url;
 
@@ -39,6 +42,7 @@ pub(crate) use scan::Pick;
 pub(crate) use script::Script;
 pub(crate) use script::*;
 pub use stats::{DatabaseInfo, Held, KeyStats, StoreInfo};
+pub(crate) use tracked::{ChannelMode, Listener, Tracked};
 pub use transfer::{DumpFormat, Fault, Progress, Transfer, TransferReport};
 use url::Place;
 pub use url::StoreUrl;
@@ -74,6 +78,11 @@ enum Backend {
     Engine {
         holding: Holding,
         shared: oxherd_engine::Connection,
+    },
+    #[cfg(test)]
+    Simulated {
+        network: simulated::Network,
+        process: usize,
     },
 }
 
