@@ -3,8 +3,8 @@
 //! A [`Store`] is opened once a process from a URL and cloned freely. It owns what redis-rs's `ConnectionLike` does
 //! not cover: the shared command connection, a connection of its own for each blocking reader, scanning, health, and
 //! the script calls. Nothing outside this module asks which store it talks to.
-//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `tracked.rs` (hearing of changes), `embedded.rs` (directories), `script.rs`
-//! (scripts), `transfer/` (copies and dumps of whole stores).
+//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `tracked.rs` (hearing of changes),
+//! `embedded.rs` (directories), `script.rs` (scripts), `transfer/` (copies and dumps of whole stores).
 
 mod boot;
 mod connection;
@@ -19,6 +19,12 @@ mod open;
 mod scan;
 mod script;
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a part of tests"
+)]
 pub(crate) mod simulated;
 mod stats;
 mod succession;
@@ -83,6 +89,7 @@ enum Backend {
     Simulated {
         network: simulated::Network,
         process: usize,
+        shared: simulated::Line,
     },
 }
 
@@ -198,6 +205,8 @@ impl Store {
         match &self.inner.backend {
             Backend::Redis { .. } => None,
             Backend::Engine { holding, .. } => Some(&holding.engine),
+            #[cfg(test)]
+            Backend::Simulated { .. } => None,
         }
     }
 
@@ -227,6 +236,8 @@ impl Store {
                 connection: shared.clone(),
                 deadline: DEADLINE,
             },
+            #[cfg(test)]
+            Backend::Simulated { shared, .. } => Connection::Simulated(shared.clone()),
         }
     }
 
@@ -243,6 +254,8 @@ impl Store {
                 connection: holding.engine.connect(),
                 deadline: watchdog,
             }),
+            #[cfg(test)]
+            Backend::Simulated { network, process, .. } => Ok(Connection::Simulated(network.line(*process))),
         }
     }
 
@@ -263,6 +276,8 @@ impl Store {
                 ..
             } => succession.close().await,
             Backend::Redis { .. } => Ok(()),
+            #[cfg(test)]
+            Backend::Simulated { .. } => Ok(()),
         }
     }
 

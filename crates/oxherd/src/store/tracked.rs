@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use channel::Channel;
 pub(super) use ear::Ear;
+#[cfg(test)]
+pub(super) use prefixes::{Lacking, Prefixes, tracking};
 use redis::{PushInfo, PushKind, Value};
 
 use super::connection::Connection;
@@ -93,7 +95,7 @@ impl Store {
             }
             Backend::Engine { holding, .. } => Way::Engine(Arc::new(Ear::new(holding.engine.clone(), hears))),
             #[cfg(test)]
-            Backend::Simulated { network, process } => Way::Simulated(network.hearing_line(*process, hears)),
+            Backend::Simulated { network, process, .. } => Way::Simulated(network.hearing_line(*process, hears)),
         })
     }
 }

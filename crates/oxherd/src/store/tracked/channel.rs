@@ -162,7 +162,7 @@ impl Channel {
         let mode = self.track(&mut connection).await?;
         match mode {
             ChannelMode::Tracking => connection.subscribe(&self.hears.wakes).await?,
-            ChannelMode::Announced => connection.subscribe(self.channels()).await?,
+            ChannelMode::Announced => connection.subscribe(&self.channels()[..]).await?,
         }
         let dressed = Dressed {
             connection,
@@ -190,7 +190,7 @@ impl Channel {
     /// The same for a server that knows RESP2 only: a second connection hears.
     async fn dress_in_two(&self, client: &Client, witness: &Witness) -> RedisResult<Dressed> {
         let (mut sink, mut messages) = client.get_async_pubsub().await?.split();
-        sink.subscribe(self.channels()).await?;
+        sink.subscribe(&self.channels()[..]).await?;
         let (hears, seen_by) = (Arc::clone(&self.hears), witness.clone());
         let reading = Task::spawn(async move {
             while let Some(message) = messages.next().await {

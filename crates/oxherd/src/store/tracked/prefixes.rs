@@ -7,7 +7,7 @@ use redis::Cmd;
 
 /// The prefixes of one channel.
 #[derive(Debug, Default)]
-pub(super) struct Prefixes {
+pub(in crate::store) struct Prefixes {
     /// None begins with another one.
     wanted: Vec<Vec<u8>>,
     in_force: Vec<Vec<u8>>,
@@ -15,7 +15,7 @@ pub(super) struct Prefixes {
 
 /// What it takes to bring all of them in force.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Lacking {
+pub(in crate::store) enum Lacking {
     Nothing,
     These(Vec<Vec<u8>>),
     /// A new connection: one that is in force stands in the way, and none can be taken back alone.
@@ -24,7 +24,7 @@ pub(super) enum Lacking {
 
 impl Prefixes {
     /// From now on these too.
-    pub(super) fn want(&mut self, more: &[&[u8]]) {
+    pub(in crate::store) fn want(&mut self, more: &[&[u8]]) {
         for prefix in more {
             if self.wanted.iter().any(|wanted| prefix.starts_with(wanted)) {
                 continue;
@@ -34,16 +34,16 @@ impl Prefixes {
         }
     }
 
-    pub(super) fn wanted(&self) -> Vec<Vec<u8>> {
+    pub(in crate::store) fn wanted(&self) -> Vec<Vec<u8>> {
         self.wanted.clone()
     }
 
     /// A new connection has these.
-    pub(super) fn begin(&mut self, in_force: Vec<Vec<u8>>) {
+    pub(in crate::store) fn begin(&mut self, in_force: Vec<Vec<u8>>) {
         self.in_force = in_force;
     }
 
-    pub(super) fn lacking(&self) -> Lacking {
+    pub(in crate::store) fn lacking(&self) -> Lacking {
         let new = self.wanted.iter().filter(|wanted| !self.in_force.contains(wanted));
         let new: Vec<Vec<u8>> = new.cloned().collect();
         if new.is_empty() {
@@ -57,7 +57,7 @@ impl Prefixes {
     }
 
     /// The connection was told these.
-    pub(super) fn told(&mut self, new: Vec<Vec<u8>>) {
+    pub(in crate::store) fn told(&mut self, new: Vec<Vec<u8>>) {
         self.in_force.extend(new);
     }
 }
