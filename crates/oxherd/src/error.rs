@@ -470,6 +470,13 @@ impl Error {
     }
 }
 
+fn held_by(owner: &str) -> String {
+    match owner {
+        "" => String::new(),
+        owner => format!(" by {owner:?}"),
+    }
+}
+
 fn held(count: u64) -> String {
     match count {
         1 => "it already".to_owned(),

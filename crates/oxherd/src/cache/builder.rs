@@ -95,10 +95,14 @@ impl CacheBuilder {
         if !(Duration::from_millis(10)..=Duration::from_secs(60)).contains(&self.deadline) {
             return Err(out_of_range("deadline", "must be from 10 ms to 60 s"));
         }
-        let breaker = match self.breaker {
-            Some(breaker) => breaker,
-            None => Breaker::builder("cache store").clock(self.clock.clone()).build()?,
-        };
+        Ok(self.open_unchecked())
+    }
+
+    /// For settings that are in their ranges.
+    pub(crate) fn open_unchecked(self) -> Cache {
+        let breaker = self
+            .breaker
+            .unwrap_or_else(|| Breaker::builder("cache store").clock(self.clock.clone()).build_unchecked());
         let ear = Arc::new(Ear::default());
         let shared = Arc::new(Shared {
             tracked: self.store.tracked(Arc::<Ear>::clone(&ear)),
@@ -115,10 +119,10 @@ impl CacheBuilder {
             channel: RwLock::new(None),
         });
         ear.belongs_to(&shared);
-        Ok(Cache {
+        Cache {
             shared,
             packing: self.packing,
-        })
+        }
     }
 }
 

@@ -139,6 +139,8 @@ pub(crate) fn cache_key_in<'a>(cache_prefix: &str, key: &'a [u8]) -> Option<(&'a
         },
     };
     Some((namespace, kind))
+}
+
 /// The keys of one lock, on one node of a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct LockKeys {
@@ -158,6 +160,16 @@ impl LockKeys {
             wake: format!("{store_prefix}:lock:wake"),
         }
     }
+}
+
+/// The channel that says whose lease on a key ended while somebody waited.
+pub(crate) fn cache_wakes(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:wake")
+}
+
+/// The channel that says what changed, for those who may not track.
+pub(crate) fn cache_changes(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:changed")
 }
 
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
