@@ -328,6 +328,7 @@ where
             loads: Arc::new(Semaphore::new(self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS))),
             hints: Space::hints(),
             has_complained: false.into(),
+            watched: tokio::sync::OnceCell::new(),
             settings: self.settings,
         });
         spaces.insert(name.into(), Arc::clone(&space));

@@ -68,7 +68,8 @@ enum Lease {
 }
 
 /// Under what a loader runs.
-struct Tenure {
+#[derive(Debug)]
+pub(crate) struct Tenure {
     token: [u8; 16],
     incarnation: [u8; 8],
     as_of: u64,
@@ -201,6 +202,7 @@ impl Site {
         question: &redis::Cmd,
     ) -> Result<T, Trouble> {
         let operation = script.operation();
+        self.heed().await?;
         let answer = self
             .shared
             .ask(&operation, |mut connection| async move {
@@ -376,7 +378,7 @@ impl Site {
         pilot.land(Ok(held), answers);
     }
 
-    fn header_of(&self, call: &Call, fresh: &Fresh, took: Duration, tenure: Option<&Tenure>) -> Header {
+    pub(crate) fn header_of(&self, call: &Call, fresh: &Fresh, took: Duration, tenure: Option<&Tenure>) -> Header {
         let settings = &self.space.settings;
         let freshness = &settings.freshness;
         let ttl = match (fresh.ttl.or(call.ttl), &fresh.value) {

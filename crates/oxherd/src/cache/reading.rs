@@ -159,16 +159,31 @@ impl Site {
     }
 
     async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {
-        let answer = self
-            .shared
-            .ask("read the cache", |mut connection| async move {
-                question.query_async(&mut connection).await
-            })
-            .await;
+        let answer = match self.heed().await {
+            Ok(()) => {
+                let send = |mut connection| async move { question.query_async(&mut connection).await };
+                self.shared.ask("read the cache", send).await
+            }
+            Err(trouble) => Err(trouble),
+        };
         if let Err(trouble) = &answer {
             self.troubled(trouble);
         }
         answer
+    }
+
+    /// Sees to it that changes of this namespace are heard of, before anything is read that this process may keep.
+    pub(crate) async fn heed(&self) -> Result<(), Trouble> {
+        let Self { shared, space } = self;
+        if !space.settings.keeps_local() {
+            return Ok(());
+        }
+        let watch = async {
+            let watched = space.keys.watched();
+            let prefixes = watched.each_ref().map(Vec::as_slice);
+            shared.watch(&prefixes).await
+        };
+        space.watched.get_or_try_init(|| watch).await.map(|()| ())
     }
 
     /// Counts a call that the store did not answer.

@@ -44,6 +44,8 @@ pub(crate) struct Space {
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) hints: Cache<KeyText, Hint>,
     pub(crate) has_complained: AtomicBool,
+    /// Set when this process hears of changes of it.
+    pub(crate) watched: tokio::sync::OnceCell<()>,
 }
 
 /// What is remembered of a key of the store.
