@@ -157,9 +157,8 @@ macro_rules! reading {
                 } = self;
                 Answer::later(async move {
                     let key = key?;
-                    let here = site.here(&key, &call);
                     let loader = loader_of::<V, _, _, _, _>(loader);
-                    let answer = site.clone().obtain(key.clone(), call, loader, here).await?;
+                    let answer = site.clone().obtain(key.clone(), call, loader).await?;
                     $answer(site, &key, value_of::<V>(&answer))
                 })
             }

@@ -103,8 +103,12 @@ impl Site {
     /// The whole flight. `seen` is the entry that was judged not good enough.
     pub(crate) async fn fly(self, pilot: Pilot, call: Call, loader: Loader, mut seen: EntryId, reason: LoadReason) {
         let space = Arc::clone(&self.space);
-        // Closed never: the semaphore lives as long as the namespace.
-        let Ok(_place) = space.loads.acquire().await else { return };
+        let _permit = match call.batch {
+            // It loads with others, under one permit.
+            Some(_) => None,
+            // Never closed: the semaphore lives as long as the namespace.
+            None => space.loads.acquire().await.ok(),
+        };
         if !space.settings.keeps_shared() {
             return self.load(pilot, call, loader, None, reason).await;
         }
@@ -150,6 +154,9 @@ impl Site {
                         return pilot.land(Err(Failure::Again), Answers::Everybody);
                     }
                     has_waited = true;
+                    if let Some(place) = &call.batch {
+                        place.step_aside();
+                    }
                     tokio::select! {
                         biased;
                         () = wait.woken() => (),

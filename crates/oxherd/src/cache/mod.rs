@@ -44,6 +44,7 @@
 //! Next: `docs/design/cache.md`, then `answer.rs` (how a read is answered), `loading.rs` (the lease), `local/` (this process).
 
 mod answer;
+mod batch;
 mod builder;
 mod flight;
 mod freshness;
@@ -55,6 +56,7 @@ mod load;
 mod loaded;
 mod loading;
 mod local;
+mod many;
 mod namespace;
 mod reading;
 mod settings;

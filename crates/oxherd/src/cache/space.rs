@@ -104,6 +104,8 @@ pub(crate) struct Call {
     /// Whether only the store may answer.
     pub(crate) is_strict: bool,
     pub(crate) ttl: Option<std::time::Duration>,
+    /// Where its loader meets others.
+    pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
 
 impl Call {
@@ -114,6 +116,7 @@ impl Call {
             min_version: 0,
             is_strict: false,
             ttl: None,
+            batch: None,
         }
     }
 }
