@@ -65,7 +65,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         self.read_or_load(key, loader)
     }
 
-    fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
+    pub(crate) fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
         GetOrLoad {
             site: &self.site,
             key: self.key(key),

@@ -223,6 +223,23 @@ impl Site {
         crate::store::decode(&operation, answer).map_err(Trouble::Failed)
     }
 
+    /// Runs a script that does its work again when it is sent again: a reply that was lost is said to be.
+    pub(crate) async fn run_once<T: redis::FromRedisValue>(
+        &self,
+        script: &'static Script,
+        question: &redis::Cmd,
+    ) -> Result<T, Trouble> {
+        let operation = script.operation();
+        self.heed().await?;
+        let answer = self
+            .shared
+            .ask_once(&operation, |mut connection| async move {
+                script.run(&mut connection, question).await
+            })
+            .await?;
+        crate::store::decode(&operation, answer).map_err(Trouble::Failed)
+    }
+
     /// Calls the loader, keeps what it returned if it may be kept, and answers.
     async fn load(
         self,

@@ -46,6 +46,7 @@
 mod answer;
 mod batch;
 mod builder;
+mod counter;
 mod flight;
 mod freshness;
 mod get;
@@ -58,6 +59,7 @@ mod loading;
 mod local;
 mod many;
 mod namespace;
+mod read_through;
 mod reading;
 mod settings;
 mod shared;
@@ -76,6 +78,7 @@ pub use load::{GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
+pub use read_through::{ReadThrough, WarmUp};
 pub use settings::{Level, Tiers};
 pub use stats::{
     BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,

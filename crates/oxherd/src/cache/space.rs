@@ -81,7 +81,11 @@ impl Form {
             },
             encode: |header, value, packing, place| {
                 let value = value.and_then(|value| value.downcast_ref::<V>());
-                Envelope::encode_value(header, value, packing, place)
+                // Counters, however they come about, can be added to by the store.
+                match value.and_then(|value| (value as &dyn Any).downcast_ref::<i64>()) {
+                    Some(count) => Envelope::encode_counter(header, *count, place),
+                    None => Envelope::encode_value(header, value, packing, place),
+                }
             },
             version_of,
         }
