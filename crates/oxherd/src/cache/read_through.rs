@@ -135,7 +135,7 @@ where
         } else {
             Default::default()
         };
-        site.refresh(&text, call, super::load::loader_of(self.loader(key)), seen);
+        site.refresh(&text, call, super::load::loader_of::<V, _, _, _, _>(self.loader(key)), seen);
         Ok(())
     }
 
