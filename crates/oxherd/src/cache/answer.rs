@@ -110,6 +110,14 @@ impl Site {
         }
     }
 
+    /// What a reader would be served now, without counting it as a read.
+    pub(crate) async fn find_uncounted(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
+        match self.here(key, call) {
+            Here::Answer(held) | Here::Refresh(held, _) => Some(held),
+            Here::Nothing(_) => self.there(key, call).await?.held,
+        }
+    }
+
     /// Reads, and loads what is not there.
     pub(crate) async fn obtain(self, key: KeyText, call: Call, loader: Loader) -> Result<Answered> {
         let look = Look {

@@ -281,6 +281,12 @@ impl Site {
         }
     }
 
+    /// What the source says, for a comparison. Failures are nobody's concern.
+    pub(crate) async fn load_to_compare(&self, loader: &Loader) -> Option<Option<AnyValue>> {
+        let fresh = self.call(loader.take()?).await.ok()?;
+        Some(fresh.value)
+    }
+
     /// A panic or a time-out is a failure like any other.
     async fn call(&self, loader: Box<dyn FnOnce() -> LoadFuture + Send>) -> Result<Fresh, (Cause, LoadEnd)> {
         let limit = self.space.settings.loads.hard_timeout;

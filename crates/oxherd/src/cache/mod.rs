@@ -59,14 +59,17 @@ mod loading;
 mod local;
 mod many;
 mod namespace;
+mod pattern;
 mod read_through;
 mod reading;
+mod rules;
 mod settings;
 mod shared;
 mod space;
 mod standing;
 mod stats;
 mod value;
+mod verify;
 mod waits;
 mod write;
 
@@ -79,6 +82,7 @@ pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, WarmUp};
+pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};
 pub use stats::{
     BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,

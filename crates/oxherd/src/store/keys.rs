@@ -99,6 +99,22 @@ impl CacheKeys {
         self.named("l:", key)
     }
 
+    /// The pattern of entries whose `TENANT:KEY:` matches.
+    pub(crate) fn entries_matching(&self, pattern: &str) -> Vec<u8> {
+        [escaped(&self.prefix).as_str(), "e:", pattern].concat().into_bytes()
+    }
+
+    /// The pattern of leases whose `TENANT:KEY:` matches.
+    pub(crate) fn leases_matching(&self, pattern: &str) -> Vec<u8> {
+        [escaped(&self.prefix).as_str(), "l:", pattern].concat().into_bytes()
+    }
+
+    /// `TENANT:KEY:` in the name of an entry or a lease.
+    pub(crate) fn text_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        let (_kind, text) = key.strip_prefix(self.prefix.as_bytes())?.split_first_chunk::<2>()?;
+        Some(text)
+    }
+
     /// What a process that keeps entries of its own must be told of.
     pub(crate) fn watched(&self) -> [Vec<u8>; 3] {
         [self.named("e:", b""), self.named("t:", b""), self.named("n", b"")]
@@ -174,14 +190,18 @@ pub(crate) fn cache_changes(store_prefix: &str) -> String {
 
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
 pub(crate) fn queue_pattern(store_prefix: &str) -> String {
-    let mut pattern = String::with_capacity(store_prefix.len() + 7);
-    for character in store_prefix.chars() {
+    escaped(store_prefix) + ":*:meta"
+}
+
+/// Text that stands for itself in a pattern.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
         if matches!(character, '*' | '?' | '[' | ']' | '\\') {
             pattern.push('\\');
         }
         pattern.push(character);
     }
-    pattern.push_str(":*:meta");
     pattern
 }
 

@@ -82,6 +82,11 @@ impl Held {
         }
     }
 
+    /// The value, whatever its type; `None` when it is absent.
+    pub(crate) const fn any_value(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.value.as_ref()
+    }
+
     /// The value; `None` when it is absent or of another type (see [`Self::is_absent`]).
     #[inline]
     pub(crate) fn value<V: Any + Send + Sync>(&self) -> Option<Arc<V>> {
