@@ -22,7 +22,7 @@ mod prefixes;
 use std::sync::Arc;
 
 use channel::Channel;
-pub(super) use ear::Ear;
+pub(crate) use ear::Ear;
 #[cfg(test)]
 pub(super) use prefixes::{Lacking, Prefixes, tracking};
 use redis::{PushInfo, PushKind, Value};

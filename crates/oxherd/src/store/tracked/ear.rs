@@ -20,7 +20,7 @@ use super::prefixes::{Lacking, Prefixes, tracking};
 use super::{ChannelMode, Hears};
 
 /// One cache's way to hear of changes in the engine.
-pub(in crate::store) struct Ear {
+pub(crate) struct Ear {
     engine: Engine,
     post: Arc<Post>,
     connection: OnceCell<(Connection, Task)>,
