@@ -46,7 +46,7 @@ pub(super) trait Dressing: Send + Sync {
     /// It is gone. No request on a later connection has been answered yet.
     fn lost(&self);
 
-    /// A request was not answered in a time that is too short to give the connection up.
+    /// A request was not answered, or found no connection, in a time that is too short to conclude anything from.
     fn doubted(&self);
 }
 
@@ -183,6 +183,9 @@ impl Link {
     {
         let started = Instant::now();
         let Ok(live) = timeout(self.deadline, self.shared.connected()).await else {
+            if let Some(dressing) = &self.shared.dressing {
+                dressing.doubted();
+            }
             return Err(self.never_sent());
         };
         let left = self

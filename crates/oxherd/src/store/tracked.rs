@@ -72,7 +72,10 @@ pub(crate) struct Tracked(Way);
 
 #[derive(Clone)]
 enum Way {
-    Server { link: Link, channel: Arc<Channel> },
+    Server {
+        link: Link,
+        channel: Arc<Channel>,
+    },
     Engine(Arc<Ear>),
     #[cfg(test)]
     Simulated(Line),
@@ -95,7 +98,9 @@ impl Store {
             }
             Backend::Engine { holding, .. } => Way::Engine(Arc::new(Ear::new(holding.engine.clone(), hears))),
             #[cfg(test)]
-            Backend::Simulated { network, process, .. } => Way::Simulated(network.hearing_line(*process, hears)),
+            Backend::Simulated { network, process, .. } => {
+                Way::Simulated(network.hearing_line(*process, hears))
+            }
         })
     }
 }
