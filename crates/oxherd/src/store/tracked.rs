@@ -123,7 +123,8 @@ impl Tracked {
     /// is that one's matter.
     ///
     /// # Errors
-    /// When the store is away. They are then watched from its return on, before anything else is asked of it.
+    /// When the store is away. They are then watched from its return on, before anything else is asked of it; so they are when
+    /// the caller does not wait for the answer.
     pub(crate) async fn watch(&self, prefixes: &[&[u8]]) -> Result<()> {
         let watched = match &self.0 {
             Way::Server { link, channel } => channel.watch(link, prefixes).await,

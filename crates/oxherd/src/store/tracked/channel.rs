@@ -46,19 +46,19 @@ struct State {
     has_warned: bool,
 }
 
-/// Gives a connection up when it is dropped.
-struct GiveUp<'a>(Option<(&'a Link, u64)>);
-
-impl GiveUp<'_> {
-    fn never_mind(mut self) {
-        self.0 = None;
-    }
+/// At its end no connection that lacks something stays in use.
+struct GiveUpIfLacking<'a> {
+    channel: &'a Channel,
+    link: &'a Link,
 }
 
-impl Drop for GiveUp<'_> {
+impl Drop for GiveUpIfLacking<'_> {
     fn drop(&mut self) {
-        if let Some((link, number)) = self.0 {
-            link.give_up(number);
+        let number = self.channel.state().connection.map(|(number, _)| number);
+        if let Some(number) = number
+            && self.channel.lacking(number) != Lacking::Nothing
+        {
+            self.link.give_up(number);
         }
     }
 }
@@ -96,8 +96,11 @@ impl Channel {
         state.is_live.then_some(mode)
     }
 
+    /// Whatever ends it early, an error or a caller that goes away: nothing more is asked of a connection that lacks
+    /// something.
     pub(super) async fn watch(&self, link: &Link, prefixes: &[&[u8]]) -> RedisResult<()> {
         self.state().prefixes.want(prefixes);
+        let _end = GiveUpIfLacking { channel: self, link };
         // A prefix that is told twice is refused.
         let _turn = self.watching.lock().await;
         loop {
@@ -110,6 +113,16 @@ impl Channel {
         }
     }
 
+    /// What a connection lacks; of one that is not the last, everything.
+    fn lacking(&self, number: u64) -> Lacking {
+        let state = self.state();
+        match state.connection {
+            Some((current, ChannelMode::Tracking)) if current == number => state.prefixes.lacking(),
+            Some((current, ChannelMode::Announced)) if current == number => Lacking::Nothing,
+            _ => Lacking::Anew,
+        }
+    }
+
     /// Whether everything is in force; if not, the next connection will see to it.
     async fn bring_in_force(
         &self,
@@ -117,16 +130,7 @@ impl Channel {
         number: u64,
         mut connection: MultiplexedConnection,
     ) -> RedisResult<bool> {
-        let lacking = {
-            let state = self.state();
-            match state.connection {
-                Some((current, ChannelMode::Tracking)) if current == number => state.prefixes.lacking(),
-                Some((current, ChannelMode::Announced)) if current == number => Lacking::Nothing,
-                // It has gone.
-                _ => Lacking::Anew,
-            }
-        };
-        let new = match lacking {
+        let new = match self.lacking(number) {
             Lacking::Nothing => return Ok(true),
             Lacking::These(new) => new,
             Lacking::Anew => {
@@ -134,11 +138,13 @@ impl Channel {
                 return Ok(false);
             }
         };
-        // Whatever keeps it from being said, also a caller that goes away: the next connection says it before it is used.
-        let unsaid = GiveUp(Some((link, number)));
         match tracking(&new).exec_async(&mut connection).await {
-            Ok(()) => unsaid.never_mind(),
-            Err(error) if is_refusal(&error) => return Ok(false),
+            Ok(()) => {}
+            // Only a new connection can be told everything anew, or go without.
+            Err(error) if is_refusal(&error) => {
+                link.give_up(number);
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         }
         let mut state = self.state();

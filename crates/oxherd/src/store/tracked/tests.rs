@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use oxherd_testkit::{FaultProxy, RedisServer, eventually};
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, RedisResult, Value};
@@ -223,6 +224,24 @@ on_every_store! {
         scene.diary.comes_to("changed x:a").await;
         scene.other("PUBLISH bull:cache:wake key").await;
         scene.diary.comes_to("woken key").await;
+    }
+}
+
+on_every_store! {
+    async fn a_caller_that_does_not_wait_is_heeded_too(scene: Scene) {
+        scene.tracked.watch(&[b"x:"]).await.unwrap();
+        for round in 0..20 {
+            let prefix = format!("y:{round}:");
+            let key = [prefix.as_bytes()];
+            {
+                let mut watching = std::pin::pin!(scene.tracked.watch(&key));
+                let _ = (&mut watching).now_or_never();
+            }
+            scene.ask("GET unrelated").await;
+            scene.diary.take();
+            scene.other(&format!("SET {prefix} 1")).await;
+            assert_eq!(scene.heard().await, [format!("changed {prefix}")]);
+        }
     }
 }
 
