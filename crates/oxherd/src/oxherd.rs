@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::job::Job;
-use crate::lock::Lock;
+use crate::lock::{Lock, Turns};
 use crate::queue::{Add, Queue};
 use crate::store::Store;
 use crate::worker::{Worker, WorkerBuilder};
@@ -45,6 +45,7 @@ pub struct Oxherd {
     clock: Clock,
     /// Handles are shared, so that jobs added anywhere in the process gather in one place.
     queues: Arc<Mutex<HashMap<String, Queue>>>,
+    turns: Turns,
 }
 
 impl Oxherd {
@@ -63,6 +64,7 @@ impl Oxherd {
             store,
             clock: Clock::system(),
             queues: Arc::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -112,6 +114,6 @@ impl Oxherd {
 
     /// A lock by its name, to be set up and acquired.
     pub fn lock(&self, name: &str) -> Lock {
-        Lock::on(self.store.clone(), name)
+        Lock::on(self.store.clone(), self.turns.clone(), name)
     }
 }

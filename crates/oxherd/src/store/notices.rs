@@ -293,8 +293,10 @@ fn ended() -> RedisError {
 }
 
 async fn within<T>(request: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    timeout(CONNECT_TIMEOUT, request).await.unwrap_or_else(|_elapsed| {
-        let reason = format!("no answer within {} ms", CONNECT_TIMEOUT.as_millis());
-        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, reason).into())
-    })
+    timeout(CONNECT_TIMEOUT, request)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            let reason = format!("no answer within {} ms", CONNECT_TIMEOUT.as_millis());
+            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, reason).into())
+        })
 }
