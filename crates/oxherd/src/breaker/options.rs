@@ -141,15 +141,11 @@ impl BreakerBuilder {
             (1..=1_000_000).contains(&self.minimum_calls),
             || format!("{} is not from 1 to 1,000,000", self.minimum_calls),
         )?;
-        let failure_rate = self.share("failure_rate", self.failure_rate)?;
-        let slow = match self.slow {
-            None => None,
-            Some((after, rate)) => {
-                self.within("slow_calls", after, ms, HOUR)?;
-                let rate = self.share("slow_calls", rate)?;
-                Some(Slow { after, rate })
-            }
-        };
+        self.check_share("failure_rate", self.failure_rate)?;
+        if let Some((after, rate)) = self.slow {
+            self.within("slow_calls", after, ms, HOUR)?;
+            self.check_share("slow_calls", rate)?;
+        }
         self.within("open_for", self.first, ms, DAY)?;
         self.within("open_for", self.longest, self.first, DAY)?;
         self.check("open_for", (1.0..=100.0).contains(&self.factor), || {
@@ -161,10 +157,19 @@ impl BreakerBuilder {
         self.check("trial_calls", (1..=10_000).contains(&self.trial_calls), || {
             format!("{} is not from 1 to 10,000", self.trial_calls)
         })?;
+        Ok(self.build_unchecked())
+    }
+
+    /// For options that are in their ranges, as the defaults are.
+    pub(crate) fn build_unchecked(self) -> Breaker {
+        let slow = self.slow.map(|(after, rate)| Slow {
+            after,
+            rate: parts(rate),
+        });
         let settings = Settings {
             window_ms: millis(self.window),
             minimum_calls: self.minimum_calls,
-            failure_rate,
+            failure_rate: parts(self.failure_rate),
             slow,
             first: self.first,
             factor: self.factor,
@@ -172,7 +177,7 @@ impl BreakerBuilder {
             jitter: self.jitter,
             trial_calls: self.trial_calls,
         };
-        Ok(Breaker::new(&self.name, self.clock, settings))
+        Breaker::new(&self.name, self.clock, settings)
     }
 
     fn within(
@@ -187,18 +192,10 @@ impl BreakerBuilder {
         })
     }
 
-    /// A share as parts of [`WHOLE`], at least one.
-    fn share(&self, option: &'static str, share: f64) -> Result<u64> {
+    fn check_share(&self, option: &'static str, share: f64) -> Result<()> {
         self.check(option, share > 0.0 && share <= 1.0, || {
             format!("{share} is not a share above 0 and up to 1")
-        })?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "between 0 and 1,000,000"
-        )]
-        let parts = (share * WHOLE as f64).round() as u64;
-        Ok(parts.max(1))
+        })
     }
 
     fn check(&self, option: &'static str, is_right: bool, reason: impl FnOnce() -> String) -> Result<()> {
@@ -226,4 +223,14 @@ impl Settings {
         // At most twice a day, see `build`.
         millis(Duration::try_from_secs_f64(seconds).unwrap_or(self.longest)).max(1)
     }
+}
+
+/// A share as parts of [`WHOLE`], at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and 1,000,000"
+)]
+fn parts(share: f64) -> u64 {
+    ((share * WHOLE as f64).round() as u64).max(1)
 }

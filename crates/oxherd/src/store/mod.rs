@@ -3,8 +3,8 @@
 //! A [`Store`] is opened once a process from a URL and cloned freely. It owns what redis-rs's `ConnectionLike` does
 //! not cover: the shared command connection, a connection of its own for each blocking reader, scanning, health, and
 //! the script calls. Nothing outside this module asks which store it talks to.
-//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `embedded.rs` (directories), `script.rs`
-//! (scripts), `transfer/` (copies and dumps of whole stores).
+//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `tracked.rs` (hearing of changes),
+//! `embedded.rs` (directories), `script.rs` (scripts), `transfer/` (copies and dumps of whole stores).
 
 mod boot;
 mod connection;
@@ -19,8 +19,17 @@ mod notices;
 mod open;
 mod scan;
 mod script;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a part of tests"
+)]
+pub(crate) mod simulated;
 mod stats;
 mod succession;
+mod tracked;
 mod transfer;
 mod url;
 
@@ -34,13 +43,14 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::{LockKeys, QueueKeys};
+pub(crate) use keys::{CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_prefix};
 pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
 pub(crate) use script::Script;
 pub(crate) use script::*;
 pub use stats::{DatabaseInfo, Held, KeyStats, StoreInfo};
+pub(crate) use tracked::{ChannelMode, Listener, Tracked};
 pub use transfer::{DumpFormat, Fault, Progress, Transfer, TransferReport};
 use url::Place;
 pub use url::StoreUrl;
@@ -77,6 +87,12 @@ enum Backend {
     Engine {
         holding: Holding,
         shared: oxherd_engine::Connection,
+    },
+    #[cfg(test)]
+    Simulated {
+        network: simulated::Network,
+        process: usize,
+        shared: simulated::Line,
     },
 }
 
@@ -193,6 +209,8 @@ impl Store {
         match &self.inner.backend {
             Backend::Redis { .. } => None,
             Backend::Engine { holding, .. } => Some(&holding.engine),
+            #[cfg(test)]
+            Backend::Simulated { .. } => None,
         }
     }
 
@@ -222,6 +240,8 @@ impl Store {
                 connection: shared.clone(),
                 deadline: DEADLINE,
             },
+            #[cfg(test)]
+            Backend::Simulated { shared, .. } => Connection::Simulated(shared.clone()),
         }
     }
 
@@ -238,6 +258,8 @@ impl Store {
                 connection: holding.engine.connect(),
                 deadline: watchdog,
             }),
+            #[cfg(test)]
+            Backend::Simulated { network, process, .. } => Ok(Connection::Simulated(network.line(*process))),
         }
     }
 
@@ -246,6 +268,8 @@ impl Store {
         let source = match &self.inner.backend {
             Backend::Redis { client, .. } => notices::Source::Redis(client.clone()),
             Backend::Engine { holding, .. } => notices::Source::Engine(holding.engine.clone()),
+            #[cfg(test)]
+            Backend::Simulated { .. } => notices::Source::Silence,
         };
         self.inner.notices.hear(channel, source)
     }
@@ -267,6 +291,8 @@ impl Store {
                 ..
             } => succession.close().await,
             Backend::Redis { .. } => Ok(()),
+            #[cfg(test)]
+            Backend::Simulated { .. } => Ok(()),
         }
     }
 

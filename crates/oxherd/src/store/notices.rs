@@ -48,6 +48,9 @@ pub(crate) struct Hearing {
 pub(super) enum Source {
     Redis(Box<redis::Client>),
     Engine(Engine),
+    /// A network that loses every notice.
+    #[cfg(test)]
+    Silence,
 }
 
 /// The listeners of a store.
@@ -243,6 +246,8 @@ impl Line {
                 let (connection, pushes) = engine.connect_with_pushes();
                 Ok(Self::Engine { connection, pushes })
             }
+            #[cfg(test)]
+            Source::Silence => std::future::pending().await,
         }
     }
 

@@ -13,6 +13,7 @@
 mod add;
 mod add_many;
 mod add_refused;
+mod cache;
 mod change;
 mod dedup;
 mod events;
