@@ -272,6 +272,102 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// A name of a namespace or tenant that cannot be used.
+    #[error("invalid name of a cache's {what} {name:?}: {reason}")]
+    CacheName {
+        /// `namespace` or `tenant`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A key or tag that cannot be used.
+    #[error("invalid cache key: {reason}")]
+    CacheKey {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A setting of a cache or namespace, or of one call, out of its range.
+    #[error("invalid cache option `{option}`: {reason}")]
+    CacheOption {
+        /// The option by the name of its method.
+        option: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The loader of a value failed, and nothing stale could be served instead. Everybody who waited for it has the same cause.
+    #[error("cannot load {key} of cache namespace {namespace:?}: {source}")]
+    Load {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// What the loader said.
+        source: LoadCause,
+    },
+    /// A value that cannot be written as the namespace's codec wants it.
+    #[error("cannot encode {key} of cache namespace {namespace:?}: {source}")]
+    Encode {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// The serialiser's words.
+        source: Cause,
+    },
+    /// Nothing as new as the caller asked for could be had: the source is behind what the caller has seen of it.
+    #[error(
+        "cannot read {key} of cache namespace {namespace:?} at version {wanted} or later: the source says {found}; is it a replica that lags?"
+    )]
+    BehindVersion {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// The version asked for.
+        wanted: u64,
+        /// The version that the last load had; 0 when it said none.
+        found: u64,
+    },
+    /// A write was refused because something newer is there, or was invalidated.
+    #[error("cannot write {key} of cache namespace {namespace:?}: {reason}")]
+    CacheRefused {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// What made a load fail, shared by everybody who waited for it.
+#[derive(Clone, Debug)]
+pub struct LoadCause(std::sync::Arc<dyn StdError + Send + Sync>);
+
+impl LoadCause {
+    pub(crate) fn new(cause: Cause) -> Self {
+        Self(cause.into())
+    }
+
+    /// The loader's own error, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Display for LoadCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for LoadCause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
 }
 
 impl Error {
