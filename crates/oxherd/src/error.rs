@@ -340,6 +340,58 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A value larger than its namespace takes.
+    #[error(
+        "cannot cache key {key:?} of namespace {namespace:?}: its value is {size} bytes, more than the limit of {limit}; cache less of it, or raise `max_value`"
+    )]
+    ValueTooLarge {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// Bytes as the codec writes them, before compression.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A value that cannot be serialised.
+    #[error("cannot cache key {key:?} of namespace {namespace:?}: {source}")]
+    CacheValue {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// The serialiser's words.
+        source: Cause,
+    },
+    /// A tag that cannot be used.
+    #[error("invalid tag {tag:?}: {reason}")]
+    CacheTag {
+        /// The tag.
+        tag: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// More tags than an entry may have.
+    #[error(
+        "cannot cache key {key:?} of namespace {namespace:?}: it has {count} tags, and may have {limit}; tag what is invalidated together"
+    )]
+    CacheTags {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A key to encrypt with that cannot be used. The key itself is not repeated.
+    #[error("invalid encryption key: {reason}")]
+    EncryptionKey {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
 }
 
 /// What made a load fail, shared by everybody who waited for it.

@@ -332,7 +332,9 @@ mod tests {
             let mut reporter = Reporter::new(store.clone(), clock.clone());
             assert!(reporter.tell(present(&recorder)).await.unwrap());
         }
-        register(&store, "prices@2", &serde_json::json!({"ttlMs": 5})).await.unwrap();
+        register(&store, "prices@2", &serde_json::json!({"ttlMs": 5}))
+            .await
+            .unwrap();
         let fleet = Fleet::read(&store, &clock).await.unwrap();
         assert_eq!(fleet.processes.len(), 2);
         assert_eq!(fleet.processes[0].pid, std::process::id());
@@ -369,7 +371,12 @@ mod tests {
         assert!(Fleet::read(&store, &clock).await.unwrap().processes.is_empty());
         let mut reporter = Reporter::new(store.clone(), clock.clone());
         reporter.tell(present(&recorder)).await.unwrap();
-        let left: Vec<String> = read_all(&store).await.unwrap().into_iter().map(|(process, _)| process).collect();
+        let left: Vec<String> = read_all(&store)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|(process, _)| process)
+            .collect();
         assert_eq!(left, [reporter.process]);
     }
 

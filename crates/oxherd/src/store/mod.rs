@@ -33,7 +33,7 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::QueueKeys;
+pub(crate) use keys::{CacheKeys, QueueKeys, cache_namespaces, cache_prefix, cache_reports, literal};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
 pub(crate) use script::Script;
