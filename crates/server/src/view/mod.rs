@@ -327,7 +327,11 @@ impl View {
         };
         // What cannot be read is told as nothing; the store's own part says why.
         let cache = match store.connected {
-            true => self.cache().await.map(CacheOverview::into_status).unwrap_or_default(),
+            true => self
+                .cache()
+                .await
+                .map(CacheOverview::into_status)
+                .unwrap_or_default(),
             false => CacheStatus::default(),
         };
         Status {

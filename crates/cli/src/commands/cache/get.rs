@@ -32,7 +32,9 @@ impl Get {
         let Some(entry) = view.cache_entry(namespace, tenant, &self.key).await? else {
             self.which.found(&view).await?;
             let message = format!("there is no entry {:?} in namespace {namespace:?}", self.key);
-            return Err(Failure::not_found(message).help("--tenant names the tenant, where there are tenants"));
+            return Err(
+                Failure::not_found(message).help("--tenant names the tenant, where there are tenants")
+            );
         };
         output.one(&entry, || details_of(&entry))
     }
@@ -61,7 +63,10 @@ fn details_of(shown: &CacheEntry) -> String {
     details.maybe("being loaded for", entry.lease_ms.map(time));
     if let Some(header) = &entry.header {
         details.line("made", moment(header.created.as_millis()));
-        details.line("age", format!("{} of {} fresh", time(header.age_ms), time(header.ttl_ms)));
+        details.line(
+            "age",
+            format!("{} of {} fresh", time(header.age_ms), time(header.ttl_ms)),
+        );
         details.line(
             "stale",
             format!(

@@ -109,13 +109,21 @@ impl Invalidate {
             Self::Tag(command) => command.run(&view, &namespace).await?,
             Self::Prefix(command) => command.run(&view, &namespace, output).await?,
             Self::Tenant(command) => {
-                view.inspector().invalidate_tenant(&namespace, &command.tenant).await?;
-                let sentence = format!("every entry of tenant {:?} in {namespace} is a miss now", command.tenant);
+                view.inspector()
+                    .invalidate_tenant(&namespace, &command.tenant)
+                    .await?;
+                let sentence = format!(
+                    "every entry of tenant {:?} in {namespace} is a miss now",
+                    command.tenant
+                );
                 (plain(&namespace, "tenant"), sentence)
             }
             Self::Namespace(_) => {
                 view.inspector().clear(&namespace).await?;
-                (plain(&namespace, "all"), format!("every entry of {namespace} is a miss now"))
+                (
+                    plain(&namespace, "all"),
+                    format!("every entry of {namespace} is a miss now"),
+                )
             }
         };
         output.changed(&done, &sentence)
@@ -133,11 +141,17 @@ const fn plain<'a>(namespace: &'a str, by: &'static str) -> Invalidated<'a> {
 
 impl Key {
     async fn run<'a>(self, view: &View, namespace: &'a str) -> Result<(Invalidated<'a>, String), Failure> {
-        let was_there = view.inspector().remove(namespace, &self.whose.tenant, &self.key).await?;
+        let was_there = view
+            .inspector()
+            .remove(namespace, &self.whose.tenant, &self.key)
+            .await?;
         let sentence = if was_there {
             format!("entry {:?} of {namespace} is gone", self.key)
         } else {
-            format!("there was no entry {:?} in {namespace}; loads under way for it are void", self.key)
+            format!(
+                "there was no entry {:?} in {namespace}; loads under way for it are void",
+                self.key
+            )
         };
         let done = Invalidated {
             removed: Some(u64::from(was_there)),
@@ -150,8 +164,13 @@ impl Key {
 impl Tag {
     async fn run<'a>(self, view: &View, namespace: &'a str) -> Result<(Invalidated<'a>, String), Failure> {
         let tags: Vec<&str> = self.tags.iter().map(String::as_str).collect();
-        view.inspector().invalidate_tags(namespace, &self.whose.tenant, &tags).await?;
-        let sentence = format!("every entry of {namespace} with tag {} is a miss now", tags.join(" or "));
+        view.inspector()
+            .invalidate_tags(namespace, &self.whose.tenant, &tags)
+            .await?;
+        let sentence = format!(
+            "every entry of {namespace} with tag {} is a miss now",
+            tags.join(" or ")
+        );
         Ok((plain(namespace, "tag"), sentence))
     }
 }

@@ -11,10 +11,9 @@ use crate::output::{Output, Table, left, right};
 pub(crate) async fn run(global: &Global, output: &Output) -> Result<(), Failure> {
     let view = connect::view(global, output).await?;
     let overview = view.cache().await?;
-    if overview.namespaces.is_empty() && !output.is_json() {
+    if overview.namespaces.is_empty() {
         let prefix = view.store().prefix();
         output.note(&format!("no namespaces of a cache under prefix {prefix:?} yet"));
-        return Ok(());
     }
     output.list(&overview.namespaces, || table_of(&overview.namespaces))?;
     for warning in &overview.status.warnings {

@@ -37,7 +37,10 @@ fn of_all(overview: &CacheOverview) -> String {
     let mut details = Details::default();
     details.line("connected", if status.connected { "yes" } else { "no" });
     details.line("namespaces", overview.namespaces.len().to_string());
-    details.line("hits", format!("{}, {} of them in the process", status.hits, status.hits_local));
+    details.line(
+        "hits",
+        format!("{}, {} of them in the process", status.hits, status.hits_local),
+    );
     details.line("misses", status.misses.to_string());
     details.line("hit rate", percent(status.hit_rate));
     details.line("reads", format!("{:.1} a second", status.reads_per_second));
@@ -46,7 +49,10 @@ fn of_all(overview: &CacheOverview) -> String {
     let local = &overview.local;
     details.line(
         "in processes",
-        format!("{} entries, {} of {} bytes", local.entries, local.bytes, local.capacity_bytes),
+        format!(
+            "{} entries, {} of {} bytes",
+            local.entries, local.bytes, local.capacity_bytes
+        ),
     );
     for process in &overview.reports {
         details.line(

@@ -39,7 +39,10 @@ impl Top {
         let keys: Vec<&BigKey> = sample.keys.iter().take(usize::from(self.limit)).collect();
         output.list(&keys, || largest(&keys))?;
         let whole = if sample.complete { "all" } else { "the first" };
-        output.note(&format!("{whole} {} entries have {} bytes", sample.looked_at, sample.bytes));
+        output.note(&format!(
+            "{whole} {} entries have {} bytes",
+            sample.looked_at, sample.bytes
+        ));
         Ok(())
     }
 }
