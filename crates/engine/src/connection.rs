@@ -6,7 +6,10 @@
 //! Next: `session.rs`.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisFuture, Value};
@@ -44,6 +47,8 @@ pub struct Pushes {
     progress: Option<Arc<Progress>>,
     /// What has come and may not leave yet.
     held: Option<(Message, Reached)>,
+    /// Who was told to wait for the next one.
+    waiter: Option<Waker>,
 }
 
 /// How what was served is to be handed over.
@@ -80,6 +85,7 @@ impl Engine {
             mail,
             progress: self.shared().progress().cloned(),
             held: None,
+            waiter: None,
         };
         (self.connect_as(Some(inbox)), pushes)
     }
@@ -263,40 +269,84 @@ impl ConnectionLike for Connection {
 impl Pushes {
     /// The next push; `None` when the client is gone. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<PushInfo> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`Pushes::next`], for those who share the pushes under a lock of their own.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<PushInfo>> {
+        if self.waiter.as_ref().is_none_or(|waiter| !waiter.will_wake(context.waker())) {
+            self.waiter = Some(context.waker().clone());
+        }
         loop {
-            match self.receive().await? {
-                Message::Push(Reply::Push(items)) => return push_info(items),
-                // What MONITOR shows is a line of text.
-                Message::Push(line) => {
-                    return Some(PushInfo {
-                        kind: PushKind::Other("monitor".to_owned()),
-                        data: vec![value(line, Protocol::Resp3)],
-                    });
+            if let Some(message) = ready!(self.poll_held(context)) {
+                if let Some(push) = push_of(message) {
+                    return Poll::Ready(Some(push));
                 }
-                Message::Close => {}
+                continue;
             }
+            let Some(letter) = ready!(self.mail.poll_recv(context)) else {
+                return Poll::Ready(None);
+            };
+            if let Some(push) = self.take_in(letter).and_then(push_of) {
+                return Poll::Ready(Some(push));
+            }
+        }
+    }
+
+    /// The next push if it is there and may leave. What came of a command that was answered is there, and everything before
+    /// it. Whoever waits for the next push goes on waiting.
+    pub fn try_next(&mut self) -> Option<PushInfo> {
+        loop {
+            // The waiter, not this caller, must learn when what is held may leave.
+            let waker = self.waiter.clone().unwrap_or_else(|| Waker::noop().clone());
+            let message = match self.poll_held(&mut Context::from_waker(&waker)) {
+                Poll::Pending => return None,
+                Poll::Ready(Some(message)) => Some(message),
+                // Taken without tokio's budget, which would have what is there seem absent.
+                Poll::Ready(None) => {
+                    let letter = self.mail.try_recv().ok()?;
+                    self.take_in(letter)
+                }
+            };
+            if let Some(push) = message.and_then(push_of) {
+                return Some(push);
+            }
+        }
+    }
+
+    /// What is held, once it may leave. What speaks of something that was lost never does.
+    fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        let Some((_, reached)) = &mut self.held else {
+            return Poll::Ready(None);
+        };
+        let outcome = ready!(Pin::new(reached).poll(context));
+        let message = self.held.take().map(|(message, _)| message);
+        Poll::Ready(message.filter(|_| outcome.is_ok()))
+    }
+
+    /// The message if it may leave now; else it is held.
+    fn take_in(&mut self, letter: Letter) -> Option<Message> {
+        let Letter { message, horizon } = letter;
+        let progress = self.progress.as_ref();
+        match progress.and_then(|progress| progress.wait_for(horizon)) {
+            Some(reached) => {
+                self.held = Some((message, reached));
+                None
+            }
+            None => Some(message),
         }
     }
 }
 
-impl Pushes {
-    /// The next message that may leave. One that speaks of what was lost never does.
-    async fn receive(&mut self) -> Option<Message> {
-        loop {
-            if let Some((_, reached)) = &mut self.held {
-                let outcome = reached.await;
-                let message = self.held.take().map(|(message, _)| message);
-                if outcome.is_ok() {
-                    return message;
-                }
-            }
-            let Letter { message, horizon } = self.mail.recv().await?;
-            let progress = self.progress.as_ref();
-            match progress.and_then(|progress| progress.wait_for(horizon)) {
-                Some(reached) => self.held = Some((message, reached)),
-                None => return Some(message),
-            }
-        }
+fn push_of(message: Message) -> Option<PushInfo> {
+    match message {
+        Message::Push(Reply::Push(items)) => push_info(items),
+        // What MONITOR shows is a line of text.
+        Message::Push(line) => Some(PushInfo {
+            kind: PushKind::Other("monitor".to_owned()),
+            data: vec![value(line, Protocol::Resp3)],
+        }),
+        Message::Close => None,
     }
 }
 

@@ -100,10 +100,6 @@ impl Mail {
         polled
     }
 
-    pub(crate) async fn recv(&mut self) -> Option<Letter> {
-        std::future::poll_fn(|context| self.poll_recv(context)).await
-    }
-
     fn taken(&self, letter: &Letter) {
         self.waiting.fetch_sub(letter.message.size(), Ordering::Relaxed);
     }

@@ -102,6 +102,15 @@ impl Clock {
         }
     }
 
+    /// Milliseconds from an arbitrary start that never go back, to within a few: for hot paths, where reading the
+    /// exact time costs more than the rest (5 ns instead of 25 on Linux).
+    pub(crate) fn ticks(&self) -> u64 {
+        match &self.0 {
+            Source::System => ticks(),
+            Source::Manual(clock) => clock.now().0,
+        }
+    }
+
     /// Waits until the clock shows `due`.
     pub async fn sleep_until(&self, due: Timestamp) {
         match &self.0 {
@@ -116,6 +125,18 @@ impl Clock {
             }
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn ticks() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    u64::try_from(time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)).unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ticks() -> u64 {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    millis(START.elapsed())
 }
 
 /// Moves a [`Clock::manual`].

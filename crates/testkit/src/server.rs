@@ -1,14 +1,15 @@
-//! A real `redis-server` for one test.
+//! A real `redis-server` or `valkey-server` for one test.
 //!
 //! Each server has its own free loopback port and its own temporary directory, answers PING before `start`
 //! returns, and is killed (by process id) when the value is dropped. A port that another process takes in the
 //! meantime is noticed, because the answering process must be the one that was started.
-//! Next: `server/builder.rs` (what can be asked for), `server/process.rs` (starting and waiting),
-//! `server/certificates.rs` (TLS).
+//! Next: `server/builder.rs` (what can be asked for), `server/program.rs` (Redis or Valkey), `server/process.rs`
+//! (starting and waiting), `server/certificates.rs` (TLS).
 
 mod builder;
 mod certificates;
 mod process;
+mod program;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -43,6 +44,14 @@ impl RedisServer {
     /// When no server could be started; the message says what to install or what the server wrote.
     pub async fn start() -> Self {
         Self::builder().start().await
+    }
+
+    /// Starts a plain Valkey 9 in its place.
+    ///
+    /// # Panics
+    /// When no server could be started; the message says what to install or what the server wrote.
+    pub async fn start_valkey() -> Self {
+        Self::builder().valkey().start().await
     }
 
     /// Settings for a server with a password, TLS, a Unix socket, an append-only file or anything else.

@@ -203,3 +203,11 @@ async fn eventually_ends_a_condition_that_hangs() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_started_valkey_is_one() {
+    let server = RedisServer::start_valkey().await;
+    let mut connection = open(&server.url()).await.unwrap();
+    let info: String = redis::cmd("INFO").query_async(&mut connection).await.unwrap();
+    assert!(info.contains("valkey_version:9."), "{info}");
+}

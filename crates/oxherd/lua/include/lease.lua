@@ -7,7 +7,8 @@ local function lease_holds(key, token)
   return held ~= false and string.sub(held, 1, lease_token_bytes) == token
 end
 
--- Gives the lease to the token and returns 0, or the ms for which another has it (at least 1).
+-- Gives the lease to the token and returns 0, or the ms for which another has it (at least 1; a whole term if no end is
+-- set, which only another program does).
 -- A token that has it already, because the call was sent again, has it for another whole term.
 local function lease_take(key, token, term_ms)
   local held = redis.call('GET', key)
@@ -15,7 +16,11 @@ local function lease_take(key, token, term_ms)
     redis.call('SET', key, token, 'PX', term_ms)
     return 0
   end
-  if string.sub(held, 1, lease_token_bytes) ~= token then return math.max(redis.call('PTTL', key), 1) end
+  if string.sub(held, 1, lease_token_bytes) ~= token then
+    local remaining = redis.call('PTTL', key)
+    if remaining < 0 then return tonumber(term_ms) end
+    return math.max(remaining, 1)
+  end
   redis.call('PEXPIRE', key, term_ms)
   return 0
 end

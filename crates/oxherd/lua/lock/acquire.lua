@@ -2,7 +2,7 @@
 -- KEYS   lease string, fence string ("number owner" of the last holder)
 -- ARGV   token 16 bytes, term_ms int, fence_life_ms int, owner string, waits 0|1
 -- CLOCK  store (TIME, for the fencing number alone)
--- RETURN {1, fence string} | {0, remaining_ms int, owner string}
+-- RETURN {1, fence string, owner string} | {0, remaining_ms int, its holder's owner string}
 -- ERROR  LOCK_FENCE    the fence key holds a number that cannot grow
 -- RESEND safe: a token that has the lock gets the same answer and another whole term. A copy that comes after the
 --        release takes a lock that nobody uses; it ends with its term
@@ -32,4 +32,4 @@ if not is_resent or not last_number then
 end
 local number = string.format('%.0f', fence)
 redis.call('SET', fence_key, number .. ' ' .. owner, 'PX', fence_life_ms)
-return { 1, number }
+return { 1, number, owner }

@@ -146,6 +146,11 @@ impl Pilot {
         &self.key
     }
 
+    /// Whether nobody waits any more.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.flight.waiting.load(Ordering::Relaxed) == 0
+    }
+
     /// From now on the load sees the source: who comes later has only what nobody invalidated.
     pub(crate) fn begin_load(&self) {
         let _joining = self.flights.open.lock();

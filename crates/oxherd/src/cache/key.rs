@@ -212,11 +212,27 @@ impl KeyText {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Writers let printable ASCII through and nothing else.
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Tenant and key.
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        let text = self.as_str();
+        let text = text.strip_suffix(':').unwrap_or(text);
+        text.split_once(':').unwrap_or(("", text))
+    }
 }
 
 impl fmt::Display for KeyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        let (tenant, key) = self.parts();
+        match tenant {
+            "" => write!(f, "key {key:?}"),
+            tenant => write!(f, "key {key:?} of tenant {tenant:?}"),
+        }
     }
 }
 
@@ -304,7 +320,7 @@ mod tests {
     use super::*;
 
     fn text(key: &(impl CacheKey + ?Sized)) -> String {
-        KeyText::of("acme", key).unwrap().to_string()
+        KeyText::of("acme", key).unwrap().as_str().to_owned()
     }
 
     #[test]

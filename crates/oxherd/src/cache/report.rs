@@ -57,6 +57,8 @@ pub(crate) struct Present {
     /// As [`ProcessReport::breaker`].
     pub(crate) breaker: &'static str,
     pub(crate) stats: CacheStats,
+    /// The settings of each namespace, for those who look.
+    pub(crate) settings: BTreeMap<String, Value>,
 }
 
 /// What makes a report worth writing: everything but what changes with time alone.
@@ -90,6 +92,8 @@ pub(crate) struct Reporter {
     process: String,
     host: String,
     written: Option<(Timestamp, Essence)>,
+    /// The namespaces that were entered, with what.
+    entered: BTreeMap<String, Value>,
     writes: u64,
 }
 
@@ -111,20 +115,21 @@ impl Reporter {
             process: uuid::Uuid::new_v4().simple().to_string(),
             host: host(),
             written: None,
+            entered: BTreeMap::new(),
             writes: 0,
         }
     }
 
-    /// Reports every five seconds what `look` sees, until it sees nothing any more.
+    /// Reports at once and then every five seconds what `look` sees, until it sees nothing any more.
     pub(crate) fn start(mut self, look: impl Fn() -> Option<Present> + Send + 'static) -> Reporting {
         Reporting(tokio::spawn(async move {
             loop {
-                self.clock.sleep_until(self.clock.now().after(EVERY)).await;
                 let Some(present) = look() else { return };
                 // A store that is away is told of by those who need it; numbers can wait for the next time.
                 if let Err(error) = self.tell(present).await {
                     tracing::debug!(%error, "what the cache counted was not reported");
                 }
+                self.clock.sleep_until(self.clock.now().after(EVERY)).await;
             }
         }))
     }
@@ -134,6 +139,7 @@ impl Reporter {
     /// # Errors
     /// [`Error::StoreUnavailable`].
     pub(crate) async fn tell(&mut self, present: Present) -> Result<bool> {
+        self.enter(&present.settings).await?;
         let now = self.clock.now();
         let essence = Essence::of(&present);
         if let Some((at, last)) = &self.written
@@ -171,6 +177,25 @@ impl Reporter {
         Ok(true)
     }
 
+    /// Enters the namespaces that were opened, or opened otherwise, since the last time.
+    async fn enter(&mut self, settings: &BTreeMap<String, Value>) -> Result<()> {
+        let is_new = |(name, settings): &(&String, &Value)| self.entered.get(*name) != Some(*settings);
+        let news: Vec<(String, String)> = settings
+            .iter()
+            .filter(is_new)
+            .map(|(name, settings)| (name.clone(), settings.to_string()))
+            .collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("HSET");
+        command.arg(cache_namespaces(self.store.prefix())).arg(news);
+        let entered = command.exec_async(&mut self.store.shared()).await;
+        entered.map_err(|error| refused(ENTERING, error))?;
+        self.entered.clone_from(settings);
+        Ok(())
+    }
+
     /// Drops what processes left that ended. One that only was silent writes itself in again.
     async fn sweep(&self, now: Timestamp) -> Result<()> {
         let gone: Vec<String> = read_all(&self.store)
@@ -191,21 +216,7 @@ impl Reporter {
 
 const WRITING: &str = "report what the cache counted";
 const READING: &str = "read what caches reported";
-const REGISTERING: &str = "enter a namespace of the cache";
-
-/// Enters a namespace (`name@version`) with its settings, for those who look. Harmless to repeat.
-///
-/// # Errors
-/// [`Error::StoreUnavailable`].
-pub(crate) async fn register(store: &Store, namespace: &str, settings: &Value) -> Result<()> {
-    let mut command = redis::cmd("HSET");
-    command
-        .arg(cache_namespaces(store.prefix()))
-        .arg(namespace)
-        .arg(settings.to_string());
-    let entered = command.exec_async(&mut store.shared()).await;
-    entered.map_err(|error| refused(REGISTERING, error))
-}
+const ENTERING: &str = "enter a namespace of the cache";
 
 /// What all processes report.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -320,6 +331,7 @@ mod tests {
                 namespaces: [("products@1".to_owned(), stats)].into(),
                 local: LocalStats::default(),
             },
+            settings: [("products@1".to_owned(), serde_json::json!({"ttlMs": 5}))].into(),
         }
     }
 
@@ -328,21 +340,17 @@ mod tests {
         let (store, clock, _hand) = scene().await;
         for misses in [3, 4] {
             let recorder = Recorder::new(clock.clone());
-            (0..misses).for_each(|_| recorder.missed(b"acme:7:", None));
+            (0..misses).for_each(|_| recorder.missed("acme:7:", None));
             let mut reporter = Reporter::new(store.clone(), clock.clone());
             assert!(reporter.tell(present(&recorder)).await.unwrap());
         }
-        register(&store, "prices@2", &serde_json::json!({"ttlMs": 5}))
-            .await
-            .unwrap();
         let fleet = Fleet::read(&store, &clock).await.unwrap();
         assert_eq!(fleet.processes.len(), 2);
         assert_eq!(fleet.processes[0].pid, std::process::id());
-        assert_eq!(fleet.namespaces["prices@2"]["ttlMs"], 5);
+        assert_eq!(fleet.namespaces["products@1"]["ttlMs"], 5);
         let stats = fleet.stats();
         assert_eq!(stats.namespaces["products@1"].counts.misses, 7);
         assert_eq!(stats.namespaces["products@1"].top.keys[0].reads, 7);
-        assert_eq!(stats.namespaces["prices@2"].counts.reads(), 0);
     }
 
     #[tokio::test]
@@ -368,7 +376,13 @@ mod tests {
         hand.advance(STALE);
         assert_eq!(Fleet::read(&store, &clock).await.unwrap().processes.len(), 1);
         hand.advance(EVERY);
-        assert!(Fleet::read(&store, &clock).await.unwrap().processes.is_empty());
+        let fleet = Fleet::read(&store, &clock).await.unwrap();
+        assert!(fleet.processes.is_empty());
+        assert_eq!(
+            fleet.stats().namespaces["products@1"].counts.reads(),
+            0,
+            "the namespace is still known"
+        );
         let mut reporter = Reporter::new(store.clone(), clock.clone());
         reporter.tell(present(&recorder)).await.unwrap();
         let left: Vec<String> = read_all(&store)
@@ -390,11 +404,11 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
             Some(present(&*weak.upgrade()?))
         });
-        while Fleet::read(&store, &clock).await.unwrap().processes.is_empty() {
+        while looks.load(Ordering::SeqCst) < 3 {
             hand.advance(EVERY);
             tokio::task::yield_now().await;
         }
-        assert!(looks.load(Ordering::SeqCst) > 0);
+        assert_eq!(Fleet::read(&store, &clock).await.unwrap().processes.len(), 1);
         drop(recorder);
         while !reporting.0.is_finished() {
             hand.advance(EVERY);

@@ -14,7 +14,7 @@ use redis::RedisResult;
 use super::local::{Local, NamespaceNumber};
 use super::space::Space;
 use super::waits::Waits;
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Permit};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::{ChannelMode, Connection, Store, Tracked, refused};
@@ -83,9 +83,7 @@ impl Shared {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let permit = self.breaker.permit().map_err(|open| Trouble::Skipped {
-            retry_after: open.retry_after,
-        })?;
+        let permit = self.permit()?;
         let connection = self.tracked.connection().with_deadline(self.deadline);
         let began = Instant::now();
         let answer = request(connection).await;
@@ -95,6 +93,32 @@ impl Shared {
             _ => permit.success(began.elapsed()),
         }
         answer.map_err(|error| Trouble::Failed(refused(operation, error)))
+    }
+
+    /// Hears, from now on, of changes of keys that begin so.
+    pub(crate) async fn watch(&self, prefixes: &[&[u8]]) -> Result<(), Trouble> {
+        let permit = self.permit()?;
+        let began = Instant::now();
+        match tokio::time::timeout(self.deadline, self.tracked.watch(prefixes)).await {
+            // Away: it is heard from its return on, before anything else is asked of it.
+            Ok(_told_or_away) => {
+                permit.success(began.elapsed());
+                Ok(())
+            }
+            Err(_elapsed) => {
+                permit.failure(began.elapsed());
+                Err(Trouble::Failed(Error::StoreUnavailable {
+                    operation: "watch for changes".to_owned(),
+                    source: format!("no answer within {} ms", self.deadline.as_millis()).into(),
+                }))
+            }
+        }
+    }
+
+    fn permit(&self) -> Result<Permit<'_>, Trouble> {
+        self.breaker.permit().map_err(|open| Trouble::Skipped {
+            retry_after: open.retry_after,
+        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! The seam between features and storage: everything a feature needs is redis-rs's `ConnectionLike`.
 //!
 //! One enum of connections stands behind it, so a feature cannot tell what answers: a server, or the engine in this
-//! process.
+//! process. Those of [`tracked`](super::tracked) hand over what comes beside replies before the replies.
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 
 use super::link::Link;
+#[cfg(test)]
+use super::simulated::Line;
+use super::tracked::Ear;
 
 /// A connection to whatever holds the data.
 #[derive(Clone)]
@@ -28,6 +32,11 @@ pub(crate) enum Connection {
         connection: oxherd_engine::Connection,
         deadline: Duration,
     },
+    /// The same, and somebody who hears of changes.
+    Hearing { ear: Arc<Ear>, deadline: Duration },
+    /// The engine behind a network whose every move a test decides; it knows no time.
+    #[cfg(test)]
+    Simulated(Line),
 }
 
 impl Connection {
@@ -40,6 +49,9 @@ impl Connection {
                 watchdog: deadline,
             },
             Self::Engine { connection, .. } => Self::Engine { connection, deadline },
+            Self::Hearing { ear, .. } => Self::Hearing { ear, deadline },
+            #[cfg(test)]
+            Self::Simulated(line) => Self::Simulated(line),
         }
     }
 }
@@ -58,6 +70,13 @@ impl ConnectionLike for Connection {
                 Self::Engine { connection, deadline } => {
                     within(*deadline, connection.req_packed_command(cmd)).await
                 }
+                Self::Hearing { ear, deadline } => {
+                    let request =
+                        ear.request(|mut connection| async move { connection.req_packed_command(cmd).await });
+                    within(*deadline, request).await
+                }
+                #[cfg(test)]
+                Self::Simulated(line) => line.request(cmd).await,
             }
         })
     }
@@ -86,6 +105,14 @@ impl ConnectionLike for Connection {
                 Self::Engine { connection, deadline } => {
                     within(*deadline, connection.req_packed_commands(pipeline, offset, count)).await
                 }
+                Self::Hearing { ear, deadline } => {
+                    let request = ear.request(|mut connection| async move {
+                        connection.req_packed_commands(pipeline, offset, count).await
+                    });
+                    within(*deadline, request).await
+                }
+                #[cfg(test)]
+                Self::Simulated(line) => line.request_all(pipeline, offset, count).await,
             }
         })
     }

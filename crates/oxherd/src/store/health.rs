@@ -93,6 +93,8 @@ impl Store {
         let trouble = match &self.inner.backend {
             Backend::Redis { link, .. } => link.state().trouble,
             Backend::Engine { .. } => None,
+            #[cfg(test)]
+            Backend::Simulated { .. } => None,
         };
         Health {
             store: self.inner.name.clone(),

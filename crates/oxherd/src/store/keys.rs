@@ -168,6 +168,37 @@ pub(crate) fn cache_key_in<'a>(cache_prefix: &str, key: &'a [u8]) -> Option<(&'a
     Some((namespace, kind))
 }
 
+/// The keys of one lock, on one node of a cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct LockKeys {
+    /// Who holds it: `KEYS[1]` of its scripts.
+    pub(crate) lease: String,
+    /// The number of its last holder.
+    pub(crate) fence: String,
+    /// Where those who wait hear of its release.
+    pub(crate) wake: String,
+}
+
+impl LockKeys {
+    pub(crate) fn new(store_prefix: &str, name: &str) -> Self {
+        Self {
+            lease: format!("{store_prefix}:lock:{{{name}}}:l"),
+            fence: format!("{store_prefix}:lock:{{{name}}}:f"),
+            wake: format!("{store_prefix}:lock:wake"),
+        }
+    }
+}
+
+/// The channel that says whose lease on a key ended while somebody waited.
+pub(crate) fn cache_wakes(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:wake")
+}
+
+/// The channel that says what changed, for those who may not track.
+pub(crate) fn cache_changes(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:changed")
+}
+
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
 pub(crate) fn queue_pattern(store_prefix: &str) -> String {
     format!("{}:*:meta", literal(store_prefix))

@@ -4,16 +4,20 @@
 //! needed and made anew after a failure. A request that is never answered gives its connection up, because a server or
 //! network that swallows requests leaves a socket that looks healthy for ever.
 //!
+//! A link may have a [`Dressing`]: what must be in force on each new connection before anybody may use it, and somebody who
+//! is told in one order when a connection is there and when it is gone.
+//!
 //! redis-rs's `ConnectionManager` does much of this, but does not tell a request that waited in vain for a connection
 //! from one that was sent: the first certainly changed nothing, and producers must hear the difference.
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisError, RedisResult};
+use redis::{Client, RedisError, RedisFuture, RedisResult};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -23,9 +27,71 @@ use super::open;
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
 /// How long one attempt to connect may take, handshake included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A request that got its connection late still has this long for its answer.
 const SHORTEST_ANSWER: Duration = Duration::from_millis(200);
+/// A dressed connection outlives a request that waited less than this in vain: its loss costs more than the request.
+const DOUBT: Duration = Duration::from_secs(1);
+
+/// What each new connection of a link wears before anybody may use it, and who is told how it fares.
+pub(super) trait Dressing: Send + Sync {
+    /// Makes a connection with everything in force. Whoever sees its end calls the witness.
+    fn connect<'a>(&'a self, client: &'a Client, witness: Witness) -> RedisFuture<'a, Dressed>;
+
+    /// From now on requests go to the connection that was made last. `live` and `lost` are called in turn, under a lock:
+    /// they must not call the link.
+    fn live(&self);
+
+    /// It is gone. No request on a later connection has been answered yet.
+    fn lost(&self);
+
+    /// A request was not answered in a time that is too short to give the connection up.
+    fn doubted(&self);
+}
+
+/// A connection that is ready for use.
+pub(super) struct Dressed {
+    pub(super) connection: MultiplexedConnection,
+    /// What ends with it.
+    pub(super) beside: Option<Arc<dyn Send + Sync>>,
+}
+
+/// Tells the link that one connection has ended.
+#[derive(Clone)]
+pub(super) struct Witness {
+    shared: Weak<Shared>,
+    number: u64,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Witness {
+    /// The connection has ended; requests go to the next one.
+    pub(super) fn over(&self) {
+        self.is_over.store(true, Ordering::Release);
+        if let Some(shared) = self.shared.upgrade() {
+            shared.give_up(self.number);
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The link, as long as somebody else has it.
+    pub(super) fn link(&self) -> WeakLink {
+        WeakLink(Weak::clone(&self.shared))
+    }
+}
+
+/// A link that somebody else keeps.
+pub(super) struct WeakLink(Weak<Shared>);
+
+impl WeakLink {
+    pub(super) fn upgrade(&self, deadline: Duration) -> Option<Link> {
+        let shared = self.0.upgrade()?;
+        Some(Link { shared, deadline })
+    }
+}
 
 /// Whether the store answered lately.
 #[derive(Clone, Debug, Default)]
@@ -42,23 +108,35 @@ pub(crate) struct Link {
 
 struct Shared {
     client: Client,
+    dressing: Option<Arc<dyn Dressing>>,
     live: RwLock<Option<Live>>,
-    /// Held by the one that connects; how many connections there have been.
+    /// Held by the one that connects; how many attempts there have been.
     connecting: Mutex<u64>,
     state: RwLock<LinkState>,
 }
 
-/// A connection, and the how many-eth it is.
+/// A connection, and the how many-eth attempt it was.
 #[derive(Clone)]
 struct Live {
     number: u64,
     connection: MultiplexedConnection,
+    /// What it wears, if it is dressed.
+    _beside: Option<Arc<dyn Send + Sync>>,
 }
 
 impl Link {
     pub(crate) fn new(client: Client, deadline: Duration) -> Self {
+        Self::made_of(client, None, deadline)
+    }
+
+    pub(super) fn dressed(client: Client, dressing: Arc<dyn Dressing>, deadline: Duration) -> Self {
+        Self::made_of(client, Some(dressing), deadline)
+    }
+
+    fn made_of(client: Client, dressing: Option<Arc<dyn Dressing>>, deadline: Duration) -> Self {
         let shared = Shared {
             client,
+            dressing,
             live: RwLock::default(),
             connecting: Mutex::new(0),
             state: RwLock::default(),
@@ -91,6 +169,17 @@ impl Link {
     where
         F: Future<Output = RedisResult<T>>,
     {
+        self.request_numbered(|_, connection| send(connection)).await
+    }
+
+    /// As [`Link::request`], for those who must know which connection it is.
+    pub(super) async fn request_numbered<T, F>(
+        &self,
+        send: impl FnOnce(u64, MultiplexedConnection) -> F,
+    ) -> RedisResult<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
         let started = Instant::now();
         let Ok(live) = timeout(self.deadline, self.shared.connected()).await else {
             return Err(self.never_sent());
@@ -99,11 +188,16 @@ impl Link {
             .deadline
             .saturating_sub(started.elapsed())
             .max(SHORTEST_ANSWER);
-        let result = match timeout(left, send(live.connection)).await {
+        let result = match timeout(left, send(live.number, live.connection)).await {
             Ok(result) => result,
             Err(_elapsed) => {
-                let reason = format!("no answer within {} ms", self.deadline.as_millis());
-                Err(io::Error::new(io::ErrorKind::TimedOut, reason).into())
+                if left < DOUBT
+                    && let Some(dressing) = &self.shared.dressing
+                {
+                    dressing.doubted();
+                    return Err(no_answer_within(self.deadline));
+                }
+                Err(no_answer_within(self.deadline))
             }
         };
         match &result {
@@ -116,6 +210,11 @@ impl Link {
         result
     }
 
+    /// Goes over to a new connection.
+    pub(super) fn give_up(&self, number: u64) {
+        self.shared.give_up(number);
+    }
+
     fn never_sent(&self) -> RedisError {
         let last = self.state().trouble.map_or_else(
             || "no attempt succeeded".to_owned(),
@@ -126,9 +225,14 @@ impl Link {
     }
 }
 
+fn no_answer_within(deadline: Duration) -> RedisError {
+    let reason = format!("no answer within {} ms", deadline.as_millis());
+    io::Error::new(io::ErrorKind::TimedOut, reason).into()
+}
+
 impl Shared {
     /// The live connection, or a new one however long that takes.
-    async fn connected(&self) -> Live {
+    async fn connected(self: &Arc<Self>) -> Live {
         if let Some(live) = self.live() {
             return live;
         }
@@ -139,21 +243,49 @@ impl Shared {
             if let Some(live) = self.live() {
                 return live;
             }
-            match open::connect(&self.client, CONNECT_TIMEOUT).await {
-                Ok(connection) => {
-                    *count += 1;
-                    let live = Live {
-                        number: *count,
-                        connection,
-                    };
-                    *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
-                    return live;
-                }
+            *count += 1;
+            match self.connect(*count).await {
+                Ok(live) => return live,
                 Err(error) => self.failed(&error),
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_BACKOFF);
         }
+    }
+
+    /// One attempt to connect.
+    async fn connect(self: &Arc<Self>, number: u64) -> RedisResult<Live> {
+        let Some(dressing) = &self.dressing else {
+            let live = Live {
+                number,
+                connection: open::connect(&self.client, CONNECT_TIMEOUT).await?,
+                _beside: None,
+            };
+            *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+            return Ok(live);
+        };
+        let is_over = Arc::<AtomicBool>::default();
+        let witness = Witness {
+            shared: Arc::downgrade(self),
+            number,
+            is_over: Arc::clone(&is_over),
+        };
+        let dressed = timeout(CONNECT_TIMEOUT, dressing.connect(&self.client, witness)).await;
+        let dressed = dressed.unwrap_or_else(|_elapsed| Err(no_answer_within(CONNECT_TIMEOUT)))?;
+        let live = Live {
+            number,
+            connection: dressed.connection,
+            _beside: dressed.beside,
+        };
+        let mut place = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        // Its witness found nothing to give up.
+        if is_over.load(Ordering::Acquire) {
+            let reason = "the connection ended before it was used";
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, reason).into());
+        }
+        *place = Some(live.clone());
+        dressing.live();
+        Ok(live)
     }
 
     fn live(&self) -> Option<Live> {
@@ -163,9 +295,14 @@ impl Shared {
     /// Forgets this connection; a younger one is left alone.
     fn give_up(&self, number: u64) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        if live.as_ref().is_some_and(|live| live.number == number) {
-            *live = None;
+        let given_up = live.take_if(|live| live.number == number);
+        if given_up.is_some()
+            && let Some(dressing) = &self.dressing
+        {
+            // Under the lock: who asks for the next connection finds it told.
+            dressing.lost();
         }
+        drop(live);
     }
 
     fn answered(&self) {

@@ -3,8 +3,8 @@
 //! A [`Store`] is opened once a process from a URL and cloned freely. It owns what redis-rs's `ConnectionLike` does
 //! not cover: the shared command connection, a connection of its own for each blocking reader, scanning, health, and
 //! the script calls. Nothing outside this module asks which store it talks to.
-//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `embedded.rs` (directories), `script.rs`
-//! (scripts), `transfer/` (copies and dumps of whole stores).
+//! Next: `connection.rs` (the seam), `link.rs` (coming back after a failure), `tracked.rs` (hearing of changes),
+//! `embedded.rs` (directories), `script.rs` (scripts), `transfer/` (copies and dumps of whole stores).
 
 mod boot;
 mod connection;
@@ -15,11 +15,21 @@ mod holder;
 mod holding;
 mod keys;
 mod link;
+mod notices;
 mod open;
 mod scan;
 mod script;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a part of tests"
+)]
+pub(crate) mod simulated;
 mod stats;
 mod succession;
+mod tracked;
 mod transfer;
 mod url;
 
@@ -33,12 +43,16 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::{CacheKeys, QueueKeys, cache_namespaces, cache_prefix, cache_reports, literal};
+pub(crate) use keys::{
+    CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_namespaces, cache_prefix, cache_reports, literal,
+};
+pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
 pub(crate) use script::Script;
 pub(crate) use script::*;
 pub use stats::{DatabaseInfo, Held, KeyStats, StoreInfo};
+pub(crate) use tracked::{ChannelMode, Listener, Tracked};
 pub use transfer::{DumpFormat, Fault, Progress, Transfer, TransferReport};
 use url::Place;
 pub use url::StoreUrl;
@@ -62,6 +76,7 @@ struct Inner {
     backend: Backend,
     /// What the store said of its disk.
     last_said: Mutex<health::LastSaid>,
+    notices: notices::Notices,
 }
 
 enum Backend {
@@ -74,6 +89,12 @@ enum Backend {
     Engine {
         holding: Holding,
         shared: oxherd_engine::Connection,
+    },
+    #[cfg(test)]
+    Simulated {
+        network: simulated::Network,
+        process: usize,
+        shared: simulated::Line,
     },
 }
 
@@ -179,6 +200,7 @@ impl Store {
                 server,
                 backend,
                 last_said: Mutex::default(),
+                notices: notices::Notices::default(),
             }),
         }
     }
@@ -189,6 +211,8 @@ impl Store {
         match &self.inner.backend {
             Backend::Redis { .. } => None,
             Backend::Engine { holding, .. } => Some(&holding.engine),
+            #[cfg(test)]
+            Backend::Simulated { .. } => None,
         }
     }
 
@@ -218,6 +242,8 @@ impl Store {
                 connection: shared.clone(),
                 deadline: DEADLINE,
             },
+            #[cfg(test)]
+            Backend::Simulated { shared, .. } => Connection::Simulated(shared.clone()),
         }
     }
 
@@ -234,7 +260,18 @@ impl Store {
                 connection: holding.engine.connect(),
                 deadline: watchdog,
             }),
+            #[cfg(test)]
+            Backend::Simulated { network, process, .. } => Ok(Connection::Simulated(network.line(*process))),
         }
+    }
+
+    /// Hears what is published in a channel, from the next [`Notice::Gap`] on at the latest.
+    pub(crate) fn hear(&self, channel: &str) -> Hearing {
+        let source = match &self.inner.backend {
+            Backend::Redis { client, .. } => notices::Source::Redis(client.clone()),
+            Backend::Engine { holding, .. } => notices::Source::Engine(holding.engine.clone()),
+        };
+        self.inner.notices.hear(channel, source)
     }
 
     /// Ends the work of this process on the store in good order: a directory that is held here lets nobody in any more,
@@ -254,6 +291,8 @@ impl Store {
                 ..
             } => succession.close().await,
             Backend::Redis { .. } => Ok(()),
+            #[cfg(test)]
+            Backend::Simulated { .. } => Ok(()),
         }
     }
 
@@ -280,6 +319,10 @@ impl Store {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    pub(crate) fn lock_keys(&self, name: &str) -> LockKeys {
+        LockKeys::new(self.prefix(), name)
     }
 
     pub(crate) fn keys(&self, queue: &QueueName) -> QueueKeys {

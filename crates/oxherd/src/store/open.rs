@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, TlsCertificates};
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, RedisError, TlsCertificates};
 
 use super::url::Server;
 use crate::error::{Error, OpenProblem};
@@ -72,10 +72,33 @@ pub(super) async fn probe(client: &Client, url: &Server) -> Result<ServerVersion
 
 /// One connection without any of redis-rs's own deadlines: ours are outside.
 pub(super) async fn connect(client: &Client, timeout: Duration) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(timeout))
-        .set_response_timeout(None);
+    client
+        .get_multiplexed_async_connection_with_config(&without_deadlines(timeout))
+        .await
+}
+
+/// As [`connect`], with RESP3; pushes are handed over in the task that reads the connection.
+pub(super) async fn connect_hearing(
+    client: &Client,
+    timeout: Duration,
+    hear: impl AsyncPushSender,
+) -> Result<MultiplexedConnection, RedisError> {
+    let config = without_deadlines(timeout).set_push_sender(hear);
     client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// A client of the same server that speaks RESP3.
+pub(super) fn speaking_resp3(client: &Client) -> Result<Client, RedisError> {
+    let info = client.get_connection_info().clone();
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    // The address brings its certificates along.
+    Client::open(info.set_redis_settings(settings))
+}
+
+fn without_deadlines(connecting: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(connecting))
+        .set_response_timeout(None)
 }
 
 /// Tells the operator what on the server endangers jobs.

@@ -1,7 +1,7 @@
 //! Where a test plays: a store of its own, and the raw data beside it.
 //!
-//! `on_every_store!` runs one behaviour on a real Redis, on the engine in memory and on the engine in a directory. What a test reads past the
-//! library (lists, scores, hashes, events) it reads here, with the keys written out as the layout has them.
+//! `on_every_store!` runs one behaviour on a real Redis, on the engine in memory and on the engine in a directory;
+//! `on_every_store_and_valkey!` also on a real Valkey. What a test reads past the library (lists, scores, hashes, events) it reads here, with the keys written out as the layout has them.
 //! Next: `gate.rs` (handlers that a test holds in its hand).
 
 use std::collections::BTreeMap;
@@ -40,7 +40,14 @@ fn embedded_in(directory: &TempDir) -> String {
 
 impl Scene {
     pub(crate) async fn on_redis() -> Self {
-        let server = RedisServer::start().await;
+        Self::on_server(RedisServer::start().await).await
+    }
+
+    pub(crate) async fn on_valkey() -> Self {
+        Self::on_server(RedisServer::start_valkey().await).await
+    }
+
+    async fn on_server(server: RedisServer) -> Self {
         let store = Store::open(&server.url()).await.unwrap();
         let raw = Raw::Redis(server.connection().await);
         Self::new(store, raw, Some(server), None)
@@ -249,9 +256,25 @@ pub(crate) async fn stop(worker: Worker) {
     worker.stop(PATIENCE).await;
 }
 
-/// Writes one behaviour as a test on a real Redis and one on the engine in memory.
+/// Writes one behaviour as a test on each store: a real Redis, the engine in memory, the engine in a directory.
 macro_rules! on_every_store {
-    ($(#[$attribute:meta])* async fn $name:ident($scene:ident: Scene) $body:block) => {
+    ($($behaviour:tt)*) => {
+        crate::scene::on_stores! { [on_redis, in_memory, on_disk] $($behaviour)* }
+    };
+}
+pub(crate) use on_every_store;
+
+/// As `on_every_store!`, and on a real Valkey.
+macro_rules! on_every_store_and_valkey {
+    ($($behaviour:tt)*) => {
+        crate::scene::on_stores! { [on_redis, on_valkey, in_memory, on_disk] $($behaviour)* }
+    };
+}
+pub(crate) use on_every_store_and_valkey;
+
+/// The names are those of the constructors of [`Scene`].
+macro_rules! on_stores {
+    ([$($store:ident),*] $(#[$attribute:meta])* async fn $name:ident($scene:ident: Scene) $body:block) => {
         $(#[$attribute])*
         mod $name {
             #[allow(unused_imports, reason = "not every test needs all of them")]
@@ -259,21 +282,13 @@ macro_rules! on_every_store {
 
             async fn behaviour($scene: crate::scene::Scene) $body
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_redis() {
-                behaviour(crate::scene::Scene::on_redis().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn in_memory() {
-                behaviour(crate::scene::Scene::in_memory().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_disk() {
-                behaviour(crate::scene::Scene::on_disk().await).await;
-            }
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $store() {
+                    behaviour(crate::scene::Scene::$store().await).await;
+                }
+            )*
         }
     };
 }
-pub(crate) use on_every_store;
+pub(crate) use on_stores;

@@ -9,7 +9,7 @@ use oxherd::{JobState, NewJob};
 use serde_json::Value;
 
 use crate::gate::Gate;
-use crate::scene::{PATIENCE, Scene, on_every_store, reaches, stop};
+use crate::scene::{PATIENCE, Scene, on_every_store, on_every_store_and_valkey, reaches, stop};
 
 fn jobs(count: usize) -> Vec<NewJob> {
     (0..count)
@@ -17,7 +17,7 @@ fn jobs(count: usize) -> Vec<NewJob> {
         .collect()
 }
 
-on_every_store! {
+on_every_store_and_valkey! {
     async fn forgotten_scripts_are_told_again(scene: Scene) {
         let queue = scene.queue("q");
         for added in queue.add_many(jobs(500)).await.unwrap() {

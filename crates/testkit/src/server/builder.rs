@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::process::{Layout, Process, StartError};
+use super::program::Program;
 use super::{RedisServer, certificates};
 use crate::port::free_port;
 
@@ -19,6 +20,7 @@ const PORT_ATTEMPTS: usize = 5;
 /// Settings of a [`RedisServer`] about to be started.
 #[derive(Clone, Debug, Default)]
 pub struct RedisServerBuilder {
+    program: Program,
     password: Option<String>,
     unix_socket: bool,
     tls: bool,
@@ -27,6 +29,14 @@ pub struct RedisServerBuilder {
 }
 
 impl RedisServerBuilder {
+    /// Starts a Valkey instead of a Redis: the one that `scripts/test.sh` installs, or the one that OXHERD_VALKEY_SERVER
+    /// names.
+    #[must_use]
+    pub fn valkey(mut self) -> Self {
+        self.program = Program::Valkey;
+        self
+    }
+
     /// Clients must authenticate with this password (default: none).
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
@@ -69,7 +79,7 @@ impl RedisServerBuilder {
     pub async fn start(self) -> RedisServer {
         self.try_start()
             .await
-            .unwrap_or_else(|error| panic!("cannot start redis-server: {error}"))
+            .unwrap_or_else(|error| panic!("cannot start the server: {error}"))
     }
 
     /// Starts the server and returns once it answers.
@@ -107,6 +117,7 @@ impl RedisServerBuilder {
 
     fn layout(&self, directory: &TempDir) -> Layout {
         Layout {
+            program: self.program,
             directory: directory.path().to_owned(),
             port: free_port(),
             tls_port: self.tls.then(free_port),

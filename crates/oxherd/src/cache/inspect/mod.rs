@@ -13,7 +13,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use entry::{Entry, EntryState};
+pub use entry::{Entry, EntryHeader, EntryState};
 pub use remove::Removed;
 pub use scan::{BigKeys, Bounds, Matching};
 

@@ -85,13 +85,13 @@ impl Recorder {
     }
 
     /// Such a read again, when [`Recorder::sample`] had said so before it.
-    pub(crate) fn local_hit_in_detail(&self, key: &[u8], bytes: usize, took: Duration) {
+    pub(crate) fn local_hit_in_detail(&self, key: &str, bytes: usize, took: Duration) {
         self.local_gets.record(took);
         self.saw(key, SAMPLED, Some(Tier::Local), bytes);
     }
 
     /// A read was answered from the store.
-    pub(crate) fn shared_hit(&self, key: &[u8], bytes: usize, took: Duration) {
+    pub(crate) fn shared_hit(&self, key: &str, bytes: usize, took: Duration) {
         self.count(Count::HitShared);
         self.shared_gets.record(took);
         if sample() {
@@ -100,7 +100,7 @@ impl Recorder {
     }
 
     /// A read found nothing usable. `asked` is what asking the store took, where it was asked.
-    pub(crate) fn missed(&self, key: &[u8], asked: Option<Duration>) {
+    pub(crate) fn missed(&self, key: &str, asked: Option<Duration>) {
         self.count(Count::Miss);
         if let Some(took) = asked {
             self.shared_gets.record(took);
@@ -108,10 +108,10 @@ impl Recorder {
         self.saw(key, 1, None, 0);
     }
 
-    fn saw(&self, key: &[u8], weight: u64, tier: Option<Tier>, bytes: usize) {
+    fn saw(&self, key: &str, weight: u64, tier: Option<Tier>, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.top.saw(Seen {
-            key,
+            key: key.as_bytes(),
             weight,
             tier,
             bytes,
@@ -161,11 +161,11 @@ impl Recorder {
     }
 
     /// The store took a value, be it by a fill or a write.
-    pub(crate) fn fill_taken(&self, key: &[u8], bytes: usize) {
+    pub(crate) fn fill_taken(&self, key: &str, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.count(Count::FillTaken);
         self.counts.add(Count::BytesWritten as usize, bytes);
-        self.big.wrote(key, bytes);
+        self.big.wrote(key.as_bytes(), bytes);
     }
 
     /// The store refused a value, or it was not offered.

@@ -1,0 +1,485 @@
+//! What is on its way in a simulated network, and what each event does to it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use oxherd_engine::{Engine, Pushes};
+use redis::aio::ConnectionLike as _;
+use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value};
+use tokio::sync::oneshot;
+
+use super::{Event, Turns};
+use crate::store::tracked::{ChannelMode, Hears, Lacking, Prefixes, tracking};
+
+type Answer = RedisResult<Vec<Value>>;
+
+pub(super) struct State {
+    engine: Engine,
+    turns: Turns,
+    lines: Vec<Line>,
+    connections: BTreeMap<usize, Connection>,
+    made: usize,
+    /// Hears of every key that changes.
+    observer: Pushes,
+    /// Keeps it there.
+    _observing: oxherd_engine::Connection,
+    /// Which connection changed a key last in this turn.
+    changed_by: BTreeMap<Vec<u8>, usize>,
+}
+
+struct Line {
+    process: usize,
+    hears: Option<Arc<Hears>>,
+    prefixes: Prefixes,
+    live: Option<usize>,
+    connecting: Option<usize>,
+    /// Requests without a connection.
+    waiting: VecDeque<Request>,
+    was_lost: bool,
+}
+
+struct Connection {
+    line: usize,
+    engine: Option<(oxherd_engine::Connection, Pushes)>,
+    /// What it was told to watch when it was made.
+    prefixes: Vec<Vec<u8>>,
+    to_server: VecDeque<(usize, Work)>,
+    to_client: VecDeque<Item>,
+    /// What the turn has brought so far.
+    turn: Turn,
+    /// Who waits for an answer, oldest first.
+    callers: VecDeque<(usize, oneshot::Sender<Answer>)>,
+    requests: usize,
+    loses_requests: bool,
+    loses_replies: bool,
+}
+
+#[derive(Default)]
+struct Turn {
+    replies: Vec<Item>,
+    pushes: Vec<PushInfo>,
+}
+
+struct Request {
+    work: Work,
+    answer: oneshot::Sender<Answer>,
+}
+
+pub(super) enum Work {
+    One(Cmd),
+    Several(Pipeline, usize, usize),
+}
+
+enum Item {
+    Connected,
+    Reply(usize, Answer),
+    Push(PushInfo),
+    End,
+}
+
+/// What somebody is to be told, in this order.
+pub(super) enum Told {
+    Live(Arc<Hears>),
+    Lost(Arc<Hears>),
+    Push(Arc<Hears>, PushInfo),
+    Answer(oneshot::Sender<Answer>, Answer),
+}
+
+impl Told {
+    pub(super) fn tell(self) {
+        match self {
+            Self::Live(hears) => hears.listener.live(ChannelMode::Tracking),
+            Self::Lost(hears) => hears.listener.lost(),
+            Self::Push(hears, push) => hears.hear(&push),
+            // Who has gone away does not care.
+            Self::Answer(caller, answer) => drop(caller.send(answer)),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(engine: Engine, turns: Turns) -> Self {
+        let (mut observing, observer) = engine.connect_with_pushes();
+        run(&mut observing, &Work::One(redis::cmd("HELLO").arg(3).clone())).unwrap();
+        let mut everything = redis::cmd("CLIENT");
+        everything.arg("TRACKING").arg("ON").arg("BCAST");
+        run(&mut observing, &Work::One(everything)).unwrap();
+        Self {
+            engine,
+            turns,
+            lines: Vec::new(),
+            connections: BTreeMap::new(),
+            made: 0,
+            observer,
+            _observing: observing,
+            changed_by: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn add_line(&mut self, process: usize, hears: Option<Arc<Hears>>) -> usize {
+        self.lines.push(Line {
+            process,
+            hears,
+            prefixes: Prefixes::default(),
+            live: None,
+            connecting: None,
+            waiting: VecDeque::new(),
+            was_lost: false,
+        });
+        self.lines.len() - 1
+    }
+
+    pub(super) fn process_of(&self, line: usize) -> Option<usize> {
+        self.lines.get(line).map(|line| line.process)
+    }
+
+    pub(super) fn line_of(&self, connection: usize) -> Option<usize> {
+        self.connections.get(&connection).map(|connection| connection.line)
+    }
+
+    pub(super) fn send(&mut self, line: usize, work: Work, answer: oneshot::Sender<Answer>) {
+        let request = Request { work, answer };
+        let line = &mut self.lines[line];
+        match line.live.and_then(|live| self.connections.get_mut(&live)) {
+            Some(connection) => connection.send(request),
+            None => line.waiting.push_back(request),
+        }
+    }
+
+    pub(super) fn want(&mut self, line: usize, prefixes: &[&[u8]]) {
+        self.lines[line].prefixes.want(prefixes);
+    }
+
+    /// The live connection, and what is not in force on it.
+    pub(super) fn lacking(&self, line: usize) -> (Option<usize>, Lacking) {
+        let line = &self.lines[line];
+        (line.live, line.prefixes.lacking())
+    }
+
+    pub(super) fn told(&mut self, line: usize, connection: Option<usize>, new: Vec<Vec<u8>>) {
+        let line = &mut self.lines[line];
+        if line.live == connection {
+            line.prefixes.told(new);
+        }
+    }
+
+    pub(super) fn pending(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (number, line) in self.lines.iter().enumerate() {
+            let is_wanted = !line.waiting.is_empty() || line.was_lost;
+            if is_wanted && line.live.is_none() && line.connecting.is_none() {
+                events.push(Event::Connect { line: number });
+            }
+        }
+        for (&number, connection) in &self.connections {
+            let connection_is = |event: Event, holds: bool| holds.then_some(event);
+            events.extend(connection_is(
+                Event::Execute { connection: number },
+                connection.can_execute(),
+            ));
+            events.extend(connection_is(
+                Event::Deliver { connection: number },
+                connection.can_deliver(),
+            ));
+            let is_silent = connection.loses_requests || connection.loses_replies;
+            events.extend(connection_is(Event::TimeOut { connection: number }, is_silent));
+        }
+        if self.connections.values().any(|connection| !connection.turn.is_empty()) {
+            events.push(Event::EndTurn);
+        }
+        events
+    }
+
+    pub(super) fn faults(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (number, line) in self.lines.iter().enumerate() {
+            if !line.waiting.is_empty() {
+                events.push(Event::NeverSent { line: number });
+            }
+        }
+        for (&connection, state) in &self.connections {
+            if state.loses_requests || state.loses_replies {
+                continue;
+            }
+            if !state.callers.is_empty() {
+                events.push(Event::TimeOut { connection });
+            }
+            if state.engine.is_some() {
+                events.push(Event::LoseRequests { connection });
+                events.push(Event::LoseReplies { connection });
+                events.push(Event::Cut { connection });
+            }
+        }
+        events
+    }
+
+    pub(super) fn play(&mut self, event: Event) -> Vec<Told> {
+        match event {
+            Event::Connect { line } => self.connect(line),
+            Event::Execute { connection } => self.execute(connection),
+            Event::Deliver { connection } => return self.deliver(connection),
+            Event::EndTurn => self.end_turn(),
+            Event::TimeOut { connection } => return self.time_out(connection),
+            Event::NeverSent { line } => return self.never_sent(line),
+            Event::LoseRequests { connection } => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.loses_requests = true;
+                    connection.to_server.clear();
+                }
+            }
+            Event::LoseReplies { connection } => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.loses_replies = true;
+                    connection.to_client.clear();
+                    connection.turn = Turn::default();
+                }
+            }
+            Event::Cut { connection } => {
+                if let Some(connection) = self.connections.get_mut(&connection)
+                    && connection.engine.take().is_some()
+                {
+                    connection.to_server.clear();
+                    let turn = std::mem::take(&mut connection.turn);
+                    connection.to_client.extend(turn.into_items());
+                    connection.to_client.push_back(Item::End);
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn connect(&mut self, number: usize) {
+        let Some(line) = self.lines.get_mut(number) else { return };
+        if line.live.is_some() || line.connecting.is_some() {
+            return;
+        }
+        let (mut engine, pushes) = self.engine.connect_with_pushes();
+        let mut dressing = vec![redis::cmd("HELLO").arg(3).clone()];
+        if let Some(hears) = &line.hears {
+            dressing.push(redis::cmd("SUBSCRIBE").arg(&hears.wakes).clone());
+            if !line.prefixes.wanted().is_empty() {
+                dressing.push(tracking(&line.prefixes.wanted()));
+            }
+        }
+        for command in dressing {
+            run(&mut engine, &Work::One(command)).unwrap();
+        }
+        line.connecting = Some(self.made);
+        let connection = Connection {
+            line: number,
+            engine: Some((engine, pushes)),
+            prefixes: line.prefixes.wanted(),
+            to_server: VecDeque::new(),
+            to_client: VecDeque::from([Item::Connected]),
+            turn: Turn::default(),
+            callers: VecDeque::new(),
+            requests: 0,
+            loses_requests: false,
+            loses_replies: false,
+        };
+        self.connections.insert(self.made, connection);
+        self.made += 1;
+    }
+
+    fn execute(&mut self, number: usize) {
+        let Some(connection) = self.connections.get_mut(&number).filter(|it| it.can_execute()) else {
+            return;
+        };
+        let Some((request, work)) = connection.to_server.pop_front() else { return };
+        let Some((engine, _)) = &mut connection.engine else { return };
+        let answer = run(engine, &work);
+        self.post(number);
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        connection.turn.replies.push(Item::Reply(request, answer));
+        if self.turns == Turns::Short {
+            self.end_turn();
+        }
+        self.forget_deserted(number);
+    }
+
+    /// Gathers what the engine has pushed because of a request of this connection.
+    fn post(&mut self, by: usize) {
+        while let Some(push) = self.observer.try_next() {
+            for key in keys_of(&push) {
+                self.changed_by.insert(key.to_vec(), by);
+            }
+        }
+        for connection in self.connections.values_mut() {
+            let Some((_, pushes)) = &mut connection.engine else { continue };
+            while let Some(push) = pushes.try_next() {
+                let is_confirmation = !matches!(push.kind, PushKind::Invalidate | PushKind::Message);
+                if !is_confirmation && !connection.loses_replies {
+                    connection.turn.pushes.push(push);
+                }
+            }
+        }
+    }
+
+    fn end_turn(&mut self) {
+        let changed_by = std::mem::take(&mut self.changed_by);
+        for (number, connection) in &mut self.connections {
+            let mut turn = std::mem::take(&mut connection.turn);
+            // The server tells everybody but the one that changed a key last.
+            let is_long = self.turns == Turns::Long;
+            turn.pushes.retain(|push| !is_long || {
+                let mut keys = keys_of(push).peekable();
+                keys.peek().is_none() || keys.any(|key| changed_by.get(key) != Some(number))
+            });
+            if !connection.loses_replies {
+                connection.to_client.extend(turn.into_items());
+            }
+        }
+    }
+
+    fn deliver(&mut self, number: usize) -> Vec<Told> {
+        let Some(connection) = self.connections.get_mut(&number).filter(|it| it.can_deliver()) else {
+            return Vec::new();
+        };
+        let Some(item) = connection.to_client.pop_front() else { return Vec::new() };
+        let line = &mut self.lines[connection.line];
+        let told = match item {
+            Item::Connected if line.connecting == Some(number) => {
+                line.connecting = None;
+                line.live = Some(number);
+                line.was_lost = false;
+                line.prefixes.begin(connection.prefixes.clone());
+                line.waiting.drain(..).for_each(|request| connection.send(request));
+                line.hears.iter().cloned().map(Told::Live).collect()
+            }
+            Item::Connected => Vec::new(),
+            Item::Reply(request, answer) => {
+                let is_his = |(caller, _): &(usize, _)| *caller == request;
+                let place = connection.callers.iter().position(is_his);
+                let caller = place.and_then(|place| connection.callers.remove(place));
+                caller.into_iter().map(|(_, caller)| Told::Answer(caller, answer.clone())).collect()
+            }
+            Item::Push(push) => line.hears.iter().cloned().map(|hears| Told::Push(hears, push.clone())).collect(),
+            Item::End => {
+                let callers = std::mem::take(&mut connection.callers);
+                let mut told = self.give_up(number);
+                told.extend(callers.into_iter().map(|(_, caller)| Told::Answer(caller, Err(closed()))));
+                self.connections.remove(&number);
+                told
+            }
+        };
+        self.forget_deserted(number);
+        told
+    }
+
+    fn time_out(&mut self, number: usize) -> Vec<Told> {
+        let Some(connection) = self.connections.get_mut(&number) else { return Vec::new() };
+        let caller = connection.callers.pop_front();
+        let mut told = self.give_up(number);
+        told.extend(caller.map(|(_, caller)| Told::Answer(caller, Err(timed_out()))));
+        self.forget_deserted(number);
+        told
+    }
+
+    fn never_sent(&mut self, line: usize) -> Vec<Told> {
+        let request = self.lines.get_mut(line).and_then(|line| line.waiting.pop_front());
+        let told = request.map(|request| Told::Answer(request.answer, Err(never_sent())));
+        told.into_iter().collect()
+    }
+
+    /// The line goes over to its next connection; this one lives on for those who still wait on it.
+    pub(super) fn give_up(&mut self, number: usize) -> Vec<Told> {
+        let Some(connection) = self.connections.get(&number) else { return Vec::new() };
+        let line = &mut self.lines[connection.line];
+        if line.connecting == Some(number) {
+            line.connecting = None;
+            return Vec::new();
+        }
+        if line.live != Some(number) {
+            return Vec::new();
+        }
+        line.live = None;
+        line.was_lost = line.hears.is_some();
+        line.hears.iter().cloned().map(Told::Lost).collect()
+    }
+
+    /// A client closes a connection that it has given up and nobody waits on; what it has sent may still arrive.
+    fn forget_deserted(&mut self, number: usize) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let line = &self.lines[connection.line];
+        let is_in_use = line.live == Some(number) || line.connecting == Some(number);
+        if is_in_use || !connection.callers.is_empty() {
+            return;
+        }
+        connection.to_client.clear();
+        connection.loses_replies = true;
+        if !connection.can_execute() {
+            self.connections.remove(&number);
+        }
+    }
+}
+
+impl Connection {
+    fn send(&mut self, request: Request) {
+        self.requests += 1;
+        self.callers.push_back((self.requests, request.answer));
+        if !self.loses_requests && self.engine.is_some() {
+            self.to_server.push_back((self.requests, request.work));
+        }
+    }
+
+    fn can_execute(&self) -> bool {
+        self.engine.is_some() && !self.loses_requests && !self.to_server.is_empty()
+    }
+
+    fn can_deliver(&self) -> bool {
+        !self.loses_replies && !self.to_client.is_empty()
+    }
+}
+
+impl Turn {
+    fn is_empty(&self) -> bool {
+        self.replies.is_empty() && self.pushes.is_empty()
+    }
+
+    /// Redis sends the pushes of a turn after its replies. The other order is that of turns with one request.
+    fn into_items(self) -> impl Iterator<Item = Item> {
+        let pushes = self.pushes.into_iter().map(Item::Push);
+        self.replies.into_iter().chain(pushes)
+    }
+}
+
+fn keys_of(push: &PushInfo) -> impl Iterator<Item = &[u8]> {
+    let is_of_keys = push.kind == PushKind::Invalidate;
+    let keys = match push.data.first() {
+        Some(Value::Array(keys)) if is_of_keys => keys.as_slice(),
+        _ => &[],
+    };
+    keys.iter().filter_map(|key| match key {
+        Value::BulkString(key) => Some(key.as_slice()),
+        _ => None,
+    })
+}
+
+/// The engine in memory answers at once whatever does not block.
+fn run(connection: &mut oxherd_engine::Connection, work: &Work) -> Answer {
+    let answer = match work {
+        Work::One(cmd) => {
+            let request = tokio::task::coop::unconstrained(connection.req_packed_command(cmd));
+            request.now_or_never().map(|reply| reply.map(|reply| vec![reply]))
+        }
+        Work::Several(pipeline, offset, count) => {
+            let request = connection.req_packed_commands(pipeline, *offset, *count);
+            tokio::task::coop::unconstrained(request).now_or_never()
+        }
+    };
+    answer.unwrap_or_else(|| panic!("a simulated network carries no commands that block"))
+}
+
+fn timed_out() -> RedisError {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer within the deadline").into()
+}
+
+fn never_sent() -> RedisError {
+    io::Error::new(io::ErrorKind::ConnectionRefused, "not connected within the deadline").into()
+}
+
+pub(super) fn closed() -> RedisError {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the connection was cut").into()
+}

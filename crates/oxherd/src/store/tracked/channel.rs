@@ -1,0 +1,308 @@
+//! A cache's connection to a server: what each new one wears, and how its end is noticed.
+//!
+//! Each is asked to track what is wanted and to subscribe before anybody may use it. A server (or a proxy) that refuses to
+//! track is subscribed to what scripts announce instead; one that refuses RESP3 too gets a second connection for that. Every
+//! second a PING goes out; one that is not answered within a second ends the connection, and so does a request that waits
+//! that long in vain.
+//! Next: `link.rs` (who connects, and when).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use redis::aio::{MultiplexedConnection, PubSubSink};
+use redis::{Client, PushInfo, PushKind, RedisFuture, RedisResult};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::prefixes::{Lacking, Prefixes, tracking};
+use super::{ChannelMode, Hears};
+use crate::store::link::{CONNECT_TIMEOUT, Dressed, Dressing, Link, WeakLink, Witness};
+use crate::store::open;
+
+/// How often a connection is asked whether it still lives.
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// How long it may think about that.
+const PING_ANSWER: Duration = Duration::from_secs(1);
+
+/// One cache's way to hear of changes on a server.
+pub(super) struct Channel {
+    hears: Arc<Hears>,
+    state: Mutex<State>,
+    /// Held by the one that has more prefixes brought in force.
+    watching: tokio::sync::Mutex<()>,
+    pulse: Mutex<Option<Task>>,
+    doubt: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    prefixes: Prefixes,
+    /// The connection that was made last, and how it hears.
+    connection: Option<(u64, ChannelMode)>,
+    is_live: bool,
+    /// Whether it was said that tracking is refused.
+    has_warned: bool,
+}
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+pub(super) struct Task(JoinHandle<()>);
+
+impl Task {
+    pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Channel {
+    pub(super) fn new(hears: Hears) -> Self {
+        Self {
+            hears: Arc::new(hears),
+            state: Mutex::default(),
+            watching: tokio::sync::Mutex::default(),
+            pulse: Mutex::default(),
+            doubt: Arc::default(),
+        }
+    }
+
+    pub(super) fn mode(&self) -> Option<ChannelMode> {
+        let state = self.state();
+        let (_, mode) = state.connection?;
+        state.is_live.then_some(mode)
+    }
+
+    pub(super) async fn watch(&self, link: &Link, prefixes: &[&[u8]]) -> RedisResult<()> {
+        self.state().prefixes.want(prefixes);
+        // A prefix that is told twice is refused.
+        let _turn = self.watching.lock().await;
+        loop {
+            let is_done = link.request_numbered(async |number, connection| {
+                self.bring_in_force(link, number, connection).await
+            });
+            if is_done.await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether everything is in force; if not, the next connection will see to it.
+    async fn bring_in_force(
+        &self,
+        link: &Link,
+        number: u64,
+        mut connection: MultiplexedConnection,
+    ) -> RedisResult<bool> {
+        let lacking = {
+            let state = self.state();
+            match state.connection {
+                Some((current, ChannelMode::Tracking)) if current == number => state.prefixes.lacking(),
+                Some((current, ChannelMode::Announced)) if current == number => Lacking::Nothing,
+                // It has gone.
+                _ => Lacking::Anew,
+            }
+        };
+        let new = match lacking {
+            Lacking::Nothing => return Ok(true),
+            Lacking::These(new) => new,
+            Lacking::Anew => {
+                link.give_up(number);
+                return Ok(false);
+            }
+        };
+        match tracking(&new).exec_async(&mut connection).await {
+            Ok(()) => {}
+            // Only a new connection can be told everything anew, or go without.
+            Err(error) if is_refusal(&error) => {
+                link.give_up(number);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        let mut state = self.state();
+        if !matches!(state.connection, Some((current, _)) if current == number) {
+            return Ok(false);
+        }
+        state.prefixes.told(new);
+        Ok(true)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that somebody pings.
+    fn keep_pinging(&self, link: WeakLink) {
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may have ended with the runtime it was on.
+        if pulse.as_ref().is_none_or(|task| task.0.is_finished()) {
+            *pulse = Some(Task::spawn(ping(link, Arc::clone(&self.doubt))));
+        }
+    }
+
+    /// A RESP3 connection with everything in force, and how it hears.
+    async fn dress(&self, client: &Client, witness: &Witness) -> RedisResult<(Dressed, ChannelMode)> {
+        let client = open::speaking_resp3(client)?;
+        let (hears, seen_by) = (Arc::clone(&self.hears), witness.clone());
+        let hear = move |push: PushInfo| -> Result<(), ()> {
+            match push.kind {
+                PushKind::Disconnection => seen_by.over(),
+                _ => hears.hear(&push),
+            }
+            Ok(())
+        };
+        let mut connection = open::connect_hearing(&client, CONNECT_TIMEOUT, hear).await?;
+        let mode = self.track(&mut connection).await?;
+        match mode {
+            ChannelMode::Tracking => connection.subscribe(&self.hears.wakes).await?,
+            ChannelMode::Announced => connection.subscribe(&self.channels()[..]).await?,
+        }
+        let dressed = Dressed {
+            connection,
+            beside: None,
+        };
+        Ok((dressed, mode))
+    }
+
+    async fn track(&self, connection: &mut MultiplexedConnection) -> RedisResult<ChannelMode> {
+        let prefixes = self.state().prefixes.wanted();
+        if !prefixes.is_empty() {
+            match tracking(&prefixes).exec_async(connection).await {
+                Ok(()) => {}
+                Err(error) if is_refusal(&error) => {
+                    self.warn_once(&error);
+                    return Ok(ChannelMode::Announced);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.state().prefixes.begin(prefixes);
+        Ok(ChannelMode::Tracking)
+    }
+
+    /// The same for a server that knows RESP2 only: a second connection hears.
+    async fn dress_in_two(&self, client: &Client, witness: &Witness) -> RedisResult<Dressed> {
+        let (mut sink, mut messages) = client.get_async_pubsub().await?.split();
+        sink.subscribe(&self.channels()[..]).await?;
+        let (hears, seen_by) = (Arc::clone(&self.hears), witness.clone());
+        let reading = Task::spawn(async move {
+            while let Some(message) = messages.next().await {
+                hears.message(message.get_channel_name().as_bytes(), message.get_payload_bytes());
+            }
+            seen_by.over();
+        });
+        let pinging = Task::spawn(ping_beside(sink, witness.clone()));
+        let connection = open::connect(client, CONNECT_TIMEOUT).await?;
+        Ok(Dressed {
+            connection,
+            beside: Some(Arc::new((reading, pinging))),
+        })
+    }
+
+    fn channels(&self) -> [&str; 2] {
+        [&self.hears.wakes, &self.hears.changes]
+    }
+
+    fn warn_once(&self, error: &redis::RedisError) {
+        let mut state = self.state();
+        if !std::mem::replace(&mut state.has_warned, true) {
+            tracing::warn!(
+                %error,
+                "the server does not track changes for this client; caches hear of what other processes announce, and of \
+                 nothing else"
+            );
+        }
+    }
+}
+
+impl Dressing for Channel {
+    fn connect<'a>(&'a self, client: &'a Client, witness: Witness) -> RedisFuture<'a, Dressed> {
+        Box::pin(async move {
+            self.keep_pinging(witness.link());
+            let (dressed, mode) = match self.dress(client, &witness).await {
+                Ok(dressed) => dressed,
+                // Whatever else is wrong, the second attempt says it too.
+                Err(refusal) if is_hello_refused(&refusal) => {
+                    let dressed = self.dress_in_two(client, &witness).await?;
+                    self.warn_once(&refusal);
+                    (dressed, ChannelMode::Announced)
+                }
+                Err(error) => return Err(error),
+            };
+            self.state().connection = Some((witness.number(), mode));
+            Ok(dressed)
+        })
+    }
+
+    fn live(&self) {
+        let mode = {
+            let mut state = self.state();
+            state.is_live = true;
+            state.connection.map(|(_, mode)| mode)
+        };
+        if let Some(mode) = mode {
+            self.hears.listener.live(mode);
+        }
+    }
+
+    fn lost(&self) {
+        self.state().is_live = false;
+        self.hears.listener.lost();
+    }
+
+    fn doubted(&self) {
+        self.doubt.notify_one();
+    }
+}
+
+/// Asks for a sign of life until the link is gone, and has one made anew that is lost.
+async fn ping(link: WeakLink, doubt: Arc<Notify>) {
+    let mut ticks = interval(PING_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = doubt.notified() => {}
+        }
+        let Some(link) = link.upgrade(PING_ANSWER) else {
+            return;
+        };
+        let asked = link.request(async |mut connection| redis::cmd("PING").exec_async(&mut connection).await);
+        // The link has drawn its conclusion from whatever came.
+        let _ = asked.await;
+    }
+}
+
+/// The same for a connection that only hears.
+async fn ping_beside(mut sink: PubSubSink, witness: Witness) {
+    let mut ticks = interval(PING_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if !matches!(timeout(PING_ANSWER, sink.ping::<()>()).await, Ok(Ok(()))) {
+            return witness.over();
+        }
+    }
+}
+
+/// The server said no, and will say no again; a server that is busy or still reads its data says so.
+fn is_refusal(error: &redis::RedisError) -> bool {
+    const FOR_NOW: [&str; 6] = ["BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOAUTH"];
+    let is_of_the_wire = error.is_io_error() || error.is_unrecoverable_error();
+    !is_of_the_wire && error.code().is_none_or(|code| !FOR_NOW.contains(&code))
+}
+
+/// HELLO 3 was refused; nothing that came later was.
+fn is_hello_refused(error: &redis::RedisError) -> bool {
+    let says = |text: &str| error.to_string().contains(text);
+    error.kind() == redis::ErrorKind::RESP3NotSupported
+        || (is_refusal(error) && (says("HELLO") || says("NOPROTO") || says("unknown command")))
+}
