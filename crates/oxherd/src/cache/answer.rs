@@ -57,7 +57,7 @@ impl Site {
         if meta.version < call.min_version {
             return Here::Nothing(None);
         }
-        let now = shared.clock.now();
+        let now = shared.clock.now_coarse();
         let is_trusted = match shared.local.validity(&held) {
             Validity::Valid => true,
             Validity::Doubted => space.settings.level == Level::Ttl,

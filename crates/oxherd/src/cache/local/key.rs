@@ -1,11 +1,12 @@
 //! Keys of the table: a namespace and the text `TENANT:KEY`, looked up without an allocation.
 //!
-//! The text lies within the key while it is short, which spares a look-up one visit to memory.
+//! The text is allocated once for a read's mark and the entry that it makes. To keep short texts within the key
+//! made look-ups no faster and the table larger.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use quick_cache::Equivalent;
-use smallvec::SmallVec;
 
 /// How keys, tags and marks are hashed: seeded per process, so that nobody can choose texts that collide.
 pub(super) type Hashing = foldhash::quality::RandomState;
@@ -17,7 +18,7 @@ pub(crate) struct NamespaceNumber(pub(crate) u32);
 /// A key as the table keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    text: SmallVec<[u8; 24]>,
+    text: Arc<[u8]>,
     namespace: NamespaceNumber,
 }
 
@@ -49,7 +50,7 @@ impl<'a> KeyRef<'a> {
 
     pub(super) fn to_key(self) -> Key {
         Key {
-            text: SmallVec::from_slice(self.text),
+            text: self.text.into(),
             namespace: self.namespace,
         }
     }

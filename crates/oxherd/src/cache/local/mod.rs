@@ -22,6 +22,8 @@ mod held;
 mod key;
 mod pending;
 #[cfg(test)]
+mod stress;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use cell::Cell;

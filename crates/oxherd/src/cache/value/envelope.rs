@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::codec::{Form, read_counter};
 use super::compress::{Method, unpack};
 use super::header::{Content, Header, hash_of};
-use super::scratch::{self, PACKED, PLAIN, Sink};
+use super::scratch::{self, PACKED, PLAIN};
 use super::seal::{NONCE, TAG};
 use super::{Foreign, KeyId, Packing, Place};
 use crate::error::{Cause, Error, Result};
@@ -90,12 +90,10 @@ impl Envelope {
             return Self::encode(header, None, packing, place);
         };
         scratch::with(&PLAIN, |plain| {
-            let mut sink = Sink::new(plain, packing.max_value());
             packing
                 .codec()
-                .write(value, &mut sink)
+                .write(value, plain)
                 .map_err(|error| unwritable(place, error))?;
-            check_size(sink.size(), packing, place)?;
             Self::encode(header, Some(plain), packing, place)
         })
     }
