@@ -59,6 +59,7 @@ mod local;
 mod namespace;
 mod reading;
 mod report;
+mod reporting;
 mod settings;
 mod shared;
 mod space;

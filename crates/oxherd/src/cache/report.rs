@@ -41,9 +41,9 @@ pub struct ProcessReport {
     pub host: String,
     /// Its number there.
     pub pid: u32,
-    /// How it hears of changes: `tracking`, `announced`, or `lost` while it does not.
+    /// How it hears of changes: `tracking`, `announced`, `lost` while it does not, `none` when it need not.
     pub channel: String,
-    /// Whether it asks the store: `closed` when it does, `open` while it leaves it alone, `halfOpen` while it tries.
+    /// The state of its breaker, as [`crate::breaker::State::as_str`] names it: `closed` when it asks the store.
     pub breaker: String,
     /// What it counted.
     pub stats: CacheStats,

@@ -52,6 +52,13 @@ pub(super) fn register(registry: &mut Registry, status: &CacheStatus) {
         "Processes with a cache that reported within a minute",
         processes,
     );
+    let evictions = Counter::<u64>::default();
+    evictions.inc_by(status.evictions);
+    registry.register(
+        "cache_evictions",
+        "Entries that had to leave the processes for want of room",
+        evictions,
+    );
     counts(registry, status);
     gauges(registry, status);
     latencies(registry, status);

@@ -46,6 +46,8 @@ pub struct CacheStatus {
     pub stale_served: u64,
     /// Bytes that processes hold.
     pub local_bytes: u64,
+    /// Entries that had to leave the processes for want of room.
+    pub evictions: u64,
     /// Processes with a cache.
     pub processes: usize,
     /// What an operator should know.
@@ -82,7 +84,7 @@ pub struct CacheProcess {
     pub pid: u32,
     /// When it reported.
     pub at: Timestamp,
-    /// How it hears of changes: `tracking`, `announced` or `lost`.
+    /// How it hears of changes: `tracking`, `announced`, `lost`, or `none` when it need not.
     pub channel: String,
     /// Whether it asks the store: `closed` when it does.
     pub breaker: String,
@@ -248,6 +250,7 @@ impl CacheOverview {
             miss_penalty_ms: counts.miss_penalty().map(milliseconds),
             stale_served: counts.stale_served(),
             local_bytes: stats.local.bytes,
+            evictions: stats.local.evictions,
             processes: fleet.processes.len(),
             warnings,
             namespaces: Vec::new(),
@@ -382,7 +385,7 @@ fn warnings_of_processes(processes: &[ProcessReport]) -> Vec<String> {
         if process.channel == "lost" {
             warnings.push(format!("{name} hears of no changes: it trusts nothing it holds"));
         }
-        if process.breaker == "open" {
+        if matches!(process.breaker.as_str(), "open" | "forced_open") {
             warnings.push(format!("{name} leaves the store alone, for it failed too often"));
         }
     }

@@ -225,11 +225,6 @@ impl Recorder {
         self.count(Count::SkippedByBreaker);
     }
 
-    /// An entry had to leave this process for others.
-    pub(crate) fn evicted(&self) {
-        self.count(Count::Eviction);
-    }
-
     /// So many bytes of envelopes came from the store.
     pub(crate) fn read_bytes(&self, bytes: usize) {
         self.counts.add(

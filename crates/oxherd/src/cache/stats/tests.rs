@@ -54,7 +54,6 @@ fn each_thing_that_happens_is_counted_under_its_name() {
     recorder.found_garbage();
     recorder.store_failed();
     recorder.skipped_by_breaker();
-    recorder.evicted();
     recorder.read_bytes(100);
     recorder.verified(false);
     recorder.verified(true);
