@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
@@ -117,6 +117,7 @@ impl CacheBuilder {
             spaces: RwLock::default(),
             numbers: AtomicU32::new(1),
             channel: RwLock::new(None),
+            reporting: OnceLock::new(),
         });
         ear.belongs_to(&shared);
         Cache {
@@ -151,16 +152,7 @@ impl Cache {
     /// What this process counted, by namespace.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let spaces: Vec<Arc<Space>> = self.shared.spaces.read().values().cloned().collect();
-        let mut stats = CacheStats::default();
-        for space in spaces {
-            let site = Site {
-                shared: Arc::clone(&self.shared),
-                space,
-            };
-            stats.namespaces.insert(site.space.name.to_string(), site.stats());
-        }
-        stats
+        self.shared.stats()
     }
 
     /// The store it is on.
@@ -340,6 +332,7 @@ where
         });
         spaces.insert(name.into(), Arc::clone(&space));
         drop(spaces);
+        shared.report();
         Ok(Namespace::at(Site { shared, space }))
     }
 }

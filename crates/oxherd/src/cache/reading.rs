@@ -225,6 +225,8 @@ impl Site {
     /// Sees to it that changes of this namespace are heard of, before anything is read that this process may keep.
     pub(crate) async fn heed(&self) -> Result<(), Trouble> {
         let Self { shared, space } = self;
+        // Again, for what was opened outside a runtime.
+        shared.report();
         if !space.settings.keeps_local() {
             return Ok(());
         }
