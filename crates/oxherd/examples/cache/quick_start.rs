@@ -1,0 +1,31 @@
+//! The shortest program with a cache.
+
+use oxherd::Oxherd;
+use oxherd::cache::{Freshness, Ttl};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Product {
+    name: String,
+}
+
+async fn load(id: u64) -> Result<Product, std::io::Error> {
+    Ok(Product { name: format!("product {id}") }) // your database
+}
+
+pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
+    let products = oxherd
+        .cache()
+        .namespace::<u64, Product>("products")
+        .freshness(Freshness::of(Ttl::MEDIUM)) // ten minutes
+        .open()?;
+
+    // Loaded once, whoever asks, in whichever process.
+    let product = products.get_or_load(&42, || load(42)).await?;
+    assert_eq!(product.name, "product 42");
+
+    // After the commit of a write: nobody reads the old one from the store again.
+    products.remove(&42).await?;
+    assert!(products.get(&42).await?.is_none());
+    Ok(())
+}
