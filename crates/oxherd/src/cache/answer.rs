@@ -42,6 +42,15 @@ pub(crate) enum Here {
     Nothing(Option<Arc<Held>>),
 }
 
+/// What a look found, before anything is loaded.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) here: Here,
+    /// `None`: the store was not asked, or did not answer.
+    pub(crate) seen: Option<Seen>,
+    pub(crate) began: Instant,
+}
+
 impl Site {
     /// What this process has, without asking anybody. The hottest path there is.
     #[inline]
@@ -101,15 +110,33 @@ impl Site {
         }
     }
 
-    /// Reads, and loads what is not there. `here` is what [`Site::here`] said.
-    pub(crate) async fn obtain(
+    /// What a reader would be served now, without counting it as a read.
+    pub(crate) async fn find_uncounted(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
+        match self.here(key, call) {
+            Here::Answer(held) | Here::Refresh(held, _) => Some(held),
+            Here::Nothing(_) => self.there(key, call).await?.held,
+        }
+    }
+
+    /// Reads, and loads what is not there.
+    pub(crate) async fn obtain(self, key: KeyText, call: Call, loader: Loader) -> Result<Answered> {
+        let look = Look {
+            here: self.here(&key, &call),
+            seen: None,
+            began: Instant::now(),
+        };
+        self.obtain_after(key, call, loader, look).await
+    }
+
+    /// As [`Self::obtain`], after somebody looked here, and perhaps in the store.
+    pub(crate) async fn obtain_after(
         self,
         key: KeyText,
         call: Call,
         loader: Loader,
-        here: Here,
+        look: Look,
     ) -> Result<Answered> {
-        let began = Instant::now();
+        let Look { here, mut seen, began } = look;
         let mut fallback = match here {
             Here::Answer(held) => return Ok(self.answered_here(&key, held, began)),
             Here::Refresh(held, standing) => {
@@ -124,7 +151,10 @@ impl Site {
             {
                 return Ok(answered(held, Some(Tier::Local), false));
             }
-            let seen = self.there(&key, &call).await;
+            let seen = match seen.take() {
+                Some(seen) => Some(seen),
+                None => self.there(&key, &call).await,
+            };
             let asked = seen.as_ref().map(|seen| seen.took);
             let Seen { id, held, .. } = seen.unwrap_or_default();
             if let Some(held) = held.filter(|held| held.meta().version >= call.min_version) {
@@ -166,6 +196,9 @@ impl Site {
         let began = Instant::now();
         let (mut seat, pilot) = self.space.flights.join(key);
         let is_pilot = pilot.is_some();
+        if let (false, Some(place)) = (is_pilot, &call.batch) {
+            place.step_aside();
+        }
         if let Some(pilot) = pilot {
             let flight = self.clone().fly(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
             tokio::spawn(flight);
@@ -272,7 +305,7 @@ impl Site {
         }
     }
 
-    fn count_there(&self, key: &KeyText, held: &Held, began: Instant) {
+    pub(crate) fn count_there(&self, key: &KeyText, held: &Held, began: Instant) {
         let recorder = &self.space.recorder;
         recorder.shared_hit(key.as_str(), held.bytes() as usize, began.elapsed());
         if held.is_absent() {
@@ -289,6 +322,6 @@ impl Site {
     }
 }
 
-fn answered(held: Arc<Held>, tier: Option<Tier>, is_stale: bool) -> Answered {
+pub(crate) fn answered(held: Arc<Held>, tier: Option<Tier>, is_stale: bool) -> Answered {
     Answered { held, tier, is_stale }
 }

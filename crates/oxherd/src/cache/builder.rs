@@ -282,6 +282,13 @@ where
         self
     }
 
+    /// Compares this share of the hits of reads with a loader (0 to 1; none unless told otherwise) with what the loader says, in the background.
+    /// The rate of stale ones is in [`Namespace::stats`].
+    pub fn verify(mut self, share: f64) -> Self {
+        self.settings.verify = share;
+        self
+    }
+
     /// Opens it. A name is opened once a process; asked for again with the same settings and type it is the same.
     ///
     /// # Errors

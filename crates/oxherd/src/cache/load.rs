@@ -65,7 +65,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         self.read_or_load(key, loader)
     }
 
-    fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
+    pub(crate) fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
         GetOrLoad {
             site: &self.site,
             key: self.key(key),
@@ -145,8 +145,12 @@ macro_rules! reading {
                 if let Ok(key) = &self.key
                     && let Some(held) = self.site.quick(key, &self.call)
                 {
-                    let value = held.value::<V>();
-                    return Answer::ready($answer(self.site, key, value));
+                    let answer = $answer(self.site, key, held.value::<V>());
+                    if self.site.is_to_be_verified() {
+                        let loader = loader_of::<V, _, _, _, _>(self.loader);
+                        self.site.verify(key.clone(), self.call, loader, held);
+                    }
+                    return Answer::ready(answer);
                 }
                 let Self {
                     site,
@@ -157,9 +161,8 @@ macro_rules! reading {
                 } = self;
                 Answer::later(async move {
                     let key = key?;
-                    let here = site.here(&key, &call);
                     let loader = loader_of::<V, _, _, _, _>(loader);
-                    let answer = site.clone().obtain(key.clone(), call, loader, here).await?;
+                    let answer = site.clone().obtain(key.clone(), call, loader).await?;
                     $answer(site, &key, value_of::<V>(&answer))
                 })
             }

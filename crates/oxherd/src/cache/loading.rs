@@ -103,8 +103,12 @@ impl Site {
     /// The whole flight. `seen` is the entry that was judged not good enough.
     pub(crate) async fn fly(self, pilot: Pilot, call: Call, loader: Loader, mut seen: EntryId, reason: LoadReason) {
         let space = Arc::clone(&self.space);
-        // Closed never: the semaphore lives as long as the namespace.
-        let Ok(_place) = space.loads.acquire().await else { return };
+        let _permit = match call.batch {
+            // It loads with others, under one permit.
+            Some(_) => None,
+            // Never closed: the semaphore lives as long as the namespace.
+            None => space.loads.acquire().await.ok(),
+        };
         if !space.settings.keeps_shared() {
             return self.load(pilot, call, loader, None, reason).await;
         }
@@ -150,6 +154,9 @@ impl Site {
                         return pilot.land(Err(Failure::Again), Answers::Everybody);
                     }
                     has_waited = true;
+                    if let Some(place) = &call.batch {
+                        place.step_aside();
+                    }
                     tokio::select! {
                         biased;
                         () = wait.woken() => (),
@@ -216,6 +223,23 @@ impl Site {
         crate::store::decode(&operation, answer).map_err(Trouble::Failed)
     }
 
+    /// Runs a script that does its work again when it is sent again: a reply that was lost is said to be.
+    pub(crate) async fn run_once<T: redis::FromRedisValue>(
+        &self,
+        script: &'static Script,
+        question: &redis::Cmd,
+    ) -> Result<T, Trouble> {
+        let operation = script.operation();
+        self.heed().await?;
+        let answer = self
+            .shared
+            .ask_once(&operation, |mut connection| async move {
+                script.run(&mut connection, question).await
+            })
+            .await?;
+        crate::store::decode(&operation, answer).map_err(Trouble::Failed)
+    }
+
     /// Calls the loader, keeps what it returned if it may be kept, and answers.
     async fn load(
         self,
@@ -255,6 +279,12 @@ impl Site {
                 pilot.land(Err(Failure::Load(LoadCause::new(cause))), Answers::Everybody);
             }
         }
+    }
+
+    /// What the source says, for a comparison. Failures are nobody's concern.
+    pub(crate) async fn load_to_compare(&self, loader: &Loader) -> Option<Option<AnyValue>> {
+        let fresh = self.call(loader.take()?).await.ok()?;
+        Some(fresh.value)
     }
 
     /// A panic or a time-out is a failure like any other.

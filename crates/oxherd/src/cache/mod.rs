@@ -44,7 +44,9 @@
 //! Next: `docs/design/cache.md`, then `answer.rs` (how a read is answered), `loading.rs` (the lease), `local/` (this process).
 
 mod answer;
+mod batch;
 mod builder;
+mod counter;
 mod flight;
 mod freshness;
 mod get;
@@ -56,16 +58,21 @@ mod load;
 mod loaded;
 mod loading;
 mod local;
+mod many;
 mod namespace;
+mod pattern;
+mod read_through;
 mod reading;
 mod report;
 mod reporting;
+mod rules;
 mod settings;
 mod shared;
 mod space;
 mod standing;
 mod stats;
 mod value;
+mod verify;
 mod waits;
 mod write;
 
@@ -79,6 +86,8 @@ pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use report::{Fleet, ProcessReport};
+pub use read_through::{ReadThrough, WarmUp};
+pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};
 pub use stats::{
     BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,

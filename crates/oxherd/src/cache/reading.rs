@@ -5,6 +5,7 @@
 //! key or anything it depends on changed since the question was asked.
 //! Next: `docs/design/cache.md` ("Valid"), `local/`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,50 @@ pub(crate) struct Before {
 
 type Replies = Vec<Option<Vec<u8>>>;
 
+/// What a namespace's invalidations have come to, as far as it was asked for.
+#[derive(Debug)]
+struct Stamps {
+    incarnation: Option<Vec<u8>>,
+    /// `None` without a tenant.
+    tenant: Option<Option<u64>>,
+    tags: HashMap<Box<str>, Option<u64>>,
+}
+
+impl Stamps {
+    /// The tags that entries are expected to have.
+    fn expected(call: &Call, hints: &[Option<Hint>]) -> Vec<Box<str>> {
+        let named = call.tags.iter().map(|tag| tag.as_str().into());
+        let remembered = hints.iter().flatten().flat_map(|hint| hint.tags.iter().cloned());
+        let mut tags: Vec<Box<str>> = named.chain(remembered).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    /// From the replies, in the order of [`Space::stamps`].
+    fn new(
+        incarnation: Option<Vec<u8>>,
+        tenant: &str,
+        tags: &[Box<str>],
+        replies: &mut impl Iterator<Item = Option<Vec<u8>>>,
+    ) -> Self {
+        let mut next = || number(replies.next().flatten().as_deref());
+        Self {
+            incarnation,
+            tenant: (!tenant.is_empty()).then(&mut next),
+            tags: tags.iter().map(|tag| (tag.clone(), next())).collect(),
+        }
+    }
+
+    /// Whether nothing that an entry depends on was invalidated since it was made. What is not known has been.
+    fn allow(&self, header: &Header) -> bool {
+        let is_below = |stamp: &Option<u64>| stamp.is_some_and(|stamp| stamp <= header.as_of);
+        self.incarnation.as_deref() == Some(&header.incarnation[..])
+            && self.tenant.as_ref().is_none_or(is_below)
+            && header.tags.iter().all(|tag| self.tags.get(tag).is_some_and(is_below))
+    }
+}
+
 impl Site {
     /// To be taken before the store or the source is asked for anything.
     pub(crate) fn before(&self, key: &KeyText) -> Before {
@@ -56,106 +101,111 @@ impl Site {
 
     /// Reads one entry of the store.
     pub(crate) async fn read(&self, key: &KeyText, call: &Call) -> Result<Seen, Trouble> {
-        let space = &self.space;
-        let before = self.before(key);
-        let began = Instant::now();
-        let hint = space.hints.get(key);
-        let named = call.tags.iter().map(super::Tag::as_str);
-        let remembered = hint.iter().flat_map(|hint| hint.tags.iter().map(|tag| &**tag));
-        let mut asked: SmallVec<[&str; 4]> = named.chain(remembered).collect();
-        asked.sort_unstable();
-        asked.dedup();
-
-        let mut question = redis::cmd("MGET");
-        question
-            .arg(space.keys.entry(key.as_bytes()))
-            .arg(space.keys.incarnation());
-        for stamp in Space::stamps(&call.tenant, asked.iter().copied()) {
-            question.arg(space.keys.stamp(&stamp));
-        }
-        let replies: Replies = self.fetch(&question).await?;
-        let mut replies = replies.into_iter();
-        let Some(entry) = replies.next().flatten() else {
-            return Ok(Seen {
-                took: began.elapsed(),
-                ..Seen::default()
-            });
-        };
-        let id = id_of(&entry);
-        let unusable = |took| Seen { id: id.clone(), held: None, took };
-        space.recorder.read_bytes(entry.len());
-        let envelope = match Envelope::parse(Bytes::from(entry)) {
-            Ok(envelope) => envelope,
-            Err(foreign) => {
-                space.found(foreign, key);
-                return Ok(unusable(began.elapsed()));
-            }
-        };
-        let header = envelope.header();
-        let is_of_now = replies.next().flatten().is_some_and(|now| now == header.incarnation);
-        let known: SmallVec<[Option<u64>; 4]> = replies.map(|stamp| number(stamp.as_deref())).collect();
-        if !is_of_now || !self.is_valid(header, call, &asked, &known).await? {
-            return Ok(unusable(began.elapsed()));
-        }
-        self.remember(key, header, call, hint.as_ref());
-        let held = match (space.form.decode)(&envelope, &space.settings.packing, space.place(key)) {
-            Ok(value) => {
-                let meta = meta_of(header, &space.settings, self.shared.clock.now());
-                self.hold(value, envelope.bytes().len(), meta, &call.tenant, before.moment)
-            }
-            Err(foreign) => {
-                space.found(foreign, key);
-                return Ok(unusable(began.elapsed()));
-            }
-        };
-        if let Some(pending) = &before.pending
-            && self.standing(&held) != Standing::Ended
-        {
-            pending.fill(&held);
-        }
-        Ok(Seen {
-            id,
-            held: Some(held),
-            took: began.elapsed(),
-        })
+        let seen = self.read_many(std::slice::from_ref(key), call).await?;
+        Ok(seen.into_iter().next().unwrap_or_default())
     }
 
-    /// Whether every stamp it depends on is there and not above it. `known` belongs to the tenant, if there is one, then to `asked`.
-    async fn is_valid(
-        &self,
-        header: &Header,
-        call: &Call,
-        asked: &[&str],
-        known: &[Option<u64>],
-    ) -> Result<bool, Trouble> {
-        let is_good = |stamp: &Option<u64>| stamp.is_some_and(|stamp| stamp <= header.as_of);
-        let tenants = usize::from(!call.tenant.is_empty());
-        let Some((tenant, tags)) = known.split_at_checked(tenants) else {
-            return Ok(false);
-        };
-        if !tenant.iter().all(is_good) {
-            return Ok(false);
+    /// Reads entries of the store with one question, in their order.
+    pub(crate) async fn read_many(&self, keys: &[KeyText], call: &Call) -> Result<Vec<Seen>, Trouble> {
+        let space = &self.space;
+        let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
+        let began = Instant::now();
+        let hints: SmallVec<[Option<Hint>; 1]> = keys.iter().map(|key| space.hints.get(key)).collect();
+        let asked = Stamps::expected(call, &hints);
+
+        let mut question = redis::cmd("MGET");
+        question.arg(space.keys.incarnation());
+        for stamp in Space::stamps(&call.tenant, asked.iter().map(|tag| &**tag)) {
+            question.arg(space.keys.stamp(&stamp));
         }
-        let mut others: SmallVec<[&str; 4]> = SmallVec::new();
-        for tag in &header.tags {
-            match asked.iter().position(|name| *name == &**tag) {
-                Some(at) if tags.get(at).is_some_and(is_good) => (),
-                Some(_) => return Ok(false),
-                None => others.push(tag),
+        for key in keys {
+            question.arg(space.keys.entry(key.as_bytes()));
+        }
+        let mut replies = self.fetch(&question).await?.into_iter();
+        let incarnation = replies.next().flatten();
+        let mut stamps = Stamps::new(incarnation, &call.tenant, &asked, &mut replies);
+        let mut found = Vec::with_capacity(keys.len());
+        for (key, entry) in keys.iter().zip(replies) {
+            found.push(entry.map(|entry| self.parse(key, entry)));
+        }
+        let envelopes = found.iter().flatten().filter_map(|(_, envelope)| envelope.as_ref());
+        self.ask_for_others(&mut stamps, call, envelopes).await?;
+
+        let took = began.elapsed();
+        let mut seen = Vec::with_capacity(keys.len());
+        for (((key, before), hint), found) in keys.iter().zip(before).zip(hints).zip(found) {
+            let (id, envelope) = found.unwrap_or_default();
+            let envelope = envelope.filter(|envelope| stamps.allow(envelope.header()));
+            let held = envelope.and_then(|envelope| {
+                self.remember(key, envelope.header(), call, hint.as_ref());
+                self.open(key, &envelope, call, &before)
+            });
+            seen.push(Seen { id, held, took });
+        }
+        Ok(seen)
+    }
+
+    /// The id of what lies there, and the envelope if it is one.
+    fn parse(&self, key: &KeyText, entry: Vec<u8>) -> (EntryId, Option<Envelope>) {
+        let id = id_of(&entry);
+        self.space.recorder.read_bytes(entry.len());
+        match Envelope::parse(Bytes::from(entry)) {
+            Ok(envelope) => (id, Some(envelope)),
+            Err(foreign) => {
+                self.space.found(foreign, key);
+                (id, None)
             }
         }
-        if others.is_empty() {
-            return Ok(true);
+    }
+
+    /// Asks for the stamps of tags that nobody expected. The entries were read before: an invalidation in between is seen.
+    async fn ask_for_others<'a>(
+        &self,
+        stamps: &mut Stamps,
+        call: &Call,
+        envelopes: impl Iterator<Item = &'a Envelope>,
+    ) -> Result<(), Trouble> {
+        let mut others: Vec<Box<str>> = Vec::new();
+        for envelope in envelopes {
+            let unknown = envelope.header().tags.iter().filter(|tag| !stamps.tags.contains_key(*tag));
+            others.extend(unknown.cloned());
         }
+        if others.is_empty() {
+            return Ok(());
+        }
+        others.sort_unstable();
+        others.dedup();
         let mut question = redis::cmd("MGET");
-        // Without the tenant: it was asked for already.
         for tag in &others {
             let stamp = [call.tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
             question.arg(self.space.keys.stamp(&stamp));
         }
-        let replies: Replies = self.fetch(&question).await?;
-        Ok(replies.len() == others.len()
-            && replies.iter().all(|stamp| is_good(&number(stamp.as_deref()))))
+        let replies = self.fetch(&question).await?;
+        for (tag, stamp) in others.into_iter().zip(replies) {
+            stamps.tags.insert(tag, number(stamp.as_deref()));
+        }
+        Ok(())
+    }
+
+    /// The value of a valid entry, kept in this process if that may be.
+    fn open(&self, key: &KeyText, envelope: &Envelope, call: &Call, before: &Before) -> Option<Arc<Held>> {
+        let space = &self.space;
+        match (space.form.decode)(envelope, &space.settings.packing, space.place(key)) {
+            Ok(value) => {
+                let meta = meta_of(envelope.header(), &space.settings, self.shared.clock.now());
+                let held = self.hold(value, envelope.bytes().len(), meta, &call.tenant, before.moment);
+                if let Some(pending) = &before.pending
+                    && self.standing(&held) != Standing::Ended
+                {
+                    pending.fill(&held);
+                }
+                Some(held)
+            }
+            Err(foreign) => {
+                space.found(foreign, key);
+                None
+            }
+        }
     }
 
     async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {

@@ -79,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) fence_life: Duration,
     /// How long entries loaded while the store is away are kept in this process.
     pub(crate) outage_ttl: Duration,
+    /// Which share of hits is compared with the source.
+    pub(crate) verify: f64,
 }
 
 impl Settings {
@@ -91,6 +93,7 @@ impl Settings {
             loads: LoadLimits::default(),
             fence_life: Duration::from_secs(600),
             outage_ttl: Duration::from_secs(5),
+            verify: 0.0,
         }
     }
 
@@ -113,12 +116,12 @@ impl Settings {
         if self.fence_life < limits.hard_timeout {
             return Err(out_of_range("fence_life", "must be at least the hard time-out of loads"));
         }
+        if !(0.0..=1.0).contains(&self.verify) {
+            return Err(out_of_range("verify", "must be a share from 0 to 1"));
+        }
         let needs_store = self.level >= Level::Fenced;
         if needs_store && self.tiers == Tiers::Local {
             return Err(out_of_range("level", "fences and intents live in the store: use both tiers, or the shared one"));
-        }
-        if self.tiers == Tiers::Local && self.freshness.is_sliding && self.freshness.ttl > self.freshness.local_ttl {
-            return Err(out_of_range("local_ttl", "must be at least the TTL where only this process keeps values"));
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::waits::Waits;
 use crate::breaker::{Breaker, Permit};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::store::{ChannelMode, Connection, Store, Tracked, refused};
+use crate::store::{ChannelMode, Connection, Store, Tracked, refused, refused_once};
 
 /// What a cache is made of.
 pub(crate) struct Shared {
@@ -77,12 +77,33 @@ impl Shared {
         self.channel.read().is_some()
     }
 
-    /// Asks the store, unless it is known not to answer.
+    /// Asks the store, unless it is known not to answer. The question may be repeated.
     pub(crate) async fn ask<T, F>(
         &self,
         operation: &str,
         request: impl FnOnce(Connection) -> F,
     ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let answer = self.send(request).await?;
+        answer.map_err(|error| Trouble::Failed(refused(operation, error)))
+    }
+
+    /// As [`Self::ask`], for what must not be repeated.
+    pub(crate) async fn ask_once<T, F>(
+        &self,
+        operation: &str,
+        request: impl FnOnce(Connection) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let answer = self.send(request).await?;
+        answer.map_err(|error| Trouble::Failed(refused_once(operation, error)))
+    }
+
+    async fn send<T, F>(&self, request: impl FnOnce(Connection) -> F) -> Result<RedisResult<T>, Trouble>
     where
         F: Future<Output = RedisResult<T>>,
     {
@@ -95,7 +116,7 @@ impl Shared {
             Err(error) if error.is_io_error() => permit.failure(began.elapsed()),
             _ => permit.success(began.elapsed()),
         }
-        answer.map_err(|error| Trouble::Failed(refused(operation, error)))
+        Ok(answer)
     }
 
     /// Hears, from now on, of changes of keys that begin so.

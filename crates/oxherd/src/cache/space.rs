@@ -76,12 +76,22 @@ impl Form {
         Self {
             kind: TypeId::of::<V>(),
             decode: |envelope, packing, place| {
+                // Counters are read also where everything else is sealed: the store itself adds to them.
+                if TypeId::of::<V>() == TypeId::of::<i64>()
+                    && let Some(count) = envelope.counter()?
+                {
+                    return Ok(Some(Arc::new(count) as AnyValue));
+                }
                 let value: Option<V> = envelope.decode(packing, place)?;
                 Ok(value.map(|value| Arc::new(value) as AnyValue))
             },
             encode: |header, value, packing, place| {
                 let value = value.and_then(|value| value.downcast_ref::<V>());
-                Envelope::encode_value(header, value, packing, place)
+                // Counters, however they come about, can be added to by the store.
+                match value.and_then(|value| (value as &dyn Any).downcast_ref::<i64>()) {
+                    Some(count) => Envelope::encode_counter(header, *count, place),
+                    None => Envelope::encode_value(header, value, packing, place),
+                }
             },
             version_of,
         }
@@ -104,6 +114,8 @@ pub(crate) struct Call {
     /// Whether only the store may answer.
     pub(crate) is_strict: bool,
     pub(crate) ttl: Option<std::time::Duration>,
+    /// Where its loader meets others.
+    pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
 
 impl Call {
@@ -114,6 +126,7 @@ impl Call {
             min_version: 0,
             is_strict: false,
             ttl: None,
+            batch: None,
         }
     }
 }

@@ -382,7 +382,7 @@ impl Site {
         }
     }
 
-    fn refused(&self, key: &KeyText, reason: &'static str) -> Error {
+    pub(crate) fn refused(&self, key: &KeyText, reason: &'static str) -> Error {
         Error::CacheRefused {
             namespace: self.space.name.to_string(),
             key: key.to_string(),

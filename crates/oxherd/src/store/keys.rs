@@ -104,16 +104,20 @@ impl CacheKeys {
         self.named("f:", key)
     }
 
-    /// The pattern of entries whose `TENANT:KEY:` has this pattern, and of leases where no entry may be yet.
-    pub(crate) fn pattern(&self, has_leases: bool, names: &str) -> String {
-        let kinds = if has_leases { "[el]" } else { "e" };
-        format!("{}{kinds}:{names}", literal(&self.prefix))
+    /// The pattern of entries whose `TENANT:KEY:` matches.
+    pub(crate) fn entries_matching(&self, pattern: &str) -> Vec<u8> {
+        [escaped(&self.prefix).as_str(), "e:", pattern].concat().into_bytes()
     }
 
-    /// `TENANT:KEY:` of a key that [`CacheKeys::pattern`] found.
-    pub(crate) fn name_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
-        let (kind, name) = key.strip_prefix(self.prefix.as_bytes())?.split_at_checked(2)?;
-        matches!(kind, b"e:" | b"l:").then_some(name)
+    /// The pattern of leases whose `TENANT:KEY:` matches.
+    pub(crate) fn leases_matching(&self, pattern: &str) -> Vec<u8> {
+        [escaped(&self.prefix).as_str(), "l:", pattern].concat().into_bytes()
+    }
+
+    /// `TENANT:KEY:` in the name of an entry or a lease.
+    pub(crate) fn text_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        let (_kind, text) = key.strip_prefix(self.prefix.as_bytes())?.split_first_chunk::<2>()?;
+        Some(text)
     }
 
     /// What a process that keeps entries of its own must be told of.
@@ -201,11 +205,11 @@ pub(crate) fn cache_changes(store_prefix: &str) -> String {
 
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
 pub(crate) fn queue_pattern(store_prefix: &str) -> String {
-    format!("{}:*:meta", literal(store_prefix))
+    escaped(store_prefix) + ":*:meta"
 }
 
-/// The pattern that matches this text alone.
-pub(crate) fn literal(text: &str) -> String {
+/// Text that stands for itself in a pattern.
+pub(crate) fn escaped(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         if matches!(character, '*' | '?' | '[' | ']' | '\\') {

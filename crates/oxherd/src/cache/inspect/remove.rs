@@ -4,6 +4,7 @@ use rand::Rng as _;
 use serde::Serialize;
 
 use super::{Bounds, Inspector, Matching, full_name};
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::store::{
     CACHE_CLEAR, CACHE_INVALIDATE, CACHE_REMOVE, CacheKeys, Pick, cache_prefix, decode, refused,
@@ -27,6 +28,14 @@ pub struct Removed {
     pub removed: u64,
     /// All keys were looked at; otherwise the bounds came first, and repeating goes on.
     pub complete: bool,
+}
+
+/// A walk under way.
+struct Walk {
+    /// Keys that may still be removed.
+    left: u64,
+    end: Timestamp,
+    done: Removed,
 }
 
 impl Inspector {
@@ -104,39 +113,61 @@ impl Inspector {
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<Removed> {
         let keys = self.keys(namespace)?;
-        let pattern = keys.pattern(true, &matching.names(tenant)?);
-        let end = self.clock.now().after(bounds.time);
+        let names = matching.names(tenant)?;
+        let mut walk = Walk {
+            left: bounds.keys,
+            end: self.clock.now().after(bounds.time),
+            done: Removed {
+                removed: 0,
+                complete: true,
+            },
+        };
+        // Loads first: one that ends while entries are looked for would leave one behind.
+        for pattern in [keys.leases_matching(&names), keys.entries_matching(&names)] {
+            if walk.done.complete {
+                self.remove_found(&keys, &pattern, &mut walk, &mut progress)
+                    .await?;
+            }
+        }
+        Ok(walk.done)
+    }
+
+    async fn remove_found(
+        &self,
+        keys: &CacheKeys,
+        pattern: &[u8],
+        walk: &mut Walk,
+        progress: &mut (impl FnMut(u64) + Send),
+    ) -> Result<()> {
         let pick = Pick {
-            pattern: Some(pattern.as_bytes()),
+            pattern: Some(pattern),
             kind: Some("string"),
         };
         let mut scan = self.store.scan(pick, MATCHING);
-        let (mut done, mut tried) = (Removed::default(), 0);
         while let Some(page) = scan.next().await? {
             for batch in page.chunks(BATCH) {
-                let left = usize::try_from(bounds.keys - tried).unwrap_or(usize::MAX);
-                if left == 0 || self.clock.now() >= end {
-                    return Ok(done);
+                let most = usize::try_from(walk.left).unwrap_or(usize::MAX);
+                let taken = batch.get(..most).unwrap_or(batch);
+                walk.left -= taken.len() as u64;
+                if !taken.is_empty() {
+                    walk.done.removed += self.remove_batch(keys, taken).await?;
+                    progress(walk.done.removed);
                 }
-                let is_last = left < batch.len();
-                let batch = batch.get(..left).unwrap_or(batch);
-                tried += batch.len() as u64;
-                done.removed += self.remove_batch(&keys, batch).await?;
-                progress(done.removed);
-                if is_last {
-                    return Ok(done);
+                if taken.len() < batch.len() {
+                    walk.done.complete = false;
+                    return Ok(());
                 }
             }
-            if self.clock.now() >= end {
-                return Ok(done);
+            if self.clock.now() >= walk.end {
+                walk.done.complete = false;
+                return Ok(());
             }
         }
-        done.complete = true;
-        Ok(done)
+        Ok(())
     }
 
     async fn remove_batch(&self, keys: &CacheKeys, batch: &[Vec<u8>]) -> Result<u64> {
-        let names = batch.iter().filter_map(|key| keys.name_in(key));
+        let names = batch.iter().filter_map(|key| keys.text_in(key));
         let calls: Vec<redis::Cmd> = names.map(|name| self.removal(keys, name)).collect();
         let replies = CACHE_REMOVE.run_all(&mut self.store.shared(), &calls).await;
         let mut removed = 0;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Inspector, WALK, full_name, written};
 use crate::cache::stats::{BigKey, largest};
 use crate::error::Result;
-use crate::store::{Pick, decode, literal, refused};
+use crate::store::{Pick, decode, escaped, refused};
 
 const OPERATION: &str = "look for large entries of the cache";
 /// Keys asked about in one round trip.
@@ -32,8 +32,8 @@ impl Matching<'_> {
         full_name(tenant, "")?;
         let text = |text| String::from_utf8_lossy(&written(text)).into_owned();
         Ok(match self {
-            Self::Prefix(prefix) => format!("{}:{}*", literal(tenant), literal(&text(prefix))),
-            Self::Pattern(pattern) => format!("{}:{}:", literal(tenant), text(pattern)),
+            Self::Prefix(prefix) => format!("{}:{}*", escaped(tenant), escaped(&text(prefix))),
+            Self::Pattern(pattern) => format!("{}:{}:", escaped(tenant), text(pattern)),
         })
     }
 }
@@ -96,12 +96,12 @@ impl Inspector {
     /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
     pub async fn big_keys(&self, namespace: &str, bounds: Bounds) -> Result<BigKeys> {
         let keys = self.keys(namespace)?;
-        let pattern = keys.pattern(false, "*");
+        let pattern = keys.entries_matching("*");
         let end = self.clock.now().after(bounds.time);
         let mut connection = self.store.shared();
         let mut big = BigKeys::default();
         let pick = Pick {
-            pattern: Some(pattern.as_bytes()),
+            pattern: Some(&pattern),
             kind: Some("string"),
         };
         let mut scan = self.store.scan(pick, OPERATION);
@@ -123,7 +123,7 @@ impl Inspector {
                 for (key, bytes) in batch.iter().zip(sizes) {
                     big.looked_at += 1;
                     big.bytes = big.bytes.saturating_add(bytes);
-                    found.extend(keys.name_in(key).map(|name| BigKey::of(name, bytes)));
+                    found.extend(keys.text_in(key).map(|name| BigKey::of(name, bytes)));
                 }
                 big.keys = largest(found);
                 if is_last {
