@@ -63,9 +63,9 @@ mod namespace;
 mod pattern;
 mod read_through;
 mod reading;
-mod rules;
 mod report;
 mod reporting;
+mod rules;
 mod settings;
 mod shared;
 mod space;
@@ -86,8 +86,8 @@ pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, WarmUp};
-pub use rules::{Applied, Rules};
 pub use report::{Fleet, ProcessReport};
+pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};
 pub use stats::{
     BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,
