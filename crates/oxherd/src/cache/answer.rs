@@ -69,7 +69,7 @@ impl Site {
         let now = shared.clock.now_coarse();
         let is_trusted = match shared.local.validity(&held) {
             Validity::Valid => true,
-            Validity::Doubted => space.settings.level == Level::Ttl,
+            Validity::Doubted => space.settings.level == Level::Ttl || !space.settings.keeps_shared(),
             Validity::Gone => return Here::Nothing(None),
         };
         if !is_trusted || now >= meta.ends {
@@ -161,7 +161,10 @@ impl Site {
                 None => self.there(&key, &call).await,
             };
             let asked = seen.as_ref().map(|seen| seen.took);
-            let Seen { id, held, .. } = seen.unwrap_or_default();
+            let (id, held) = match seen {
+                Some(seen) => (Some(seen.id), seen.held),
+                None => (None, None),
+            };
             if let Some(held) = held.filter(|held| held.meta().version >= call.min_version) {
                 match self.standing(&held) {
                     Standing::Fresh => {
@@ -198,7 +201,7 @@ impl Site {
         key: &KeyText,
         call: &Call,
         loader: &Loader,
-        seen: EntryId,
+        seen: Option<EntryId>,
         fallback: Option<&Arc<Held>>,
     ) -> Result<Option<Answered>> {
         let began = Instant::now();
@@ -294,7 +297,10 @@ impl Site {
     pub(crate) fn refresh(&self, key: &KeyText, call: Call, loader: Loader, seen: EntryId) {
         let (_seat, pilot) = Flights::join(&self.space.flights, key);
         if let Some(pilot) = pilot {
-            tokio::spawn(self.clone().fly(pilot, call, loader, seen, LoadReason::Refresh));
+            tokio::spawn(
+                self.clone()
+                    .fly(pilot, call, loader, Some(seen), LoadReason::Refresh),
+            );
         }
     }
 

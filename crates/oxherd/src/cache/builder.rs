@@ -80,8 +80,8 @@ impl CacheBuilder {
         self
     }
 
-    /// The breaker that decides when the store is left alone. Its own opens when half of at least 20 questions in 10 s had no answer, for a
-    /// second at first.
+    /// The breaker that decides when the store is left alone. Unless told otherwise it opens when half of at least 5 questions in 10 s had no
+    /// answer, for half a second at first and two at the most.
     pub fn breaker(mut self, breaker: Breaker) -> Self {
         self.breaker = Some(breaker);
         self
@@ -103,6 +103,8 @@ impl CacheBuilder {
         let breaker = self.breaker.unwrap_or_else(|| {
             Breaker::builder("cache store")
                 .clock(self.clock.clone())
+                .minimum_calls(5)
+                .open_for(Duration::from_millis(500), 1.5, Duration::from_secs(2))
                 .build_unchecked()
         });
         let ear = Arc::new(Ear::default());

@@ -24,7 +24,8 @@ use super::space::{AnyValue, Call, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::stats::{FillRefusal, LoadEnd, LoadReason};
 use super::value::Header;
-use crate::error::{Cause, Error, LoadCause};
+use crate::error::{Cause, Error, LoadCause, Result};
+use crate::lock::{Hold, Token};
 use crate::store::{CACHE_FILL, CACHE_LEASE, CACHE_RELEASE, CACHE_RENEW, Script};
 
 /// What a loader returned, whatever the type.
@@ -70,18 +71,10 @@ enum Lease {
 /// Under what a loader runs.
 #[derive(Debug)]
 pub(crate) struct Tenure {
-    token: [u8; 16],
+    token: Token,
+    hold: Hold,
     incarnation: [u8; 8],
     as_of: u64,
-}
-
-/// Ends a task with its value.
-struct Companion(tokio::task::JoinHandle<()>);
-
-impl Drop for Companion {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Loader {
@@ -100,13 +93,14 @@ impl Loader {
 }
 
 impl Site {
-    /// The whole flight. `seen` is the entry that was judged not good enough.
+    /// The whole flight. `seen` is the entry that was judged not good enough; `None` when there is no store to ask, or it did not answer:
+    /// its deadline is not waited for a second time.
     pub(crate) async fn fly(
         self,
         pilot: Pilot,
         call: Call,
         loader: Loader,
-        mut seen: EntryId,
+        seen: Option<EntryId>,
         reason: LoadReason,
     ) {
         let space = Arc::clone(&self.space);
@@ -116,9 +110,9 @@ impl Site {
             // Never closed: the semaphore lives as long as the namespace.
             None => space.loads.acquire().await.ok(),
         };
-        if !space.settings.keeps_shared() {
+        let Some(mut seen) = seen.filter(|_| space.settings.keeps_shared()) else {
             return self.load(pilot, call, loader, None, reason).await;
-        }
+        };
         let wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
         let began_waiting = Instant::now();
         let patience = tokio::time::sleep(space.settings.loads.lock_wait);
@@ -126,14 +120,15 @@ impl Site {
         let mut has_waited = false;
         loop {
             let before = self.before(pilot.key());
-            let token: [u8; 16] = rand::random();
-            match self.lease(pilot.key(), &call, &seen, &token).await {
+            let (token, asked) = (Token::random(), tokio::time::Instant::now());
+            match self.lease(pilot.key(), &call, &seen, token).await {
                 Ok(Lease::Granted { incarnation, as_of }) => {
                     if has_waited {
                         space.recorder.waited_elsewhere(began_waiting.elapsed());
                     }
                     let tenure = Tenure {
                         token,
+                        hold: Hold::new(asked, space.settings.loads.lease_term),
                         incarnation,
                         as_of,
                     };
@@ -195,7 +190,7 @@ impl Site {
         key: &KeyText,
         call: &Call,
         seen: &EntryId,
-        token: &[u8; 16],
+        token: Token,
     ) -> Result<Lease, Trouble> {
         let space = &self.space;
         let (life, least) = space.settings.stamp_life(space.settings.freshness.life());
@@ -203,7 +198,7 @@ impl Site {
         question
             .arg(key.as_bytes())
             .arg(&seen[..])
-            .arg(&token[..])
+            .arg(token)
             .arg(millis(space.settings.loads.lease_term))
             .arg(1)
             .arg(&rand::random::<[u8; 8]>()[..])
@@ -281,11 +276,13 @@ impl Site {
         };
         let began = Instant::now();
         pilot.begin_load();
-        let keeper = tenure
-            .as_ref()
-            .map(|tenure| self.keep_lease(pilot.key(), tenure.token));
-        let result = self.call(loader).await;
-        drop(keeper);
+        let result = match &tenure {
+            Some(tenure) => {
+                let renew = || self.renew(pilot.key(), tenure);
+                tenure.hold.renewing(renew, self.call(loader)).await
+            }
+            None => self.call(loader).await,
+        };
         let took = began.elapsed();
         match result {
             Ok(fresh) => {
@@ -325,29 +322,23 @@ impl Site {
         }
     }
 
-    /// Renews the lease until it is dropped, or lost. A load that is shorter than a third of the term never comes to it.
-    fn keep_lease(&self, key: &KeyText, token: [u8; 16]) -> Companion {
-        let (site, key) = (self.clone(), key.clone());
+    /// Another term for the lease of a load that takes longer than a third of it.
+    async fn renew(&self, key: &KeyText, tenure: &Tenure) -> Result<bool> {
         let term = self.space.settings.loads.lease_term;
-        Companion(tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(term / 3).await;
-                let mut question = CACHE_RENEW.call(site.space.keys.prefix());
-                question.arg(key.as_bytes()).arg(&token[..]).arg(millis(term));
-                match site.run::<i64>(&CACHE_RENEW, &question).await {
-                    Ok(1) => (),
-                    Ok(_lost) => return,
-                    Err(trouble) => site.troubled(&trouble),
-                }
-            }
-        }))
+        let mut question = CACHE_RENEW.call(self.space.keys.prefix());
+        question.arg(key.as_bytes()).arg(tenure.token).arg(millis(term));
+        let answer = self.run::<i64>(&CACHE_RENEW, &question).await;
+        answer.map(|renewed| renewed == 1).map_err(|trouble| {
+            self.troubled(&trouble);
+            trouble.into_error("renew the lease of a load")
+        })
     }
 
     async fn release(&self, key: &KeyText, tenure: &Tenure) {
         let mut question = CACHE_RELEASE.call(self.space.keys.prefix());
         question
             .arg(key.as_bytes())
-            .arg(&tenure.token[..])
+            .arg(tenure.token)
             .arg(&self.shared.prefix);
         // A lease that cannot be given back ends by itself.
         if let Err(trouble) = self.run::<i64>(&CACHE_RELEASE, &question).await {
@@ -467,7 +458,7 @@ impl Site {
         tags.sort_unstable();
         tags.dedup();
         Header {
-            id: tenure.map_or_else(rand::random, |tenure| tenure.token),
+            id: tenure.map_or_else(rand::random, |tenure| *tenure.token.as_bytes()),
             version: version.unwrap_or(0),
             incarnation: tenure.map_or([0; 8], |tenure| tenure.incarnation),
             as_of: tenure.map_or(0, |tenure| tenure.as_of),
@@ -502,7 +493,7 @@ impl Site {
         let mut question = CACHE_FILL.call(space.keys.prefix());
         question
             .arg(key.as_bytes())
-            .arg(&tenure.token[..])
+            .arg(tenure.token)
             .arg(&tenure.incarnation[..])
             .arg(tenure.as_of)
             .arg(&header.version.to_be_bytes()[..])

@@ -18,6 +18,7 @@ use super::shared::Trouble;
 use super::space::{Call, Hint, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::value::{Envelope, Header};
+use crate::store::is_cut_off;
 
 /// What the store had.
 #[derive(Debug, Default)]
@@ -221,7 +222,13 @@ impl Site {
     async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {
         let answer = match self.heed().await {
             Ok(()) => {
-                let send = |mut connection| async move { question.query_async(&mut connection).await };
+                let send = |mut connection| async move {
+                    let mut answer = question.query_async(&mut connection).await;
+                    if matches!(&answer, Err(error) if is_cut_off(error)) {
+                        answer = question.query_async(&mut connection).await;
+                    }
+                    answer
+                };
                 self.shared.ask("read the cache", send).await
             }
             Err(trouble) => Err(trouble),
