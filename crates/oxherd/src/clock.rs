@@ -102,6 +102,32 @@ impl Clock {
         }
     }
 
+    /// Milliseconds from an arbitrary start that never go back, to within a few: for hot paths, where reading the
+    /// exact time costs more than the rest (5 ns instead of 25 on Linux).
+    pub(crate) fn ticks(&self) -> u64 {
+        match &self.0 {
+            Source::System => ticks(),
+            Source::Manual(clock) => clock.now().0,
+        }
+    }
+
+    /// The time now or up to one tick of the kernel (1 to 10 ms) ago, for a tenth of the cost of [`Self::now`].
+    #[inline]
+    pub(crate) fn now_coarse(&self) -> Timestamp {
+        match &self.0 {
+            #[cfg(target_os = "linux")]
+            Source::System => {
+                let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+                let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+                let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
+                Timestamp(seconds * 1_000 + nanos / 1_000_000)
+            }
+            #[cfg(not(target_os = "linux"))]
+            Source::System => self.now(),
+            Source::Manual(clock) => clock.now(),
+        }
+    }
+
     /// Waits until the clock shows `due`.
     pub async fn sleep_until(&self, due: Timestamp) {
         match &self.0 {
@@ -116,6 +142,23 @@ impl Clock {
             }
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn ticks() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    u64::try_from(
+        time.tv_sec
+            .saturating_mul(1000)
+            .saturating_add(time.tv_nsec / 1_000_000),
+    )
+    .unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ticks() -> u64 {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    millis(START.elapsed())
 }
 
 /// Moves a [`Clock::manual`].
@@ -136,5 +179,34 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         self.now.fetch_add(millis(by), Ordering::SeqCst);
         self.moved.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Timestamp};
+    use std::time::Duration;
+
+    #[test]
+    fn the_coarse_clock_is_never_ahead_and_at_most_a_tick_behind() {
+        let clock = Clock::system();
+        for _ in 0..1_000 {
+            let before = clock.now();
+            let coarse = clock.now_coarse();
+            let after = clock.now();
+            assert!(coarse <= after, "{coarse:?} {after:?}");
+            assert!(
+                before.since(coarse) <= Duration::from_millis(20),
+                "{before:?} {coarse:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_manual_clock_shows_the_same_to_everybody() {
+        let (clock, hand) = Clock::manual(Timestamp::from_millis(5));
+        hand.advance(Duration::from_millis(2));
+        assert_eq!(clock.now_coarse(), Timestamp::from_millis(7));
+        assert_eq!(clock.now(), clock.now_coarse());
     }
 }

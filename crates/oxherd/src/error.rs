@@ -272,6 +272,190 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// A value larger than its namespace takes.
+    #[error(
+        "cannot cache key {key:?} of namespace {namespace:?}: its value is {size} bytes, more than the limit of {limit}; cache less of it, or raise `max_value`"
+    )]
+    ValueTooLarge {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// Bytes as the codec writes them, before compression.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A value that cannot be serialised.
+    #[error("cannot cache key {key:?} of namespace {namespace:?}: {source}")]
+    CacheValue {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// The serialiser's words.
+        source: Cause,
+    },
+    /// A tag that cannot be used.
+    #[error("invalid tag {tag:?}: {reason}")]
+    CacheTag {
+        /// The tag.
+        tag: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// More tags than an entry may have.
+    #[error(
+        "cannot cache key {key:?} of namespace {namespace:?}: it has {count} tags, and may have {limit}; tag what is invalidated together"
+    )]
+    CacheTags {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A key to encrypt with that cannot be used. The key itself is not repeated.
+    #[error("invalid encryption key: {reason}")]
+    EncryptionKey {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A name of a namespace or tenant that cannot be used.
+    #[error("invalid name of a cache's {what} {name:?}: {reason}")]
+    CacheName {
+        /// `namespace` or `tenant`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A key or tag that cannot be used.
+    #[error("invalid cache key: {reason}")]
+    CacheKey {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A setting of a cache or namespace, or of one call, out of its range.
+    #[error("invalid cache option `{option}`: {reason}")]
+    CacheOption {
+        /// The option by the name of its method.
+        option: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The loader of a value failed, and nothing stale could be served instead. Everybody who waited for it has the same cause.
+    #[error("cannot load {key} of cache namespace {namespace:?}: {source}")]
+    Load {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// What the loader said.
+        source: LoadCause,
+    },
+    /// Nothing as new as the caller asked for could be had: the source is behind what the caller has seen of it.
+    #[error(
+        "cannot read {key} of cache namespace {namespace:?} at version {wanted} or later: the source says {found}; is it a replica that lags?"
+    )]
+    BehindVersion {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// The version asked for.
+        wanted: u64,
+        /// The version that the last load had; 0 when it said none.
+        found: u64,
+    },
+    /// A write was refused because something newer is there, or was invalidated.
+    #[error("cannot write {key} of cache namespace {namespace:?}: {reason}")]
+    CacheRefused {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// There is no such value: the loader said so, now or a while ago.
+    #[error("cannot read {key} of cache namespace {namespace:?}: its source has no such value")]
+    Absent {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+    },
+    /// A breaker's option out of its range.
+    #[error("invalid option `{option}` of breaker {breaker:?}: {reason}")]
+    BreakerOption {
+        /// The breaker.
+        breaker: String,
+        /// The option by its name.
+        option: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A lock's name or an option of it that cannot be used.
+    #[error("invalid `{option}` of lock {lock:?}: {reason}")]
+    LockOption {
+        /// The lock.
+        lock: String,
+        /// The option by its name.
+        option: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// Somebody else has held the lock for as long as one was to wait.
+    #[error(
+        "lock {lock:?} is held{} for {} ms more unless its holder goes on; try again, or wait longer with .wait()", held_by(owner), remaining.as_millis()
+    )]
+    LockBusy {
+        /// The lock.
+        lock: String,
+        /// What its holder calls itself; empty if it does not.
+        owner: String,
+        /// When its present term ends.
+        remaining: Duration,
+    },
+    /// The lock ended under its holder, who must not do any more what it protects.
+    #[error("lock {lock:?} was lost: its term ended before it could be renewed, or somebody removed it")]
+    LockLost {
+        /// The lock.
+        lock: String,
+    },
+}
+
+/// What made a load fail, shared by everybody who waited for it.
+#[derive(Clone, Debug)]
+pub struct LoadCause(std::sync::Arc<dyn StdError + Send + Sync>);
+
+impl LoadCause {
+    pub(crate) fn new(cause: Cause) -> Self {
+        Self(cause.into())
+    }
+
+    /// The loader's own error, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Display for LoadCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for LoadCause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
 }
 
 impl Error {
@@ -283,6 +467,13 @@ impl Error {
             Self::TransferStopped { source, .. } => source.is_store_unavailable(),
             _ => false,
         }
+    }
+}
+
+fn held_by(owner: &str) -> String {
+    match owner {
+        "" => String::new(),
+        owner => format!(" by {owner:?}"),
     }
 }
 

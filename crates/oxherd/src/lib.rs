@@ -29,7 +29,7 @@ mod store;
 mod worker;
 
 pub use clock::{Clock, ManualClock, Timestamp};
-pub use error::{Cause, Error, OpenProblem, Result};
+pub use error::{Cause, Error, LoadCause, OpenProblem, Result};
 pub use job::{
     Backoff, FieldProblem, Job, JobId, JobOptions, JobRecord, JobState, NewJob, Retention, UnknownState,
 };

@@ -1,11 +1,13 @@
 //! The way in: one handle on a store, from which queues and workers come.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::cache::{Cache, CacheBuilder};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::job::Job;
+use crate::lock::Lock;
 use crate::queue::{Add, Queue};
 use crate::store::Store;
 use crate::worker::{Worker, WorkerBuilder};
@@ -44,6 +46,7 @@ pub struct Oxherd {
     clock: Clock,
     /// Handles are shared, so that jobs added anywhere in the process gather in one place.
     queues: Arc<Mutex<HashMap<String, Queue>>>,
+    cache: Arc<OnceLock<Cache>>,
 }
 
 impl Oxherd {
@@ -62,6 +65,7 @@ impl Oxherd {
             store,
             clock: Clock::system(),
             queues: Arc::default(),
+            cache: Arc::default(),
         }
     }
 
@@ -70,6 +74,7 @@ impl Oxherd {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self.queues = Arc::default();
+        self.cache = Arc::default();
         self
     }
 
@@ -107,5 +112,23 @@ impl Oxherd {
     /// [`crate::Error::QueueName`].
     pub fn worker(&self, queue: &str) -> Result<WorkerBuilder> {
         Ok(Worker::on(&self.queue(queue)?))
+    }
+
+    /// The cache on this store, with everything as it is unless told otherwise; all handles share it.
+    #[must_use]
+    pub fn cache(&self) -> Cache {
+        self.cache
+            .get_or_init(|| CacheBuilder::new(self.store.clone(), self.clock.clone()).open_unchecked())
+            .clone()
+    }
+
+    /// A cache on this store, set up in another way; a cache of its own.
+    pub fn cache_builder(&self) -> CacheBuilder {
+        CacheBuilder::new(self.store.clone(), self.clock.clone())
+    }
+
+    /// A lock by its name, to be set up and acquired.
+    pub fn lock(&self, name: &str) -> Lock {
+        Lock::on(self.store.clone(), name)
     }
 }

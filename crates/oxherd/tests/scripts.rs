@@ -19,7 +19,10 @@ fn scripts(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-const NOUNS: [&str; 3] = ["job", "queue", "worker"];
+const NOUNS: [&str; 4] = ["job", "lock", "queue", "worker"];
+
+/// The one script that asks the store for the time: a fencing number has no other use for a clock.
+const MAY_ASK_THE_TIME: &str = "lock/acquire.lua";
 
 #[test]
 fn every_script_opens_with_its_contract() {
@@ -44,7 +47,12 @@ fn no_script_walks_the_keyspace_or_is_random() {
     for folder in NOUNS.into_iter().chain(["include"]) {
         for (path, text) in scripts(folder) {
             for forbidden in ["'KEYS'", "'SCAN'", "'TIME'", "math.random", "'FLUSH", "EVAL"] {
-                assert!(!text.contains(forbidden), "{}: uses {forbidden}", path.display());
+                let is_granted = forbidden == "'TIME'" && path.ends_with(MAY_ASK_THE_TIME);
+                assert!(
+                    is_granted || !text.contains(forbidden),
+                    "{}: uses {forbidden}",
+                    path.display()
+                );
             }
         }
     }

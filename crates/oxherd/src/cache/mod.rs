@@ -1,7 +1,88 @@
 //! Reading the same rows only once: typed values in this process and in the store, never wrong after a write.
 //!
-//! Next: `docs/design/cache.md`.
+//! A [`Cache`] stands on a store. A [`Namespace`] of it holds one kind of values, by typed keys:
+//!
+//! ```
+//! use oxherd::Oxherd;
+//! use oxherd::cache::{Freshness, Tag, Ttl};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Product {
+//!     name: String,
+//!     category: u64,
+//! }
+//!
+//! # async fn load(id: u64) -> Result<Product, std::io::Error> {
+//! #     Ok(Product { name: format!("product {id}"), category: 7 })
+//! # }
+//! # #[tokio::main]
+//! # async fn main() -> oxherd::Result<()> {
+//! let oxherd = Oxherd::connect("memory:").await?;
+//! let products = oxherd
+//!     .cache()
+//!     .namespace::<u64, Product>("products")
+//!     .freshness(Freshness::of(Ttl::MEDIUM))
+//!     .open()?;
+//!
+//! // Loaded once, whoever asks.
+//! let product = products.get_or_load(&42, || load(42)).tag(Tag::new("category").with(&7)).await?;
+//!
+//! // After the commit of a write:
+//! products.remove(&42).await?;
+//! products.invalidate(&[Tag::new("category").with(&7)]).await?;
+//! # let _ = product;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What may be returned when
+//!
+//! An entry is as of a moment in the sequence of its namespace's invalidations, and is served only while nothing that
+//! concerns it has happened since; see [`Level`] for the promises, and `docs/cache.md` for which pattern fits when.
+//!
+//! Next: `docs/design/cache.md`, then `answer.rs` (how a read is answered), `loading.rs` (the lease), `local/` (this process).
 
+mod answer;
+mod batch;
+mod builder;
+mod counter;
+mod flight;
+mod freshness;
+mod get;
+mod invalidate;
+mod key;
+mod listener;
+mod load;
+mod loaded;
+mod loading;
 mod local;
+mod many;
+mod namespace;
+mod read_through;
+mod reading;
+mod settings;
+mod shared;
+mod space;
+mod standing;
 mod stats;
 mod value;
+mod waits;
+mod write;
+
+pub use builder::{Cache, CacheBuilder, NamespaceBuilder};
+pub use freshness::{Freshness, Ttl};
+pub use get::{Answer, Get, Lookup};
+pub use key::{CacheKey, KeyWriter, Tag};
+pub use load::{GetOrLoad, Maybe, Value};
+pub use loaded::Loaded;
+pub use loading::{LoadPanicked, LoadTimedOut};
+pub use namespace::Namespace;
+pub use read_through::{ReadThrough, WarmUp};
+pub use settings::{Level, Tiers};
+pub use stats::{
+    BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,
+    TopKeys,
+};
+pub use value::{Codec, Compression, EncryptionKey, KeyId, KeyRing, Packing};
+pub use write::{Intent, Remove, Set};

@@ -61,6 +61,107 @@ impl QueueKeys {
     }
 }
 
+/// The keys of one namespace of the cache: `PREFIX:cache:{NAME@VERSION}:`, then what it is, then `TENANT:NAME:`.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheKeys {
+    prefix: Arc<str>,
+}
+
+impl CacheKeys {
+    pub(crate) fn new(store_prefix: &str, namespace: &str) -> Self {
+        Self {
+            prefix: format!("{store_prefix}:cache:{{{namespace}}}:").into(),
+        }
+    }
+
+    /// What every key of the namespace starts with; `KEYS[1]` of its scripts.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The namespace's incarnation.
+    pub(crate) fn incarnation(&self) -> Vec<u8> {
+        self.named("n", b"")
+    }
+
+    /// The entry of `TENANT:KEY:`.
+    pub(crate) fn entry(&self, key: &[u8]) -> Vec<u8> {
+        self.named("e:", key)
+    }
+
+    /// The stamp of `TENANT:TAG:`.
+    pub(crate) fn stamp(&self, tag: &[u8]) -> Vec<u8> {
+        self.named("t:", tag)
+    }
+
+    /// The lease of `TENANT:KEY:`.
+    pub(crate) fn lease(&self, key: &[u8]) -> Vec<u8> {
+        self.named("l:", key)
+    }
+
+    /// What a process that keeps entries of its own must be told of.
+    pub(crate) fn watched(&self) -> [Vec<u8>; 3] {
+        [self.named("e:", b""), self.named("t:", b""), self.named("n", b"")]
+    }
+
+    fn named(&self, kind: &str, name: &[u8]) -> Vec<u8> {
+        [self.prefix.as_bytes(), kind.as_bytes(), name].concat()
+    }
+}
+
+/// What all keys and channels of the cache start with.
+pub(crate) fn cache_prefix(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:")
+}
+
+/// What a key of the cache is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheKeyKind<'a> {
+    /// The incarnation of its namespace.
+    Incarnation,
+    /// The entry of `TENANT:KEY:`.
+    Entry(&'a [u8]),
+    /// The stamp of `TENANT:TAG:`.
+    Stamp(&'a [u8]),
+}
+
+/// The namespace and kind of a key that holds what others depend on; `None` for every other key.
+pub(crate) fn cache_key_in<'a>(cache_prefix: &str, key: &'a [u8]) -> Option<(&'a [u8], CacheKeyKind<'a>)> {
+    let rest = key.strip_prefix(cache_prefix.as_bytes())?.strip_prefix(b"{")?;
+    let end = rest.windows(2).position(|pair| pair == b"}:")?;
+    let (namespace, rest) = rest.split_at_checked(end)?;
+    let kind = match rest.strip_prefix(b"}:")? {
+        b"n" => CacheKeyKind::Incarnation,
+        rest => match rest.split_first_chunk::<2>()? {
+            (b"e:", name) => CacheKeyKind::Entry(name),
+            (b"t:", name) => CacheKeyKind::Stamp(name),
+            _ => return None,
+        },
+    };
+    Some((namespace, kind))
+}
+
+/// The keys of one lock, on one node of a cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct LockKeys {
+    /// Who holds it: `KEYS[1]` of its scripts.
+    pub(crate) lease: String,
+    /// The number of its last holder.
+    pub(crate) fence: String,
+    /// Where those who wait hear of its release.
+    pub(crate) wake: String,
+}
+
+impl LockKeys {
+    pub(crate) fn new(store_prefix: &str, name: &str) -> Self {
+        Self {
+            lease: format!("{store_prefix}:lock:{{{name}}}:l"),
+            fence: format!("{store_prefix}:lock:{{{name}}}:f"),
+            wake: format!("{store_prefix}:lock:wake"),
+        }
+    }
+}
+
 /// The channel that says whose lease on a key ended while somebody waited.
 pub(crate) fn cache_wakes(store_prefix: &str) -> String {
     format!("{store_prefix}:cache:wake")

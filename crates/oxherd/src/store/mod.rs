@@ -15,6 +15,7 @@ mod holder;
 mod holding;
 mod keys;
 mod link;
+mod notices;
 mod open;
 mod scan;
 mod script;
@@ -42,7 +43,8 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::QueueKeys;
+pub(crate) use keys::{CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_prefix};
+pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
 pub(crate) use script::Script;
@@ -72,6 +74,7 @@ struct Inner {
     backend: Backend,
     /// What the store said of its disk.
     last_said: Mutex<health::LastSaid>,
+    notices: notices::Notices,
 }
 
 enum Backend {
@@ -195,6 +198,7 @@ impl Store {
                 server,
                 backend,
                 last_said: Mutex::default(),
+                notices: notices::Notices::default(),
             }),
         }
     }
@@ -259,6 +263,18 @@ impl Store {
         }
     }
 
+    /// Hears what is published in a channel, from the next [`Notice::Gap`] on at the latest.
+    pub(crate) fn hear(&self, channel: &str) -> Hearing {
+        let source = match &self.inner.backend {
+            Backend::Redis { client, .. } => notices::Source::Redis(client.clone()),
+            Backend::Engine { holding, .. } => notices::Source::Engine(holding.engine.clone()),
+            // Past the network, whose every move a test decides.
+            #[cfg(test)]
+            Backend::Simulated { network, .. } => notices::Source::Engine(network.engine()),
+        };
+        self.inner.notices.hear(channel, source)
+    }
+
     /// Ends the work of this process on the store in good order: a directory that is held here lets nobody in any more,
     /// and everything is durable, whatever `fsync` says; one that is held elsewhere is not taken over any more, and what this
     /// process has taken over, or is about to, is let go of before the answer. Nothing to do for other stores. The
@@ -306,6 +322,10 @@ impl Store {
         Ok(found)
     }
 
+    pub(crate) fn lock_keys(&self, name: &str) -> LockKeys {
+        LockKeys::new(self.prefix(), name)
+    }
+
     pub(crate) fn keys(&self, queue: &QueueName) -> QueueKeys {
         QueueKeys::new(self.prefix(), queue)
     }
@@ -325,13 +345,7 @@ impl Store {
     pub(crate) async fn run_once<T: FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T> {
         match script.run(&mut self.shared(), call).await {
             Ok(reply) => decode(&script.operation(), reply),
-            Err(error) if error.is_io_error() && !error.is_connection_refusal() => {
-                Err(Error::OutcomeUnknown {
-                    operation: script.operation(),
-                    source: error.into(),
-                })
-            }
-            Err(error) => Err(refused(&script.operation(), error)),
+            Err(error) => Err(refused_once(&script.operation(), error)),
         }
     }
 
@@ -387,6 +401,17 @@ pub(crate) fn decode<T: FromRedisValue>(operation: &str, reply: Value) -> Result
 /// connection, has used its time up.
 pub(crate) fn is_cut_off(error: &redis::RedisError) -> bool {
     error.is_io_error() && !error.is_timeout() && !error.is_connection_refusal()
+}
+
+/// The error of a call that must not be repeated: it may have been executed.
+pub(crate) fn refused_once(operation: &str, error: redis::RedisError) -> Error {
+    if error.is_io_error() && !error.is_connection_refusal() {
+        return Error::OutcomeUnknown {
+            operation: operation.to_owned(),
+            source: error.into(),
+        };
+    }
+    refused(operation, error)
 }
 
 /// The error of a call whose repetition does no harm.

@@ -45,6 +45,13 @@ impl Script {
         cmd
     }
 
+    /// A call on these keys; arguments follow.
+    pub(crate) fn call_on(&self, keys: &[&str]) -> Cmd {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(self.sha).arg(keys.len()).arg(keys);
+        cmd
+    }
+
     async fn load(&self, connection: &mut impl ConnectionLike) -> RedisResult<()> {
         redis::cmd("SCRIPT")
             .arg("LOAD")

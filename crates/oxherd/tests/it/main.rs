@@ -13,6 +13,7 @@
 mod add;
 mod add_many;
 mod add_refused;
+mod cache;
 mod change;
 mod dedup;
 mod events;
@@ -25,6 +26,7 @@ mod gate;
 mod handlers;
 mod inspect;
 mod limits;
+mod lock;
 mod lost_replies;
 mod open;
 mod outcome;

@@ -1,0 +1,13 @@
+-- cache/clear: make every entry of a namespace a miss.
+-- KEYS   namespace prefix
+-- ARGV   fresh incarnation 8 bytes, channel prefix, origin 8 bytes
+-- CLOCK  none
+-- RETURN 0
+-- RESEND safe
+-- @include cache_sequence
+-- @include cache_notice
+local prefix = KEYS[1]
+read_sequence(prefix, ARGV[1])
+redis.call('SET', prefix .. 'n', ARGV[1])
+announce(ARGV[2], ARGV[3], prefix .. 'n')
+return 0

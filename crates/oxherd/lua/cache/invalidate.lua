@@ -1,0 +1,18 @@
+-- cache/invalidate: make every entry with one of these tags a miss.
+-- KEYS   namespace prefix
+-- ARGV   fresh incarnation 8 bytes, stamp_life_ms int, channel prefix, origin 8 bytes, then tags as tenant:tag:
+-- CLOCK  store
+-- RETURN the count of invalidations
+-- RESEND safe
+-- @include cache_sequence
+-- @include cache_notice
+local prefix, life, channel = KEYS[1], ARGV[2], ARGV[3]
+local _, count = read_sequence(prefix, ARGV[1])
+count = string.format('%.0f', count + 1)
+redis.call('SET', prefix .. 's', count)
+for at = 5, #ARGV do
+  local key = prefix .. 't:' .. ARGV[at]
+  redis.call('SET', key, count, 'PX', math.max(life, redis.call('PTTL', key)))
+  announce(channel, ARGV[4], key)
+end
+return count

@@ -1,0 +1,17 @@
+-- cache/remove: make one key a miss, and void the load that is under way for it.
+-- KEYS   namespace prefix
+-- ARGV   tenant:key:, version 8 bytes (zeros: none), fence_life_ms int, channel prefix, origin 8 bytes
+-- CLOCK  store
+-- RETURN 1 an entry was removed, 0 there was none, or it has that version or a later one
+-- RESEND safe
+-- @include cache_version
+-- @include cache_notice
+local prefix, key, version, channel = KEYS[1], ARGV[1], ARGV[2], ARGV[4]
+local entry = prefix .. 'e:' .. key
+local present = entry_version(entry)
+local is_current = present and version ~= '\0\0\0\0\0\0\0\0' and not is_below(present, version)
+raise_fence(prefix .. 'f:' .. key, version, ARGV[3])
+end_lease(channel, prefix .. 'l:' .. key)
+if is_current then return 0 end
+announce(channel, ARGV[5], entry)
+return redis.call('UNLINK', entry)

@@ -1,0 +1,337 @@
+//! How a read is answered: from this process, from the store, or by a load.
+//!
+//! What is fresh is returned at once; what is stale too, while a flight in the background refreshes it; what is only good enough
+//! for errors is kept at hand. Everything else waits for a flight, and starts over when that may not answer it.
+//! Next: `standing.rs`, `reading.rs`, `flight.rs`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::flight::Flights;
+use super::key::KeyText;
+use super::loading::Loader;
+use super::local::{Held, Validity};
+use super::reading::{EntryId, Seen};
+use super::settings::Level;
+use super::space::{Call, Site};
+use super::standing::Standing;
+use super::stats::{LoadReason, StaleReason, Tier};
+use crate::error::{Error, LoadCause, Result};
+
+/// How often a caller starts over before it is told that no load can answer it. Each time costs a load that something
+/// invalidated while it ran.
+const ROUNDS: usize = 32;
+
+/// An answer and how it came about.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) held: Arc<Held>,
+    /// `None`: it was loaded.
+    pub(crate) tier: Option<Tier>,
+    pub(crate) is_stale: bool,
+}
+
+/// What this process has.
+#[derive(Debug)]
+pub(crate) enum Here {
+    /// The answer.
+    Answer(Arc<Held>),
+    /// The answer, to be refreshed.
+    Refresh(Arc<Held>, Standing),
+    /// No answer; perhaps something for the case that everything else fails.
+    Nothing(Option<Arc<Held>>),
+}
+
+/// What a look found, before anything is loaded.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) here: Here,
+    /// `None`: the store was not asked, or did not answer.
+    pub(crate) seen: Option<Seen>,
+    pub(crate) began: Instant,
+}
+
+impl Site {
+    /// What this process has, without asking anybody. The hottest path there is.
+    #[inline]
+    pub(crate) fn here(&self, key: &KeyText, call: &Call) -> Here {
+        let Self { shared, space } = self;
+        if !space.settings.keeps_local() || call.is_strict {
+            return Here::Nothing(None);
+        }
+        let Some(held) = shared.local.get(space.number, key.as_bytes()) else {
+            return Here::Nothing(None);
+        };
+        let meta = held.meta();
+        if meta.version < call.min_version {
+            return Here::Nothing(None);
+        }
+        let now = shared.clock.now_coarse();
+        let is_trusted = match shared.local.validity(&held) {
+            Validity::Valid => true,
+            Validity::Doubted => space.settings.level == Level::Ttl,
+            Validity::Gone => return Here::Nothing(None),
+        };
+        if !is_trusted || now >= meta.ends {
+            // Invalidated it was not, as far as anybody knows.
+            let is_usable =
+                !meta.stale_if_error.is_zero() && now < meta.fresh_until.after(meta.stale_if_error);
+            return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
+        }
+        match Standing::of(meta, &space.settings, now) {
+            Standing::Fresh => Here::Answer(held),
+            standing @ (Standing::Ahead | Standing::Stale) => Here::Refresh(held, standing),
+            Standing::Spent => Here::Nothing(Some(held)),
+            Standing::Ended => Here::Nothing(None),
+        }
+    }
+
+    /// Reads without a loader: this process, then the store. Trouble with the store is a miss, and counted.
+    pub(crate) async fn find(&self, key: &KeyText, call: &Call) -> Option<Answered> {
+        let began = Instant::now();
+        match self.here(key, call) {
+            Here::Answer(held) | Here::Refresh(held, Standing::Ahead) => {
+                self.count_here(key, &held, began);
+                return Some(answered(held, Some(Tier::Local), false));
+            }
+            Here::Refresh(..) | Here::Nothing(_) => (),
+        }
+        let seen = self.there(key, call).await;
+        let took = seen.as_ref().map(|seen| seen.took);
+        let held = seen.and_then(|seen| seen.held);
+        match held {
+            Some(held) if matches!(self.standing(&held), Standing::Fresh | Standing::Ahead) => {
+                self.count_there(key, &held, began);
+                Some(answered(held, Some(Tier::Shared), false))
+            }
+            _ => {
+                self.space.recorder.missed(key.as_str(), took);
+                None
+            }
+        }
+    }
+
+    /// Reads, and loads what is not there.
+    pub(crate) async fn obtain(self, key: KeyText, call: Call, loader: Loader) -> Result<Answered> {
+        let look = Look {
+            here: self.here(&key, &call),
+            seen: None,
+            began: Instant::now(),
+        };
+        self.obtain_after(key, call, loader, look).await
+    }
+
+    /// As [`Self::obtain`], after somebody looked here, and perhaps in the store.
+    pub(crate) async fn obtain_after(
+        self,
+        key: KeyText,
+        call: Call,
+        loader: Loader,
+        look: Look,
+    ) -> Result<Answered> {
+        let Look {
+            here,
+            mut seen,
+            began,
+        } = look;
+        let mut fallback = match here {
+            Here::Answer(held) => return Ok(self.answered_here(&key, held, began)),
+            Here::Refresh(held, standing) => {
+                return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local, began));
+            }
+            Here::Nothing(fallback) => fallback,
+        };
+        let mut is_counted = false;
+        for round in 0..ROUNDS {
+            if round > 0
+                && let Here::Answer(held) = self.here(&key, &call)
+            {
+                return Ok(answered(held, Some(Tier::Local), false));
+            }
+            let seen = match seen.take() {
+                Some(seen) => Some(seen),
+                None => self.there(&key, &call).await,
+            };
+            let asked = seen.as_ref().map(|seen| seen.took);
+            let Seen { id, held, .. } = seen.unwrap_or_default();
+            if let Some(held) = held.filter(|held| held.meta().version >= call.min_version) {
+                match self.standing(&held) {
+                    Standing::Fresh => {
+                        self.count_there(&key, &held, began);
+                        return Ok(answered(held, Some(Tier::Shared), false));
+                    }
+                    standing @ (Standing::Ahead | Standing::Stale) => {
+                        return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Shared, began));
+                    }
+                    Standing::Spent => fallback = Some(held),
+                    Standing::Ended => (),
+                }
+            }
+            if !is_counted {
+                is_counted = true;
+                self.space.recorder.missed(key.as_str(), asked);
+            }
+            match self
+                .wait_for_load(&key, &call, &loader, id, fallback.as_ref())
+                .await?
+            {
+                Some(answer) => return Ok(answer),
+                None if loader.is_used() => break,
+                None => (),
+            }
+        }
+        let reason = "every load was overtaken by an invalidation, or ended with its runtime; try again";
+        Err(self.load_error(&key, LoadCause::new(reason.into())))
+    }
+
+    /// `None`: the flight may not answer this caller.
+    async fn wait_for_load(
+        &self,
+        key: &KeyText,
+        call: &Call,
+        loader: &Loader,
+        seen: EntryId,
+        fallback: Option<&Arc<Held>>,
+    ) -> Result<Option<Answered>> {
+        let began = Instant::now();
+        let (mut seat, pilot) = self.space.flights.join(key);
+        let is_pilot = pilot.is_some();
+        if let (false, Some(place)) = (is_pilot, &call.batch) {
+            place.step_aside();
+        }
+        if let Some(pilot) = pilot {
+            let flight = self
+                .clone()
+                .fly(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
+            tokio::spawn(flight);
+        }
+        let soft = self
+            .space
+            .settings
+            .loads
+            .soft_timeout
+            .filter(|_| fallback.is_some());
+        let clock = &self.shared.clock;
+        let landing = tokio::select! {
+            biased;
+            landing = seat.landing() => landing,
+            () = async {
+                match soft {
+                    Some(soft) => clock.sleep_until(clock.now().after(soft)).await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                if let Some(held) = fallback {
+                    self.space.recorder.served_stale(StaleReason::Timeout);
+                    return Ok(Some(answered(Arc::clone(held), None, true)));
+                }
+                None
+            }
+        };
+        if !is_pilot {
+            self.space.recorder.waited_here(began.elapsed());
+        }
+        match landing {
+            None => Ok(None),
+            Some(Ok(held)) if held.meta().version >= call.min_version => {
+                Ok(Some(answered(held, None, false)))
+            }
+            // Our own load saw the source after we asked: the source is behind.
+            Some(Ok(held)) if is_pilot => Err(Error::BehindVersion {
+                namespace: self.space.name.to_string(),
+                key: key.to_string(),
+                wanted: call.min_version,
+                found: held.meta().version,
+            }),
+            Some(Ok(_too_old)) => Ok(None),
+            Some(Err(cause)) => match fallback {
+                Some(held) => {
+                    self.space.recorder.served_stale(StaleReason::Error);
+                    tracing::debug!(namespace = &*self.space.name, %key, %cause, "a load failed; stale is served");
+                    Ok(Some(answered(Arc::clone(held), None, true)))
+                }
+                None => Err(self.load_error(key, cause)),
+            },
+        }
+    }
+
+    /// An answer that somebody refreshes meanwhile.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "two callers, and nothing in common with anything else"
+    )]
+    fn refreshed(
+        &self,
+        key: &KeyText,
+        call: Call,
+        loader: Loader,
+        held: Arc<Held>,
+        standing: Standing,
+        tier: Tier,
+        began: Instant,
+    ) -> Answered {
+        match tier {
+            Tier::Local => self.count_here(key, &held, began),
+            Tier::Shared => self.count_there(key, &held, began),
+        }
+        let is_stale = standing == Standing::Stale;
+        if is_stale {
+            self.space.recorder.served_stale(StaleReason::Revalidating);
+        }
+        self.refresh(key, call, loader, EntryId::from_slice(&held.meta().id));
+        answered(held, Some(tier), is_stale)
+    }
+
+    /// Loads in the background, unless somebody does already.
+    pub(crate) fn refresh(&self, key: &KeyText, call: Call, loader: Loader, seen: EntryId) {
+        let (_seat, pilot) = Flights::join(&self.space.flights, key);
+        if let Some(pilot) = pilot {
+            tokio::spawn(self.clone().fly(pilot, call, loader, seen, LoadReason::Refresh));
+        }
+    }
+
+    /// Asks the store; `None` when it is not asked or does not answer, which is counted.
+    async fn there(&self, key: &KeyText, call: &Call) -> Option<Seen> {
+        if !self.space.settings.keeps_shared() {
+            return None;
+        }
+        self.read(key, call).await.ok()
+    }
+
+    fn answered_here(&self, key: &KeyText, held: Arc<Held>, began: Instant) -> Answered {
+        self.count_here(key, &held, began);
+        answered(held, Some(Tier::Local), false)
+    }
+
+    #[inline]
+    pub(crate) fn count_here(&self, key: &KeyText, held: &Held, began: Instant) {
+        let recorder = &self.space.recorder;
+        recorder.local_hit();
+        if recorder.sample() {
+            recorder.local_hit_in_detail(key.as_str(), held.bytes() as usize, began.elapsed());
+        }
+        if held.is_absent() {
+            recorder.hit_was_absent();
+        }
+    }
+
+    pub(crate) fn count_there(&self, key: &KeyText, held: &Held, began: Instant) {
+        let recorder = &self.space.recorder;
+        recorder.shared_hit(key.as_str(), held.bytes() as usize, began.elapsed());
+        if held.is_absent() {
+            recorder.hit_was_absent();
+        }
+    }
+
+    fn load_error(&self, key: &KeyText, cause: LoadCause) -> Error {
+        Error::Load {
+            namespace: self.space.name.to_string(),
+            key: key.to_string(),
+            source: cause,
+        }
+    }
+}
+
+pub(crate) fn answered(held: Arc<Held>, tier: Option<Tier>, is_stale: bool) -> Answered {
+    Answered { held, tier, is_stale }
+}

@@ -1,0 +1,151 @@
+//! Where the loaders of several keys meet, so that the source is asked once.
+//!
+//! Every key of a call has a place. It asks for its value when its flight calls its loader; it steps aside when somebody
+//! else loads it, and leaves when it is answered. When nobody is left who may still ask, those who asked are loaded together. Who
+//! asks later, because another's load failed, is loaded alone.
+//! Next: `many.rs`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::loading::{Fresh, LoadFuture, Loader};
+use crate::error::{Cause, LoadCause};
+
+/// What a batch loader answers, in the order of the positions it was told.
+pub(crate) type BatchFuture = Pin<Box<dyn Future<Output = Result<Vec<Fresh>, Cause>> + Send>>;
+type Load = Box<dyn Fn(Vec<usize>) -> BatchFuture + Send + Sync>;
+
+/// The keys of one call.
+pub(crate) struct Batch {
+    load: Load,
+    /// Bounds the loads of the namespace.
+    loads: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// How many may still ask.
+    undecided: usize,
+    asked: Vec<(usize, oneshot::Sender<Result<Fresh, Cause>>)>,
+}
+
+/// One of the keys.
+pub(crate) struct Place {
+    batch: Arc<Batch>,
+    at: usize,
+    is_decided: AtomicBool,
+}
+
+/// Leaves a place when it is dropped.
+pub(crate) struct Leaving(Arc<Place>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.step_aside();
+    }
+}
+
+impl Batch {
+    pub(crate) fn new(
+        count: usize,
+        loads: Arc<Semaphore>,
+        load: impl Fn(Vec<usize>) -> BatchFuture + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            load: Box::new(load),
+            loads,
+            state: Mutex::new(State {
+                undecided: count,
+                asked: Vec::new(),
+            }),
+        })
+    }
+
+    pub(crate) fn place(self: &Arc<Self>, at: usize) -> Arc<Place> {
+        Arc::new(Place {
+            batch: Arc::clone(self),
+            at,
+            is_decided: AtomicBool::new(false),
+        })
+    }
+
+    /// Loads for those who asked, when nobody else may still ask.
+    fn load_if_complete(self: &Arc<Self>) {
+        let asked = {
+            let mut state = self.state.lock();
+            if state.undecided > 0 || state.asked.is_empty() {
+                return;
+            }
+            std::mem::take(&mut state.asked)
+        };
+        let batch = Arc::clone(self);
+        // Whoever asked may go away; the others still want it.
+        tokio::spawn(async move {
+            let Ok(_permit) = batch.loads.acquire().await else {
+                return;
+            };
+            let (positions, answers): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+            match (batch.load)(positions).await {
+                Ok(values) => {
+                    for (answer, value) in answers.into_iter().zip(values) {
+                        // Nobody waits for it any more: its flight was given up.
+                        let _ = answer.send(Ok(value));
+                    }
+                }
+                Err(cause) => {
+                    let cause = LoadCause::new(cause);
+                    for answer in answers {
+                        let _ = answer.send(Err(cause.clone().into()));
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Place {
+    /// It does not ask, or not now.
+    pub(crate) fn step_aside(&self) {
+        if !self.is_decided.swap(true, Ordering::SeqCst) {
+            self.batch.state.lock().undecided -= 1;
+            self.batch.load_if_complete();
+        }
+    }
+
+    pub(crate) fn leaving(self: &Arc<Self>) -> Leaving {
+        Leaving(Arc::clone(self))
+    }
+
+    /// Asks when it is called.
+    pub(crate) fn loader(self: &Arc<Self>) -> Loader {
+        let place = Arc::clone(self);
+        Loader::new(move || -> LoadFuture {
+            Box::pin(async move {
+                let (answer, answered) = oneshot::channel();
+                {
+                    let mut state = place.batch.state.lock();
+                    state.asked.push((place.at, answer));
+                    if !place.is_decided.swap(true, Ordering::SeqCst) {
+                        state.undecided -= 1;
+                    }
+                }
+                place.batch.load_if_complete();
+                let gone = || Cause::from("the loader panicked, or ended with its runtime");
+                answered.await.unwrap_or_else(|_| Err(gone()))
+            })
+        })
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}

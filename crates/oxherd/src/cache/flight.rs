@@ -1,0 +1,192 @@
+//! One load per key in this process, however many wait for it.
+//!
+//! A flight is a task of its own: a caller that goes away does not end it, and nobody's cancellation is another's error.
+//! Who may have its result follows from when they came. What a load returned, and what could not be kept because something was invalidated
+//! meanwhile, answers those only who came before the load began; the others may have come after that invalidation was
+//! acknowledged, and start over. A flight takes nobody in any more once it asks the store for what it will answer.
+//! Next: `loading.rs` (what a flight does), `docs/design/cache.md` ("Who may have the result").
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::key::KeyText;
+use super::local::Held;
+use crate::error::LoadCause;
+
+/// The flights of one namespace that still take callers in.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    open: Mutex<HashMap<KeyText, Arc<Flight>>>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    /// Changed under the lock of [`Flights`] alone.
+    has_load_begun: AtomicBool,
+    waiting: AtomicUsize,
+    end: watch::Sender<Option<Landing>>,
+}
+
+/// How a flight ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Landing {
+    pub(crate) result: Result<Arc<Held>, Failure>,
+    pub(crate) answers: Answers,
+}
+
+/// Whom a flight's end may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Everybody,
+    /// Those who came before the loader was called.
+    CameBeforeLoad,
+}
+
+/// Why a flight has no value.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The loader failed, panicked or took too long.
+    Load(LoadCause),
+    /// Something else came between: whoever waited starts over.
+    Again,
+}
+
+/// A caller's place.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    flight: Arc<Flight>,
+    end: watch::Receiver<Option<Landing>>,
+    came_before_load: bool,
+}
+
+/// The flight's own end of it, held by its task.
+#[derive(Debug)]
+pub(crate) struct Pilot {
+    flights: Arc<Flights>,
+    key: KeyText,
+    flight: Arc<Flight>,
+    has_landed: bool,
+}
+
+impl Flights {
+    /// A place on the flight for this key. A new flight comes with its pilot, for the caller to start.
+    pub(crate) fn join(self: &Arc<Self>, key: &KeyText) -> (Seat, Option<Pilot>) {
+        let mut open = self.open.lock();
+        if let Some(flight) = open.get(key) {
+            let seat = Seat::on(flight);
+            drop(open);
+            return (seat, None);
+        }
+        let flight = Arc::new(Flight {
+            has_load_begun: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            end: watch::Sender::new(None),
+        });
+        let seat = Seat::on(&flight);
+        open.insert(key.clone(), Arc::clone(&flight));
+        drop(open);
+        let pilot = Pilot {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+            has_landed: false,
+        };
+        (seat, Some(pilot))
+    }
+
+    /// Whether a flight for this key takes callers in.
+    pub(crate) fn is_open(&self, key: &KeyText) -> bool {
+        self.open.lock().contains_key(key)
+    }
+
+    /// How many flights take callers in.
+    pub(crate) fn len(&self) -> usize {
+        self.open.lock().len()
+    }
+}
+
+impl Seat {
+    fn on(flight: &Arc<Flight>) -> Self {
+        flight.waiting.fetch_add(1, Ordering::Relaxed);
+        Self {
+            flight: Arc::clone(flight),
+            end: flight.end.subscribe(),
+            came_before_load: !flight.has_load_begun.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits for the end. `None`: it may not answer this caller, who starts over.
+    pub(crate) async fn landing(&mut self) -> Option<Result<Arc<Held>, LoadCause>> {
+        let landing = match self.end.wait_for(Option::is_some).await {
+            Ok(landing) => landing.clone()?,
+            // The task was dropped with its runtime.
+            Err(_gone) => return None,
+        };
+        match landing.result {
+            Ok(_) if landing.answers == Answers::CameBeforeLoad && !self.came_before_load => None,
+            Ok(held) => Some(Ok(held)),
+            Err(Failure::Load(cause)) => Some(Err(cause)),
+            Err(Failure::Again) => None,
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.flight.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pilot {
+    pub(crate) fn key(&self) -> &KeyText {
+        &self.key
+    }
+
+    /// Whether nobody waits any more.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.flight.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    /// From now on the load sees the source: who comes later has only what nobody invalidated.
+    pub(crate) fn begin_load(&self) {
+        let _joining = self.flights.open.lock();
+        self.flight.has_load_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes nobody in any more. To be called before the store is asked for what answers the flight.
+    pub(crate) fn close(&self) {
+        let mut open = self.flights.open.lock();
+        // A later flight may have the key by now.
+        if open
+            .get(&self.key)
+            .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+        {
+            open.remove(&self.key);
+        }
+    }
+
+    /// Answers everybody on board.
+    pub(crate) fn land(mut self, result: Result<Arc<Held>, Failure>, answers: Answers) {
+        self.close();
+        self.has_landed = true;
+        self.flight.end.send_replace(Some(Landing { result, answers }));
+    }
+}
+
+impl Drop for Pilot {
+    /// A task that ended without landing (its runtime is going down): nobody waits for ever.
+    fn drop(&mut self) {
+        if !self.has_landed {
+            self.close();
+            let landing = Landing {
+                result: Err(Failure::Again),
+                answers: Answers::Everybody,
+            };
+            self.flight.end.send_replace(Some(landing));
+        }
+    }
+}

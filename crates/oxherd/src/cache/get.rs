@@ -1,0 +1,173 @@
+//! Reading what is there.
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::answer::{Answered, Here};
+use super::key::{CacheKey, KeyText, Tag};
+use super::local::Held;
+use super::namespace::Namespace;
+use super::space::{Call, Site};
+use crate::error::Result;
+
+/// What a read found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<V> {
+    /// A value.
+    Hit(Arc<V>),
+    /// The knowledge that there is none.
+    Absent,
+    /// Nothing.
+    Miss,
+}
+
+/// A read; `.await` it.
+#[derive(Debug)]
+#[must_use = "nothing is read until it is awaited"]
+pub struct Get<'a, V> {
+    site: &'a Site,
+    key: Result<KeyText>,
+    call: Call,
+    kind: std::marker::PhantomData<fn() -> V>,
+}
+
+impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
+    /// Reads a value: from this process, else from the store. What is past its TTL or was invalidated is not there. A store that
+    /// does not answer is a miss, and counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::CacheKey`].
+    pub fn get(&self, key: &K) -> Get<'_, V> {
+        Get {
+            site: &self.site,
+            key: self.key(key),
+            call: self.call(),
+            kind: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<'a, V: Send + Sync + 'static> Get<'a, V> {
+    /// Asks the store, also when this process has an answer.
+    pub fn strict(mut self) -> Self {
+        self.call.is_strict = true;
+        self
+    }
+
+    /// Takes nothing below this version for an answer.
+    pub fn min_version(mut self, version: u64) -> Self {
+        self.call.min_version = version;
+        self
+    }
+
+    /// Names a tag that the entry is expected to have, which spares the first read of it a second question.
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.call.tags.push(tag);
+        self
+    }
+
+    /// Tells apart what is known to be absent from what is not known.
+    ///
+    /// # Errors
+    /// [`crate::Error::CacheKey`].
+    pub async fn lookup(self) -> Result<Lookup<V>> {
+        let key = self.key?;
+        let call = self.call;
+        let answer = self.site.find(&key, &call).await;
+        let answer = answer.filter(|answer| answer.held.meta().version >= call.min_version);
+        Ok(match answer {
+            None => Lookup::Miss,
+            Some(answer) => match answer.held.value::<V>() {
+                Some(value) => Lookup::Hit(value),
+                None => Lookup::Absent,
+            },
+        })
+    }
+}
+
+impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
+    type Output = Result<Option<Arc<V>>>;
+    type IntoFuture = Answer<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        if let Ok(key) = &self.key
+            && let Some(held) = self.site.quick(key, &self.call)
+        {
+            return Answer::ready(Ok(held.value::<V>()));
+        }
+        Answer::later(async move {
+            Ok(match self.lookup().await? {
+                Lookup::Hit(value) => Some(value),
+                Lookup::Absent | Lookup::Miss => None,
+            })
+        })
+    }
+}
+
+impl Site {
+    /// The answer of this process, when it is fresh and needs nothing.
+    #[inline]
+    pub(crate) fn quick(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
+        let recorder = &self.space.recorder;
+        // Only one hit in many is timed: looking at the time costs as much as the rest.
+        let began = recorder.sample().then(std::time::Instant::now);
+        let Here::Answer(held) = self.here(key, call) else {
+            return None;
+        };
+        recorder.local_hit();
+        if let Some(began) = began {
+            recorder.local_hit_in_detail(key.as_str(), held.bytes() as usize, began.elapsed());
+        }
+        if held.is_absent() {
+            recorder.hit_was_absent();
+        }
+        Some(held)
+    }
+}
+
+/// The future of a read: what this process has needs no waiting, and no allocation.
+pub struct Answer<'a, T>(Inner<'a, T>);
+
+enum Inner<'a, T> {
+    Ready(Option<T>),
+    Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+}
+
+impl<'a, T> Answer<'a, T> {
+    #[inline]
+    pub(crate) fn ready(answer: T) -> Self {
+        Self(Inner::Ready(Some(answer)))
+    }
+
+    pub(crate) fn later(answer: impl Future<Output = T> + Send + 'a) -> Self {
+        Self(Inner::Later(Box::pin(answer)))
+    }
+}
+
+impl<T: Unpin> Future for Answer<'_, T> {
+    type Output = T;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match &mut self.get_mut().0 {
+            Inner::Ready(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(answer),
+                None => Poll::Pending,
+            },
+            Inner::Later(later) => later.as_mut().poll(context),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Answer<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
+/// The value of an answer; `None` if it is known to be absent.
+pub(crate) fn value_of<V: Send + Sync + 'static>(answer: &Answered) -> Option<Arc<V>> {
+    answer.held.value::<V>()
+}

@@ -1,0 +1,89 @@
+//! Making many entries a miss at once, by what they depend on.
+//!
+//! A tag, a tenant or a namespace is invalidated by one write each, however many entries depend on it. Room in the store comes back
+//! as entries end. Next: `lua/cache/invalidate.lua`, `docs/design/cache.md` ("Invalidation").
+
+use super::key::{CacheKey, Tag};
+use super::loading::millis;
+use super::namespace::Namespace;
+use super::space::Site;
+use crate::error::Result;
+use crate::store::{CACHE_CLEAR, CACHE_INVALIDATE};
+
+impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
+    /// Makes every entry that depends on one of these tags a miss, also those whose load is under way.
+    ///
+    /// # Errors
+    /// [`crate::Error::StoreUnavailable`] when the store did not answer: other processes may still read what was there.
+    pub async fn invalidate(&self, tags: &[Tag]) -> Result<()> {
+        let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+        self.site.invalidate(&self.tenant, &names).await?;
+        self.site.space.recorder.invalidated_tags(tags.len() as u64);
+        Ok(())
+    }
+
+    /// Makes every entry of the namespace a miss; of a tenant's handle, every entry of that tenant.
+    ///
+    /// # Errors
+    /// As [`Self::invalidate`].
+    pub async fn clear(&self) -> Result<()> {
+        if self.tenant.is_empty() {
+            self.site.clear().await?;
+            self.site.space.recorder.invalidated_namespace();
+        } else {
+            self.site.invalidate(&self.tenant, &[""]).await?;
+            self.site.space.recorder.invalidated_tenant();
+        }
+        Ok(())
+    }
+}
+
+impl Site {
+    /// An empty tag is the tenant itself.
+    pub(crate) async fn invalidate(&self, tenant: &str, tags: &[&str]) -> Result<()> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let space = &self.space;
+        let mut answer = Ok(0);
+        if space.settings.keeps_shared() {
+            let (life, _) = space.settings.stamp_life(space.settings.freshness.life());
+            let mut question = CACHE_INVALIDATE.call(space.keys.prefix());
+            question
+                .arg(&rand::random::<[u8; 8]>()[..])
+                .arg(millis(life))
+                .arg(&self.shared.prefix)
+                .arg(&self.shared.origin[..]);
+            for tag in tags {
+                question.arg([tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat());
+            }
+            answer = self.run::<i64>(&CACHE_INVALIDATE, &question).await;
+        }
+        for tag in tags {
+            self.shared.local.tag_changed(space.number, tenant, tag);
+        }
+        self.told(answer.map(drop), "invalidate tags of the cache")
+    }
+
+    pub(crate) async fn clear(&self) -> Result<()> {
+        let space = &self.space;
+        let mut answer = Ok(0);
+        if space.settings.keeps_shared() {
+            let mut question = CACHE_CLEAR.call(space.keys.prefix());
+            question
+                .arg(&rand::random::<[u8; 8]>()[..])
+                .arg(&self.shared.prefix)
+                .arg(&self.shared.origin[..]);
+            answer = self.run::<i64>(&CACHE_CLEAR, &question).await;
+        }
+        self.shared.local.clear(space.number);
+        self.told(answer.map(drop), "clear the cache")
+    }
+
+    fn told(&self, answer: Result<(), super::shared::Trouble>, operation: &str) -> Result<()> {
+        answer.map_err(|trouble| {
+            self.troubled(&trouble);
+            trouble.into_error(operation)
+        })
+    }
+}

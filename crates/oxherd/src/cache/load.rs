@@ -1,0 +1,184 @@
+//! Reading what is there, and loading what is not.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::get::{Answer, value_of};
+use super::key::{CacheKey, KeyText, Tag};
+use super::loaded::Loaded;
+use super::loading::{LoadFuture, Loader};
+use super::namespace::Namespace;
+use super::space::{Call, Site};
+use crate::error::{Cause, Error, Result};
+
+/// A read with a loader; set options, then `.await` it.
+#[derive(Debug)]
+#[must_use = "nothing is read until it is awaited"]
+pub struct GetOrLoad<'a, V, F, M> {
+    site: &'a Site,
+    key: Result<KeyText>,
+    call: Call,
+    loader: F,
+    kind: PhantomData<fn() -> (V, M)>,
+}
+
+/// The value must exist.
+#[derive(Debug)]
+pub enum Value {}
+
+/// The value may be absent.
+#[derive(Debug)]
+pub enum Maybe {}
+
+impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
+    /// Reads a value, and loads it when it is not there: one load for all who wait in this process, and one process at a
+    /// time. The load goes on when its callers go away. The loader returns a value, or a [`Loaded`] that says more of it.
+    ///
+    /// A store that is slow or away costs its deadline once; then the loader answers.
+    ///
+    /// # Errors
+    /// [`Error::Load`] when the loader failed and nothing stale may be served instead, [`Error::Absent`] when it said that there is no such
+    /// value, [`Error::BehindVersion`], [`Error::CacheKey`].
+    pub fn get_or_load<F, Fut, L, E>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, Value>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<L, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<Cause>,
+    {
+        self.read_or_load(key, loader)
+    }
+
+    /// As [`Self::get_or_load`], for what may not exist: that, too, is remembered for a while
+    /// ([`super::Freshness::negative_ttl`]). The loader returns an `Option` or a [`Loaded`].
+    ///
+    /// # Errors
+    /// As [`Self::get_or_load`], without [`Error::Absent`].
+    pub fn find_or_load<F, Fut, L, E>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, Maybe>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<L, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<Cause>,
+    {
+        self.read_or_load(key, loader)
+    }
+
+    pub(crate) fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
+        GetOrLoad {
+            site: &self.site,
+            key: self.key(key),
+            call: self.call(),
+            loader,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<V, F, M> GetOrLoad<'_, V, F, M> {
+    /// Asks the store, also when this process has an answer.
+    pub fn strict(mut self) -> Self {
+        self.call.is_strict = true;
+        self
+    }
+
+    /// Takes nothing below this version for an answer: a caller never sees less than what it wrote itself.
+    pub fn min_version(mut self, version: u64) -> Self {
+        self.call.min_version = version;
+        self
+    }
+
+    /// Says what the value depends on, so that it can be invalidated by it. Tags that only the value knows come with
+    /// [`Loaded::tag`].
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.call.tags.push(tag);
+        self
+    }
+
+    /// As [`Self::tag`], several.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.call.tags.extend(tags);
+        self
+    }
+
+    /// How long it is fresh if it is loaded now, instead of what the namespace says.
+    pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
+        self.call.ttl = Some(ttl.into().0);
+        self
+    }
+}
+
+/// A loader without its types.
+pub(crate) fn loader_of<V, F, Fut, L, E>(loader: F) -> Loader
+where
+    V: Send + Sync + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<L, E>> + Send + 'static,
+    L: Into<Loaded<V>>,
+    E: Into<Cause>,
+{
+    Loader::new(move || -> LoadFuture {
+        let load = loader();
+        Box::pin(async move {
+            let loaded = load.await.map_err(Into::into)?;
+            Ok(loaded.into().into_fresh())
+        })
+    })
+}
+
+macro_rules! reading {
+    ($mode:ty, $output:ty, $answer:expr) => {
+        impl<'a, V, F, Fut, L, E> IntoFuture for GetOrLoad<'a, V, F, $mode>
+        where
+            V: Send + Sync + 'static,
+            F: FnOnce() -> Fut + Send + 'static,
+            Fut: Future<Output = Result<L, E>> + Send + 'static,
+            L: Into<Loaded<V>>,
+            E: Into<Cause>,
+        {
+            type Output = Result<$output>;
+            type IntoFuture = Answer<'a, Self::Output>;
+
+            #[inline]
+            fn into_future(self) -> Self::IntoFuture {
+                if let Ok(key) = &self.key
+                    && let Some(held) = self.site.quick(key, &self.call)
+                {
+                    let value = held.value::<V>();
+                    return Answer::ready($answer(self.site, key, value));
+                }
+                let Self {
+                    site,
+                    key,
+                    call,
+                    loader,
+                    ..
+                } = self;
+                Answer::later(async move {
+                    let key = key?;
+                    let loader = loader_of::<V, _, _, _, _>(loader);
+                    let answer = site.clone().obtain(key.clone(), call, loader).await?;
+                    $answer(site, &key, value_of::<V>(&answer))
+                })
+            }
+        }
+    };
+}
+
+reading!(Value, Arc<V>, present);
+reading!(Maybe, Option<Arc<V>>, perhaps);
+
+#[inline]
+fn present<V>(site: &Site, key: &KeyText, value: Option<Arc<V>>) -> Result<Arc<V>> {
+    value.ok_or_else(|| Error::Absent {
+        namespace: site.space.name.to_string(),
+        key: key.to_string(),
+    })
+}
+
+#[inline]
+#[expect(clippy::unnecessary_wraps, reason = "of the shape of `present`")]
+fn perhaps<V>(_: &Site, _: &KeyText, value: Option<Arc<V>>) -> Result<Option<Arc<V>>> {
+    Ok(value)
+}

@@ -1,0 +1,173 @@
+//! An entry of the tier in this process, and what is known of it.
+//!
+//! A value is kept as the type it was decoded to; a look-up shares it. Everything here is fixed once an entry is made.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::cell::Cell;
+use crate::clock::Timestamp;
+
+/// How much this process had been told when a read began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(pub(super) u64);
+
+/// What an entry is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    /// Nothing that concerns it was told since it was read.
+    Valid,
+    /// Only that pushes may have been lost since: good enough when store and source both fail.
+    Doubted,
+    /// Something that concerns it was invalidated.
+    Gone,
+}
+
+/// What the envelope of an entry said, and the times that follow from it.
+#[derive(Clone, Debug)]
+pub(crate) struct Meta {
+    /// Until then it is fresh.
+    pub(crate) fresh_until: Timestamp,
+    /// From then on a refresh ahead of time may be drawn.
+    pub(crate) refresh_from: Timestamp,
+    /// From then on this tier does not have it any more.
+    pub(crate) ends: Timestamp,
+    /// The token of its fill.
+    pub(crate) id: [u8; 16],
+    /// The caller's version; 0 is none.
+    pub(crate) version: u64,
+    pub(crate) created: Timestamp,
+    pub(crate) ttl: Duration,
+    pub(crate) stale_while_revalidate: Duration,
+    pub(crate) stale_if_error: Duration,
+    /// How long its load took.
+    pub(crate) load_micros: u64,
+    /// By name, without the tenant.
+    pub(crate) tags: Box<[Box<str>]>,
+    /// Whether being read prolongs its life.
+    pub(crate) is_sliding: bool,
+}
+
+/// An entry.
+pub(crate) struct Held {
+    value: Option<Arc<dyn Any + Send + Sync>>,
+    as_of: Moment,
+    cells: SmallVec<[Arc<Cell>; 3]>,
+    bytes: u32,
+    meta: Meta,
+    counted: OnceLock<(Arc<Tally>, u64)>,
+}
+
+impl Held {
+    /// `value` is `None` for what is known to be absent; `bytes` is the length of the envelope or an estimate;
+    /// `cells` are those of [`super::Local::cells`]; `as_of` was taken before the read began.
+    pub(crate) fn new(
+        value: Option<Arc<dyn Any + Send + Sync>>,
+        bytes: u32,
+        meta: Meta,
+        cells: SmallVec<[Arc<Cell>; 3]>,
+        as_of: Moment,
+    ) -> Self {
+        Self {
+            value,
+            as_of,
+            cells,
+            bytes,
+            meta,
+            counted: OnceLock::new(),
+        }
+    }
+
+    /// The value; `None` when it is absent or of another type (see [`Self::is_absent`]).
+    #[inline]
+    pub(crate) fn value<V: Any + Send + Sync>(&self) -> Option<Arc<V>> {
+        Arc::downcast(Arc::clone(self.value.as_ref()?)).ok()
+    }
+
+    /// The value where it lies.
+    #[inline]
+    pub(crate) fn value_ref<V: Any + Send + Sync>(&self) -> Option<&V> {
+        self.value.as_deref()?.downcast_ref()
+    }
+
+    /// Whether the source is known to have nothing.
+    #[inline]
+    pub(crate) const fn is_absent(&self) -> bool {
+        self.value.is_none()
+    }
+
+    #[inline]
+    pub(crate) const fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    #[inline]
+    pub(crate) const fn as_of(&self) -> Moment {
+        self.as_of
+    }
+
+    pub(crate) const fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn cells(&self) -> &[Arc<Cell>] {
+        &self.cells
+    }
+
+    /// Counts it as held by its namespace until it is dropped; only once, however often it is put in.
+    pub(super) fn count_in(&self, tally: &Arc<Tally>, bytes: u64) {
+        if self.counted.set((Arc::clone(tally), bytes)).is_ok() {
+            tally.entries.fetch_add(1, Ordering::Relaxed);
+            tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some((tally, bytes)) = self.counted.get() {
+            tally.entries.fetch_sub(1, Ordering::Relaxed);
+            tally.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held")
+            .field("is_absent", &self.is_absent())
+            .field("as_of", &self.as_of)
+            .field("bytes", &self.bytes)
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a namespace holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) entries: u64,
+    /// With keys and overhead.
+    pub(crate) bytes: u64,
+}
+
+/// Counts [`Usage`]. Only figures, which order nothing: relaxed.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    entries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            entries: self.entries.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Several keys at once: one question to the store, one call of the source for all that is missing.
+//!
+//! Each missing key has a flight of its own, shared with whoever else wants it; their loaders meet in a batch.
+//! Next: `batch.rs`, `loading.rs` (one flight).
+
+use std::collections::HashMap;
+use std::future::IntoFuture;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+
+use super::answer::{Answered, Here, Look, answered};
+use super::batch::{Batch, BatchFuture};
+use super::key::{CacheKey, KeyText};
+use super::loaded::Loaded;
+use super::namespace::Namespace;
+use super::space::{Call, Site};
+use super::standing::Standing;
+use super::stats::Tier;
+use crate::error::{Cause, Result};
+
+/// How many keys the store is asked for in one question: more hold up others.
+const QUESTION: usize = 1_000;
+
+impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
+    /// Reads several values, in the order of their keys. What is absent or not there is `None`.
+    ///
+    /// # Errors
+    /// [`crate::Error::CacheKey`].
+    pub async fn get_many<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> Result<Vec<Option<Arc<V>>>>
+    where
+        K: 'k,
+    {
+        let keys = self.keys(keys)?;
+        let answers = self.site.find_many(&keys, &self.call()).await;
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer?.held.value::<V>())
+            .collect())
+    }
+
+    /// Writes several values through, as [`Self::set`] does each. Every one is tried.
+    ///
+    /// # Errors
+    /// The first error of any of them; those before and after it may have been written.
+    pub async fn set_many<'k>(&self, values: impl IntoIterator<Item = (&'k K, V)>) -> Result<()>
+    where
+        K: 'k,
+    {
+        let writes: Vec<_> = values
+            .into_iter()
+            .map(|(key, value)| self.set(key, value).into_future())
+            .collect();
+        join_all(writes).await.into_iter().collect()
+    }
+
+    /// Makes several keys a miss, as [`Self::remove`] does each. Every one is tried. How many had an entry.
+    ///
+    /// # Errors
+    /// The first error of any of them; the others were told to the store.
+    pub async fn remove_many<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> Result<u64>
+    where
+        K: 'k,
+    {
+        let removals: Vec<_> = keys
+            .into_iter()
+            .map(|key| self.remove(key).into_future())
+            .collect();
+        let mut removed = 0;
+        for removal in join_all(removals).await {
+            removed += u64::from(removal?);
+        }
+        Ok(removed)
+    }
+
+    /// Reads several values, and loads those that are missing with one call of the loader, which is told their keys and returns what it found of
+    /// them; what it leaves out is absent. In the order of the keys.
+    ///
+    /// The loader may be called again, for single keys, when another process that was loading them failed.
+    ///
+    /// # Errors
+    /// As [`Self::find_or_load`]; one failing key fails the call.
+    pub async fn get_or_load_many<F, Fut, L, E>(&self, keys: &[K], loader: F) -> Result<Vec<Option<Arc<V>>>>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<Cause>,
+    {
+        let texts = self.keys(keys)?;
+        let all: Arc<[K]> = keys.into();
+        let load = move |positions: Vec<usize>| -> BatchFuture {
+            let wanted: Vec<K> = positions.iter().filter_map(|at| all.get(*at).cloned()).collect();
+            let load = loader(wanted.clone());
+            Box::pin(async move {
+                let mut found = load.await.map_err(Into::into)?;
+                let fresh = |key: &K| {
+                    found
+                        .remove(key)
+                        .map_or_else(Loaded::absent, Into::into)
+                        .into_fresh()
+                };
+                Ok(wanted.iter().map(fresh).collect())
+            })
+        };
+        let batch = Batch::new(texts.len(), Arc::clone(&self.site.space.loads), load);
+        let answers = self.site.obtain_many(texts, self.call(), &batch).await?;
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.held.value::<V>())
+            .collect())
+    }
+
+    fn keys<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> Result<Vec<KeyText>>
+    where
+        K: 'k,
+    {
+        keys.into_iter().map(|key| self.key(key)).collect()
+    }
+}
+
+impl Site {
+    /// What this process or the store has of each key; `None` is a miss.
+    async fn find_many(&self, keys: &[KeyText], call: &Call) -> Vec<Option<Answered>> {
+        let looks = self.look_up(keys, call).await;
+        let mut answers = Vec::with_capacity(keys.len());
+        for (key, look) in keys.iter().zip(looks) {
+            let there = look.seen.as_ref().and_then(|seen| seen.held.clone());
+            let answer = match (look.here, there) {
+                (Here::Answer(held) | Here::Refresh(held, Standing::Ahead), _) => {
+                    self.count_here(key, &held, look.began);
+                    Some(answered(held, Some(Tier::Local), false))
+                }
+                (_, Some(held)) if matches!(self.standing(&held), Standing::Fresh | Standing::Ahead) => {
+                    self.count_there(key, &held, look.began);
+                    Some(answered(held, Some(Tier::Shared), false))
+                }
+                _ => {
+                    self.space
+                        .recorder
+                        .missed(key.as_str(), look.seen.map(|seen| seen.took));
+                    None
+                }
+            };
+            answers.push(answer);
+        }
+        answers
+    }
+
+    /// Reads all keys and loads what is missing of them, in one batch.
+    async fn obtain_many(&self, keys: Vec<KeyText>, call: Call, batch: &Arc<Batch>) -> Result<Vec<Answered>> {
+        let looks = self.look_up(&keys, &call).await;
+        let mut answers = Vec::with_capacity(keys.len());
+        for (at, (key, look)) in keys.into_iter().zip(looks).enumerate() {
+            let place = batch.place(at);
+            let call = Call {
+                batch: Some(Arc::clone(&place)),
+                ..call.clone()
+            };
+            let site = self.clone();
+            answers.push(async move {
+                // Whatever comes of it, the others need not wait for it.
+                let _leaving = place.leaving();
+                let loader = place.loader();
+                site.obtain_after(key, call, loader, look).await
+            });
+        }
+        join_all(answers).await.into_iter().collect()
+    }
+
+    /// What this process has of each key, and what the store has of those that are not answered by that.
+    async fn look_up(&self, keys: &[KeyText], call: &Call) -> Vec<Look> {
+        let began = Instant::now();
+        let mut looks: Vec<Look> = keys
+            .iter()
+            .map(|key| Look {
+                here: self.here(key, call),
+                seen: None,
+                began,
+            })
+            .collect();
+        if !self.space.settings.keeps_shared() {
+            return looks;
+        }
+        let is_open = |look: &Look| matches!(look.here, Here::Nothing(_) | Here::Refresh(_, Standing::Stale));
+        let open: Vec<usize> = (0..looks.len())
+            .filter(|at| looks.get(*at).is_some_and(is_open))
+            .collect();
+        for part in open.chunks(QUESTION) {
+            let asked: Vec<KeyText> = part.iter().filter_map(|at| keys.get(*at).cloned()).collect();
+            // Trouble is counted, and means that nothing was seen.
+            let Ok(seen) = self.read_many(&asked, call).await else {
+                break;
+            };
+            for (at, seen) in part.iter().zip(seen) {
+                if let Some(look) = looks.get_mut(*at) {
+                    look.seen = Some(seen);
+                }
+            }
+        }
+        looks
+    }
+}

@@ -1,0 +1,316 @@
+//! One entry of the store: is it there, is it valid, what does it say.
+//!
+//! `MGET` of the entry, the namespace's incarnation and the stamps of the tags it is expected to have; those it has besides
+//! are asked for afterwards, which sees every invalidation in between. What is valid is also kept in this process, unless its
+//! key or anything it depends on changed since the question was asked.
+//! Next: `docs/design/cache.md` ("Valid"), `local/`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::key::KeyText;
+use super::local::{Held, Moment, Pending};
+use super::shared::Trouble;
+use super::space::{Call, Hint, Site, Space};
+use super::standing::{Standing, meta_of};
+use super::value::{Envelope, Header};
+
+/// What the store had.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Which entry it was; empty when there was none.
+    pub(crate) id: EntryId,
+    /// The entry, if nothing that concerns it was invalidated since.
+    pub(crate) held: Option<Arc<Held>>,
+    pub(crate) took: Duration,
+}
+
+/// The id of an entry as it lies in the store, whoever wrote it; as many bytes as there are.
+pub(crate) type EntryId = SmallVec<[u8; 16]>;
+
+/// A read or write under way whose result may be kept in this process: taken before the store is asked.
+#[derive(Debug)]
+pub(crate) struct Before {
+    pub(crate) pending: Option<Pending>,
+    pub(crate) moment: Moment,
+}
+
+type Replies = Vec<Option<Vec<u8>>>;
+
+/// What a namespace's invalidations have come to, as far as it was asked for.
+#[derive(Debug)]
+struct Stamps {
+    incarnation: Option<Vec<u8>>,
+    /// `None` without a tenant.
+    tenant: Option<Option<u64>>,
+    tags: HashMap<Box<str>, Option<u64>>,
+}
+
+impl Stamps {
+    /// The tags that entries are expected to have.
+    fn expected(call: &Call, hints: &[Option<Hint>]) -> Vec<Box<str>> {
+        let named = call.tags.iter().map(|tag| tag.as_str().into());
+        let remembered = hints.iter().flatten().flat_map(|hint| hint.tags.iter().cloned());
+        let mut tags: Vec<Box<str>> = named.chain(remembered).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    /// From the replies, in the order of [`Space::stamps`].
+    fn new(
+        incarnation: Option<Vec<u8>>,
+        tenant: &str,
+        tags: &[Box<str>],
+        replies: &mut impl Iterator<Item = Option<Vec<u8>>>,
+    ) -> Self {
+        let mut next = || number(replies.next().flatten().as_deref());
+        Self {
+            incarnation,
+            tenant: (!tenant.is_empty()).then(&mut next),
+            tags: tags.iter().map(|tag| (tag.clone(), next())).collect(),
+        }
+    }
+
+    /// Whether nothing that an entry depends on was invalidated since it was made. What is not known has been.
+    fn allow(&self, header: &Header) -> bool {
+        let is_below = |stamp: &Option<u64>| stamp.is_some_and(|stamp| stamp <= header.as_of);
+        self.incarnation.as_deref() == Some(&header.incarnation[..])
+            && self.tenant.as_ref().is_none_or(is_below)
+            && header
+                .tags
+                .iter()
+                .all(|tag| self.tags.get(tag).is_some_and(is_below))
+    }
+}
+
+impl Site {
+    /// To be taken before the store or the source is asked for anything.
+    pub(crate) fn before(&self, key: &KeyText) -> Before {
+        let Self { shared, space } = self;
+        let pending = space
+            .settings
+            .keeps_local()
+            .then(|| shared.local.pending(space.number, key.as_bytes()));
+        Before {
+            pending,
+            moment: shared.local.moment(),
+        }
+    }
+
+    /// Reads one entry of the store.
+    pub(crate) async fn read(&self, key: &KeyText, call: &Call) -> Result<Seen, Trouble> {
+        let seen = self.read_many(std::slice::from_ref(key), call).await?;
+        Ok(seen.into_iter().next().unwrap_or_default())
+    }
+
+    /// Reads entries of the store with one question, in their order.
+    pub(crate) async fn read_many(&self, keys: &[KeyText], call: &Call) -> Result<Vec<Seen>, Trouble> {
+        let space = &self.space;
+        let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
+        let began = Instant::now();
+        let hints: SmallVec<[Option<Hint>; 1]> = keys.iter().map(|key| space.hints.get(key)).collect();
+        let asked = Stamps::expected(call, &hints);
+
+        let mut question = redis::cmd("MGET");
+        question.arg(space.keys.incarnation());
+        for stamp in Space::stamps(&call.tenant, asked.iter().map(|tag| &**tag)) {
+            question.arg(space.keys.stamp(&stamp));
+        }
+        for key in keys {
+            question.arg(space.keys.entry(key.as_bytes()));
+        }
+        let mut replies = self.fetch(&question).await?.into_iter();
+        let incarnation = replies.next().flatten();
+        let mut stamps = Stamps::new(incarnation, &call.tenant, &asked, &mut replies);
+        let mut found = Vec::with_capacity(keys.len());
+        for (key, entry) in keys.iter().zip(replies) {
+            found.push(entry.map(|entry| self.parse(key, entry)));
+        }
+        let envelopes = found
+            .iter()
+            .flatten()
+            .filter_map(|(_, envelope)| envelope.as_ref());
+        self.ask_for_others(&mut stamps, call, envelopes).await?;
+
+        let took = began.elapsed();
+        let mut seen = Vec::with_capacity(keys.len());
+        for (((key, before), hint), found) in keys.iter().zip(before).zip(hints).zip(found) {
+            let (id, envelope) = found.unwrap_or_default();
+            let envelope = envelope.filter(|envelope| stamps.allow(envelope.header()));
+            let held = envelope.and_then(|envelope| {
+                self.remember(key, envelope.header(), call, hint.as_ref());
+                self.open(key, &envelope, call, &before)
+            });
+            seen.push(Seen { id, held, took });
+        }
+        Ok(seen)
+    }
+
+    /// The id of what lies there, and the envelope if it is one.
+    fn parse(&self, key: &KeyText, entry: Vec<u8>) -> (EntryId, Option<Envelope>) {
+        let id = id_of(&entry);
+        self.space.recorder.read_bytes(entry.len());
+        match Envelope::parse(Bytes::from(entry)) {
+            Ok(envelope) => (id, Some(envelope)),
+            Err(foreign) => {
+                self.space.found(foreign, key);
+                (id, None)
+            }
+        }
+    }
+
+    /// Asks for the stamps of tags that nobody expected. The entries were read before: an invalidation in between is seen.
+    async fn ask_for_others<'a>(
+        &self,
+        stamps: &mut Stamps,
+        call: &Call,
+        envelopes: impl Iterator<Item = &'a Envelope>,
+    ) -> Result<(), Trouble> {
+        let mut others: Vec<Box<str>> = Vec::new();
+        for envelope in envelopes {
+            let unknown = envelope
+                .header()
+                .tags
+                .iter()
+                .filter(|tag| !stamps.tags.contains_key(*tag));
+            others.extend(unknown.cloned());
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        others.sort_unstable();
+        others.dedup();
+        let mut question = redis::cmd("MGET");
+        for tag in &others {
+            let stamp = [call.tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
+            question.arg(self.space.keys.stamp(&stamp));
+        }
+        let replies = self.fetch(&question).await?;
+        for (tag, stamp) in others.into_iter().zip(replies) {
+            stamps.tags.insert(tag, number(stamp.as_deref()));
+        }
+        Ok(())
+    }
+
+    /// The value of a valid entry, kept in this process if that may be.
+    fn open(&self, key: &KeyText, envelope: &Envelope, call: &Call, before: &Before) -> Option<Arc<Held>> {
+        let space = &self.space;
+        match (space.form.decode)(envelope, &space.settings.packing, space.place(key)) {
+            Ok(value) => {
+                let meta = meta_of(envelope.header(), &space.settings, self.shared.clock.now());
+                let held = self.hold(value, envelope.bytes().len(), meta, &call.tenant, before.moment);
+                if let Some(pending) = &before.pending
+                    && self.standing(&held) != Standing::Ended
+                {
+                    pending.fill(&held);
+                }
+                Some(held)
+            }
+            Err(foreign) => {
+                space.found(foreign, key);
+                None
+            }
+        }
+    }
+
+    async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {
+        let answer = match self.heed().await {
+            Ok(()) => {
+                let send = |mut connection| async move { question.query_async(&mut connection).await };
+                self.shared.ask("read the cache", send).await
+            }
+            Err(trouble) => Err(trouble),
+        };
+        if let Err(trouble) = &answer {
+            self.troubled(trouble);
+        }
+        answer
+    }
+
+    /// Sees to it that changes of this namespace are heard of, before anything is read that this process may keep.
+    pub(crate) async fn heed(&self) -> Result<(), Trouble> {
+        let Self { shared, space } = self;
+        if !space.settings.keeps_local() {
+            return Ok(());
+        }
+        let watch = async {
+            let watched = space.keys.watched();
+            let prefixes = watched.each_ref().map(Vec::as_slice);
+            shared.watch(&prefixes).await
+        };
+        space.watched.get_or_try_init(|| watch).await.map(|()| ())
+    }
+
+    /// Counts a call that the store did not answer.
+    pub(crate) fn troubled(&self, trouble: &Trouble) {
+        match trouble {
+            Trouble::Skipped { .. } => self.space.recorder.skipped_by_breaker(),
+            Trouble::Failed(_) => self.space.recorder.store_failed(),
+        }
+    }
+
+    /// What the next read of this key should ask for, and whether its life is to be prolonged.
+    fn remember(&self, key: &KeyText, header: &Header, call: &Call, hint: Option<&Hint>) {
+        let now = self.shared.clock.now();
+        let is_known = |tag: &str| {
+            call.tags.iter().any(|named| named.as_str() == tag)
+                || hint.is_some_and(|hint| hint.tags.iter().any(|known| **known == *tag))
+        };
+        let touched = hint.map_or(header.created, |hint| hint.touched);
+        let is_due = header.is_sliding && now.since(touched) >= header.ttl / 4;
+        if !is_due && header.tags.iter().all(|tag| is_known(tag)) {
+            return;
+        }
+        let hint = Hint {
+            tags: header.tags.clone(),
+            touched: if is_due { now } else { touched },
+        };
+        self.space.hints.insert(key.clone(), hint);
+        if is_due {
+            let (site, key, tenant) = (self.clone(), key.clone(), Arc::clone(&call.tenant));
+            let header = header.clone();
+            tokio::spawn(async move {
+                // A touch that fails is tried again by the read after next.
+                let _ = site
+                    .prolong(&key, &tenant, &header.id, header.ttl, &header.tags)
+                    .await;
+            });
+        }
+    }
+
+    /// An entry as this process keeps it.
+    pub(crate) fn hold(
+        &self,
+        value: Option<super::space::AnyValue>,
+        bytes: usize,
+        meta: super::local::Meta,
+        tenant: &str,
+        moment: Moment,
+    ) -> Arc<Held> {
+        let cells = self
+            .shared
+            .local
+            .cells(self.space.number, tenant, meta.tags.iter().map(|tag| &**tag));
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Arc::new(Held::new(value, bytes, meta, cells, moment))
+    }
+
+    pub(crate) fn standing(&self, held: &Held) -> Standing {
+        Standing::of(held.meta(), &self.space.settings, self.shared.clock.now())
+    }
+}
+
+/// What stands where an envelope has its id.
+fn id_of(entry: &[u8]) -> EntryId {
+    let end = entry.len().min(20);
+    EntryId::from_slice(entry.get(4..end).unwrap_or_default())
+}
+
+fn number(stamp: Option<&[u8]>) -> Option<u64> {
+    std::str::from_utf8(stamp?).ok()?.parse().ok()
+}

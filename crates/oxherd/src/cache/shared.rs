@@ -1,0 +1,153 @@
+//! What all namespaces of a cache have in common: the store, the channel, the tier in this process, the breaker.
+//!
+//! Every call of the store goes through [`Shared::ask`]: a deadline, a breaker, and a word in the log when the store
+//! begins or ceases to answer. Next: `space.rs` (a namespace), `listener.rs` (what the channel says).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+use redis::RedisResult;
+
+use super::local::{Local, NamespaceNumber};
+use super::space::Space;
+use super::waits::Waits;
+use crate::breaker::{Breaker, Permit};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::store::{ChannelMode, Connection, Store, Tracked, refused, refused_once};
+
+/// What a cache is made of.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) local: Arc<Local>,
+    pub(crate) tracked: Tracked,
+    pub(crate) breaker: Breaker,
+    /// Who we are to those who hear of our changes.
+    pub(crate) origin: [u8; 8],
+    /// What keys and channels of the cache start with.
+    pub(crate) prefix: String,
+    pub(crate) waits: Waits,
+    pub(crate) deadline: Duration,
+    pub(crate) spaces: RwLock<HashMap<Box<str>, Arc<Space>>>,
+    pub(crate) numbers: AtomicU32,
+    /// How the channel hears of changes; `None` while it is down.
+    pub(crate) channel: RwLock<Option<ChannelMode>>,
+}
+
+/// Why the store did not answer.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It was not asked: it failed too often lately.
+    Skipped { retry_after: Duration },
+    /// It did not answer, or refused.
+    Failed(Error),
+}
+
+impl Trouble {
+    /// As the error of a call that cannot do without the store.
+    pub(crate) fn into_error(self, operation: &str) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Skipped { retry_after } => Error::StoreUnavailable {
+                operation: operation.to_owned(),
+                source: format!(
+                    "it failed too often lately and is left alone for {} ms",
+                    retry_after.as_millis()
+                )
+                .into(),
+            },
+        }
+    }
+}
+
+impl Shared {
+    /// The number of a namespace that is opened.
+    pub(crate) fn next_number(&self) -> NamespaceNumber {
+        NamespaceNumber(self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.channel.read().is_some()
+    }
+
+    /// Asks the store, unless it is known not to answer. The question may be repeated.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        operation: &str,
+        request: impl FnOnce(Connection) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let answer = self.send(request).await?;
+        answer.map_err(|error| Trouble::Failed(refused(operation, error)))
+    }
+
+    /// As [`Self::ask`], for what must not be repeated.
+    pub(crate) async fn ask_once<T, F>(
+        &self,
+        operation: &str,
+        request: impl FnOnce(Connection) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let answer = self.send(request).await?;
+        answer.map_err(|error| Trouble::Failed(refused_once(operation, error)))
+    }
+
+    async fn send<T, F>(&self, request: impl FnOnce(Connection) -> F) -> Result<RedisResult<T>, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let permit = self.permit()?;
+        let connection = self.tracked.connection().with_deadline(self.deadline);
+        let began = Instant::now();
+        let answer = request(connection).await;
+        // What the store refuses it has answered: only silence opens the breaker.
+        match &answer {
+            Err(error) if error.is_io_error() => permit.failure(began.elapsed()),
+            _ => permit.success(began.elapsed()),
+        }
+        Ok(answer)
+    }
+
+    /// Hears, from now on, of changes of keys that begin so.
+    pub(crate) async fn watch(&self, prefixes: &[&[u8]]) -> Result<(), Trouble> {
+        let permit = self.permit()?;
+        let began = Instant::now();
+        match tokio::time::timeout(self.deadline, self.tracked.watch(prefixes)).await {
+            // Away: it is heard from its return on, before anything else is asked of it.
+            Ok(_told_or_away) => {
+                permit.success(began.elapsed());
+                Ok(())
+            }
+            Err(_elapsed) => {
+                permit.failure(began.elapsed());
+                Err(Trouble::Failed(Error::StoreUnavailable {
+                    operation: "watch for changes".to_owned(),
+                    source: format!("no answer within {} ms", self.deadline.as_millis()).into(),
+                }))
+            }
+        }
+    }
+
+    fn permit(&self) -> Result<Permit<'_>, Trouble> {
+        self.breaker.permit().map_err(|open| Trouble::Skipped {
+            retry_after: open.retry_after,
+        })
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("store", &self.store)
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}

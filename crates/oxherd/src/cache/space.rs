@@ -1,0 +1,185 @@
+//! One namespace of one process: its settings, what it counts, and how its values become bytes.
+//!
+//! Values travel as [`AnyValue`] from here down, so that reading and loading exist once and not for each type.
+//! Next: `reading.rs`, `loading.rs`, `answer.rs`.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use quick_cache::sync::Cache;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
+use tokio::sync::Semaphore;
+
+use super::flight::Flights;
+use super::key::{KeyText, Tag};
+use super::local::NamespaceNumber;
+use super::settings::Settings;
+use super::shared::Shared;
+use super::stats::Recorder;
+use super::value::{Envelope, Foreign, Header, Packing, Place, Tags};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::store::CacheKeys;
+
+/// A value of whichever type its namespace has.
+pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
+
+/// Of how many keys it is remembered what they depend on, and when they were touched.
+const HINTS: usize = 16_384;
+
+/// A namespace of this process.
+pub(crate) struct Space {
+    pub(crate) number: NamespaceNumber,
+    /// With its version, as it is in names.
+    pub(crate) name: Box<str>,
+    pub(crate) keys: CacheKeys,
+    pub(crate) settings: Settings,
+    pub(crate) form: Form,
+    pub(crate) recorder: Recorder,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) loads: Arc<Semaphore>,
+    pub(crate) hints: Cache<KeyText, Hint>,
+    pub(crate) has_complained: AtomicBool,
+    /// Set when this process hears of changes of it.
+    pub(crate) watched: tokio::sync::OnceCell<()>,
+}
+
+/// What is remembered of a key of the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Hint {
+    /// Tags that its entry had: they are asked for together with it.
+    pub(crate) tags: Tags,
+    /// When its life was last prolonged.
+    pub(crate) touched: Timestamp,
+}
+
+/// How a value becomes bytes, and the version of it.
+#[derive(Clone)]
+pub(crate) struct Form {
+    pub(crate) kind: TypeId,
+    pub(crate) decode: fn(&Envelope, &Packing, Place<'_>) -> Result<Option<AnyValue>, Foreign>,
+    pub(crate) encode: fn(&Header, Option<&AnyValue>, &Packing, Place<'_>) -> Result<Vec<u8>>,
+    pub(crate) version_of: Option<VersionOf>,
+}
+
+/// Finds the version in a value.
+pub(crate) type VersionOf = Arc<dyn Fn(&AnyValue) -> u64 + Send + Sync>;
+
+impl Form {
+    pub(crate) fn of<V: Serialize + DeserializeOwned + Send + Sync + 'static>(
+        version_of: Option<VersionOf>,
+    ) -> Self {
+        Self {
+            kind: TypeId::of::<V>(),
+            decode: |envelope, packing, place| {
+                // Counters are read also where everything else is sealed: the store itself adds to them.
+                if TypeId::of::<V>() == TypeId::of::<i64>()
+                    && let Some(count) = envelope.counter()?
+                {
+                    return Ok(Some(Arc::new(count) as AnyValue));
+                }
+                let value: Option<V> = envelope.decode(packing, place)?;
+                Ok(value.map(|value| Arc::new(value) as AnyValue))
+            },
+            encode: |header, value, packing, place| {
+                let value = value.and_then(|value| value.downcast_ref::<V>());
+                // Counters, however they come about, can be added to by the store.
+                match value.and_then(|value| (value as &dyn Any).downcast_ref::<i64>()) {
+                    Some(count) => Envelope::encode_counter(header, *count, place),
+                    None => Envelope::encode_value(header, value, packing, place),
+                }
+            },
+            version_of,
+        }
+    }
+}
+
+/// A namespace and the cache it belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) space: Arc<Space>,
+}
+
+/// What one call wants besides a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) tenant: Arc<str>,
+    pub(crate) tags: SmallVec<[Tag; 2]>,
+    pub(crate) min_version: u64,
+    /// Whether only the store may answer.
+    pub(crate) is_strict: bool,
+    pub(crate) ttl: Option<std::time::Duration>,
+    /// Where its loader meets others.
+    pub(crate) batch: Option<Arc<super::batch::Place>>,
+}
+
+impl Call {
+    pub(crate) fn of(tenant: &Arc<str>) -> Self {
+        Self {
+            tenant: Arc::clone(tenant),
+            tags: SmallVec::new(),
+            min_version: 0,
+            is_strict: false,
+            ttl: None,
+            batch: None,
+        }
+    }
+}
+
+impl Space {
+    pub(crate) fn place<'a>(&'a self, key: &'a KeyText) -> Place<'a> {
+        let (tenant, key) = key.parts();
+        Place {
+            tenant,
+            namespace: &self.name,
+            key,
+        }
+    }
+
+    /// An entry is not ours, or not what it should be: a miss, counted, and reported once.
+    pub(crate) fn found(&self, foreign: Foreign, key: &KeyText) {
+        match foreign {
+            Foreign::NotOurs | Foreign::Format(_) | Foreign::Unsealed | Foreign::UnknownKey(_) => {
+                self.recorder.found_foreign();
+            }
+            _ => self.recorder.found_garbage(),
+        }
+        if !self.has_complained.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                namespace = &*self.name,
+                %key,
+                reason = %foreign,
+                "an entry of the cache cannot be used and counts as a miss; further ones are counted only"
+            );
+        }
+    }
+
+    /// `TENANT:TAG:` of everything an entry with these tags depends on, the namespace aside.
+    pub(crate) fn stamps<'a>(
+        tenant: &'a str,
+        tags: impl IntoIterator<Item = &'a str> + 'a,
+    ) -> impl Iterator<Item = Vec<u8>> + 'a {
+        let own = (!tenant.is_empty()).then_some("");
+        own.into_iter()
+            .chain(tags)
+            .map(move |tag| [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat())
+    }
+
+    pub(crate) fn hints() -> Cache<KeyText, Hint> {
+        Cache::new(HINTS)
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space")
+            .field("name", &self.name)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,403 @@
+//! Writing through, removing, and saying beforehand that something will be written.
+//!
+//! Each of these is told to the store first, then to the tier of this process, then the caller goes on: a read that begins
+//! afterwards sees it. When the store does not answer, the caller is told, and this process lets go of what it holds all the same.
+//! Next: `lua/cache/set.lua`, `lua/cache/remove.lua`, `lua/cache/intend.lua`.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::get::Answer;
+use super::key::{CacheKey, KeyText, Tag};
+use super::loading::{Fresh, millis};
+use super::namespace::Namespace;
+use super::settings::Level;
+use super::space::{AnyValue, Call, Site, Space};
+use super::standing::meta_of;
+use super::stats::FillRefusal;
+use super::value::{Header, Tags};
+use crate::error::{Error, Result};
+use crate::store::{CACHE_CONCLUDE, CACHE_INTEND, CACHE_REMOVE, CACHE_SET, CACHE_TOUCH};
+
+/// A value to be written; set options, then `.await` it.
+#[derive(Debug)]
+#[must_use = "nothing is written until it is awaited"]
+pub struct Set<'a, V> {
+    site: &'a Site,
+    key: Result<KeyText>,
+    call: Call,
+    fresh: Fresh,
+    kind: PhantomData<fn(V)>,
+}
+
+/// A key to be removed; set options, then `.await` it.
+#[derive(Debug)]
+#[must_use = "nothing is removed until it is awaited"]
+pub struct Remove<'a> {
+    site: &'a Site,
+    key: Result<KeyText>,
+    version: u64,
+}
+
+/// The announcement of a write: until it is concluded or its term ends, nobody reads or keeps the value in the cache.
+///
+/// Commit the write before [`Self::remaining`] is zero, then call [`Self::conclude`]. One that is dropped stands until its term ends.
+#[derive(Debug)]
+#[must_use = "conclude it after the commit"]
+pub struct Intent {
+    site: Site,
+    key: KeyText,
+    token: [u8; 16],
+    until: Instant,
+}
+
+impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
+    /// Writes a value through, to be called after the commit at its source. It replaces what is there and voids a load under way. With
+    /// [`Set::version`] nothing newer is ever replaced.
+    ///
+    /// # Errors
+    /// [`Error::CacheRefused`] when something newer is there or a write of this key is announced,
+    /// [`Error::StoreUnavailable`] when the store did not take it, [`Error::ValueTooLarge`], [`Error::CacheValue`],
+    /// [`Error::CacheKey`].
+    pub fn set(&self, key: &K, value: V) -> Set<'_, V> {
+        self.set_shared(key, Some(Arc::new(value)))
+    }
+
+    /// As [`Self::set`], for the knowledge that there is no such value.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub fn set_absent(&self, key: &K) -> Set<'_, V> {
+        self.set_shared(key, None)
+    }
+
+    fn set_shared(&self, key: &K, value: Option<Arc<V>>) -> Set<'_, V> {
+        Set {
+            site: &self.site,
+            key: self.key(key),
+            call: self.call(),
+            fresh: Fresh {
+                value: value.map(|value| value as AnyValue),
+                ttl: None,
+                version: None,
+                tags: Vec::new(),
+            },
+            kind: PhantomData,
+        }
+    }
+
+    /// Makes a key a miss, to be called after the commit of a write: the entry goes, and a load under way will not be kept. `true` when there
+    /// was an entry.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`] when the store did not answer: it may still have what was there. This process has let go of it.
+    pub fn remove(&self, key: &K) -> Remove<'_> {
+        Remove {
+            site: &self.site,
+            key: self.key(key),
+            version: 0,
+        }
+    }
+
+    /// Prolongs an entry by its namespace's TTL. `false` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`], [`Error::CacheKey`].
+    pub async fn touch(&self, key: &K) -> Result<bool> {
+        let key = self.key(key)?;
+        let ttl = self.site.space.settings.freshness.life();
+        let hint = self.site.space.hints.get(&key);
+        let tags = hint.map(|hint| hint.tags).unwrap_or_default();
+        self.site.prolong(&key, &self.tenant, b"", ttl, &tags).await
+    }
+
+    /// Announces a write of what this key stands for, before it begins. From then on, for at most `term`, every process reads past the
+    /// cache and keeps nothing; with [`Level::Intent`] no read that begins after the announcement returns anything from before the write.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`]: the write must not go on.
+    pub async fn intend(&self, key: &K, term: Duration) -> Result<Intent> {
+        let key = self.key(key)?;
+        let site = &self.site;
+        if !site.space.settings.keeps_shared() {
+            return Err(super::freshness::out_of_range(
+                "level",
+                "intents live in the store, and this namespace is of this process alone",
+            ));
+        }
+        let token: [u8; 16] = rand::random();
+        // From before the question: the mark lasts at least as long as we think.
+        let until = Instant::now() + term;
+        let mut question = CACHE_INTEND.call(site.space.keys.prefix());
+        question
+            .arg(key.as_bytes())
+            .arg(&token[..])
+            .arg(millis(term))
+            .arg(&site.shared.prefix)
+            .arg(&site.shared.origin[..]);
+        let answer = site.run::<i64>(&CACHE_INTEND, &question).await;
+        site.shared.local.changed(site.space.number, key.as_bytes());
+        answer.map_err(|trouble| {
+            site.troubled(&trouble);
+            trouble.into_error("announce the write")
+        })?;
+        Ok(Intent {
+            site: site.clone(),
+            key,
+            token,
+            until,
+        })
+    }
+}
+
+impl<V> Set<'_, V> {
+    /// Its version at the source: what is below it is never written or read again, for as long as the fence lives.
+    pub fn version(mut self, version: u64) -> Self {
+        self.fresh.version = Some(version);
+        self
+    }
+
+    /// How long it is fresh, instead of what the namespace says.
+    pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
+        self.fresh.ttl = Some(ttl.into().0);
+        self
+    }
+
+    /// Something it depends on.
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.call.tags.push(tag);
+        self
+    }
+
+    /// As [`Self::tag`], several.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.call.tags.extend(tags);
+        self
+    }
+}
+
+impl<'a, V: 'a> IntoFuture for Set<'a, V> {
+    type Output = Result<()>;
+    type IntoFuture = Answer<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self {
+            site,
+            key,
+            call,
+            fresh,
+            ..
+        } = self;
+        Answer::later(async move { site.set(key?, call, fresh).await })
+    }
+}
+
+impl Remove<'_> {
+    /// The version that the write gave: an entry of this version or a later one stays, and nothing below it is written or read again for
+    /// as long as the fence lives.
+    pub fn version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Remove<'a> {
+    type Output = Result<bool>;
+    type IntoFuture = Answer<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Answer::later(async move { self.site.remove(&self.key?, self.version).await })
+    }
+}
+
+impl Intent {
+    /// How long the announcement stands yet.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// The write was committed, or given up. `false`: the announcement had ended before, and until now others may have kept and
+    /// read what was there before the commit.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`]: the announcement stands until its term ends.
+    pub async fn conclude(self) -> Result<bool> {
+        self.conclude_at(0).await
+    }
+
+    /// As [`Self::conclude`], with the version that the write gave.
+    ///
+    /// # Errors
+    /// As [`Self::conclude`].
+    pub async fn conclude_at(self, version: u64) -> Result<bool> {
+        let Self { site, key, token, .. } = self;
+        let mut question = CACHE_CONCLUDE.call(site.space.keys.prefix());
+        question
+            .arg(key.as_bytes())
+            .arg(&token[..])
+            .arg(&version.to_be_bytes()[..])
+            .arg(millis(site.space.settings.fence_life))
+            .arg(&site.shared.prefix)
+            .arg(&site.shared.origin[..]);
+        let answer = site.run::<i64>(&CACHE_CONCLUDE, &question).await;
+        site.shared.local.changed(site.space.number, key.as_bytes());
+        let stood = answer.map_err(|trouble| {
+            site.troubled(&trouble);
+            trouble.into_error("conclude the write")
+        })?;
+        site.space.recorder.invalidated_keys(1);
+        Ok(stood == 1)
+    }
+}
+
+impl Site {
+    pub(crate) async fn set(&self, key: KeyText, call: Call, fresh: Fresh) -> Result<()> {
+        let space = &self.space;
+        let settings = &space.settings;
+        let header = self.header_of(&call, &fresh, Duration::ZERO, None);
+        if settings.level == Level::Fenced && header.version == 0 {
+            return Err(self.refused(
+                &key,
+                "values of this namespace need a version: call `.version(…)`",
+            ));
+        }
+        let entry = (space.form.encode)(
+            &header,
+            fresh.value.as_ref(),
+            &settings.packing,
+            space.place(&key),
+        )?;
+        let mut before = self.before(&key);
+        if settings.keeps_shared() {
+            match self.send_set(&key, &call, &header, &entry).await {
+                Ok(None) => space.recorder.fill_taken(key.as_str(), entry.len()),
+                Ok(Some((refusal, reason))) => {
+                    space.recorder.fill_refused(refusal);
+                    self.shared.local.changed(space.number, key.as_bytes());
+                    return Err(self.refused(&key, reason));
+                }
+                Err(trouble) => {
+                    self.troubled(&trouble);
+                    self.shared.local.changed(space.number, key.as_bytes());
+                    return Err(trouble.into_error("write to the cache"));
+                }
+            }
+        }
+        let meta = meta_of(&header, settings, self.shared.clock.now());
+        let held = self.hold(fresh.value, entry.len(), meta, &call.tenant, before.moment);
+        if let Some(pending) = &mut before.pending {
+            pending.write(&held);
+        }
+        Ok(())
+    }
+
+    async fn send_set(
+        &self,
+        key: &KeyText,
+        call: &Call,
+        header: &Header,
+        entry: &[u8],
+    ) -> Result<Option<(FillRefusal, &'static str)>, super::shared::Trouble> {
+        let space = &self.space;
+        let life = header.ttl + header.stale_while_revalidate.max(header.stale_if_error);
+        let (stamp_life, stamp_least) = space.settings.stamp_life(life);
+        let mut question = CACHE_SET.call(space.keys.prefix());
+        question
+            .arg(key.as_bytes())
+            .arg(&header.version.to_be_bytes()[..])
+            // The script puts incarnation and count in between.
+            .arg(entry.get(..28).unwrap_or_default())
+            .arg(entry.get(52..).unwrap_or_default())
+            .arg(millis(life))
+            .arg(millis(space.settings.fence_life))
+            .arg(&rand::random::<[u8; 8]>()[..])
+            .arg(millis(stamp_life))
+            .arg(millis(stamp_least))
+            .arg(&self.shared.prefix)
+            .arg(&self.shared.origin[..]);
+        for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
+            question.arg(stamp);
+        }
+        let answer: String = self.run(&CACHE_SET, &question).await?;
+        Ok(match answer.as_str() {
+            "outdated" => Some((
+                FillRefusal::Fenced,
+                "something newer is there, or was invalidated",
+            )),
+            "marked" => Some((FillRefusal::Marked, "a write of it is announced")),
+            _taken => None,
+        })
+    }
+
+    pub(crate) async fn remove(&self, key: &KeyText, version: u64) -> Result<bool> {
+        let space = &self.space;
+        let mut answer = Ok(0);
+        if space.settings.keeps_shared() {
+            let mut question = CACHE_REMOVE.call(space.keys.prefix());
+            question
+                .arg(key.as_bytes())
+                .arg(&version.to_be_bytes()[..])
+                .arg(millis(space.settings.fence_life))
+                .arg(&self.shared.prefix)
+                .arg(&self.shared.origin[..]);
+            answer = self.run::<i64>(&CACHE_REMOVE, &question).await;
+        }
+        let held = self.shared.local.get(space.number, key.as_bytes());
+        self.shared.local.changed(space.number, key.as_bytes());
+        space.recorder.invalidated_keys(1);
+        let removed = answer.map_err(|trouble| {
+            self.troubled(&trouble);
+            trouble.into_error("remove from the cache")
+        })?;
+        Ok(removed > 0 || (!space.settings.keeps_shared() && held.is_some()))
+    }
+
+    /// Prolongs an entry and the stamps it depends on; `id` empty: whichever entry it is.
+    pub(crate) async fn prolong(
+        &self,
+        key: &KeyText,
+        tenant: &str,
+        id: &[u8],
+        life: Duration,
+        tags: &Tags,
+    ) -> Result<bool> {
+        let space = &self.space;
+        if !space.settings.keeps_shared() {
+            return Ok(false);
+        }
+        let (stamp_life, stamp_least) = space.settings.stamp_life(life);
+        let mut question = CACHE_TOUCH.call(space.keys.prefix());
+        question
+            .arg(key.as_bytes())
+            .arg(id)
+            .arg(millis(life))
+            .arg(millis(stamp_life))
+            .arg(millis(stamp_least));
+        for stamp in Space::stamps(tenant, tags.iter().map(|tag| &**tag)) {
+            question.arg(stamp);
+        }
+        let answer = self.run::<i64>(&CACHE_TOUCH, &question).await;
+        if id.is_empty() {
+            // Whoever changes a key last within a turn of the server is not told of changes before that in the same turn.
+            self.shared.local.changed(space.number, key.as_bytes());
+        }
+        match answer {
+            Ok(touched) => Ok(touched == 1),
+            Err(trouble) => {
+                self.troubled(&trouble);
+                Err(trouble.into_error("touch in the cache"))
+            }
+        }
+    }
+
+    pub(crate) fn refused(&self, key: &KeyText, reason: &'static str) -> Error {
+        Error::CacheRefused {
+            namespace: self.space.name.to_string(),
+            key: key.to_string(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! How long a lease is certainly ours, and keeping it so.
+//!
+//! A [`Hold`] counts on this process's monotonic clock from *before* the lease was asked for, and ends a hundredth of the
+//! term early, so that it ends here before it ends in the store as long as the two clocks run at the same rate to
+//! within 1 %. It ends once and for all: an answer that comes after its end does not revive it, because somebody may have
+//! acted on the end already. [`keep`] renews at a third of the term, so that two renewals may fail.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::error::Result;
+
+/// A lease as this process sees it.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    term: Duration,
+    /// `None` once it has ended.
+    end: watch::Sender<Option<Instant>>,
+}
+
+/// The lease ended while the work went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost;
+
+impl Hold {
+    /// A lease that was granted, `asked` being a moment before the request was sent.
+    pub(crate) fn new(asked: Instant, term: Duration) -> Self {
+        let certain = term - term / 100;
+        Self {
+            term: certain,
+            end: watch::Sender::new(asked.checked_add(certain)),
+        }
+    }
+
+    /// For how long it is certainly ours; zero when it is lost.
+    pub(crate) fn remaining(&self) -> Duration {
+        let end = *self.end.borrow();
+        end.map_or(Duration::ZERO, |end| {
+            end.saturating_duration_since(Instant::now())
+        })
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.remaining().is_zero()
+    }
+
+    /// Waits until it is lost.
+    pub(crate) async fn lost(&self) {
+        let mut end = self.end.subscribe();
+        loop {
+            let Some(at) = *end.borrow_and_update() else {
+                return;
+            };
+            if at <= Instant::now() {
+                return;
+            }
+            tokio::select! {
+                () = sleep_until(at) => {}
+                // The sender is in `self`.
+                _ = end.changed() => {}
+            }
+        }
+    }
+
+    /// It was renewed by a request sent after `asked`. Too late is too late.
+    pub(crate) fn renewed(&self, asked: Instant) {
+        self.end.send_modify(|end| {
+            *end = end
+                .filter(|end| Instant::now() < *end)
+                .and_then(|end| Some(end.max(asked.checked_add(self.term)?)));
+        });
+    }
+
+    /// Somebody else has it, or nobody.
+    pub(crate) fn lose(&self) {
+        self.end.send_replace(None);
+    }
+
+    /// Runs the work, and drops it as soon as the lease is lost.
+    pub(crate) async fn protect<T>(&self, work: impl Future<Output = T>) -> Result<T, Lost> {
+        let mut lost = pin!(self.lost());
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            // After a pause of the whole process the timer may come later than the work.
+            if lost.as_mut().poll(context).is_ready() || self.is_lost() {
+                return Poll::Ready(Err(Lost));
+            }
+            work.as_mut().poll(context).map(Ok)
+        })
+        .await
+    }
+
+    /// Runs the work to its end, and renews meanwhile for as long as that succeeds.
+    pub(crate) async fn renewing<T, R>(&self, renew: impl FnMut() -> R, work: impl Future<Output = T>) -> T
+    where
+        R: Future<Output = Result<bool>>,
+    {
+        let mut keeping = pin!(keep(self, renew));
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            ended = work.as_mut() => return ended,
+            () = keeping.as_mut() => {}
+        }
+        work.await
+    }
+}
+
+/// Renews until the lease is lost. `renew` says whether it is still ours; where it fails it is asked again, until the
+/// end.
+pub(crate) async fn keep<R>(hold: &Hold, mut renew: impl FnMut() -> R)
+where
+    R: Future<Output = Result<bool>>,
+{
+    let mut pause = jittered(hold.term / 3);
+    loop {
+        sleep(pause.min(hold.remaining())).await;
+        // What is lost is not renewed: it would stay taken for nobody.
+        if hold.is_lost() {
+            return;
+        }
+        let asked = Instant::now();
+        // The call's own deadline may be longer than the lease lasts.
+        match timeout((hold.term / 3).min(hold.remaining()), renew()).await {
+            Ok(Ok(true)) => {
+                hold.renewed(asked);
+                pause = jittered(hold.term / 3);
+                continue;
+            }
+            Ok(Ok(false)) => hold.lose(),
+            Ok(Err(error)) => tracing::debug!(%error, "cannot renew a lease; trying again"),
+            Err(_elapsed) => tracing::debug!("no answer to the renewal of a lease; trying again"),
+        }
+        pause = jittered(hold.term / 20);
+    }
+}
+
+/// Between nine and eleven tenths.
+fn jittered(duration: Duration) -> Duration {
+    duration.mul_f64(rand::random_range(0.9..1.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::error::Error;
+
+    const TERM: Duration = Duration::from_secs(30);
+    const SURE: Duration = Duration::from_millis(29_700);
+
+    fn away() -> Result<bool> {
+        Err(Error::StoreUnavailable {
+            operation: "renew the lock".to_owned(),
+            source: "away".into(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_a_hundredth_before_its_term_counted_from_before_it_was_asked_for() {
+        let asked = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let hold = Hold::new(asked, TERM);
+        assert_eq!(hold.remaining(), SURE - Duration::from_secs(1));
+        hold.lost().await;
+        assert_eq!(asked.elapsed(), SURE);
+        assert!(hold.is_lost());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_renewed_every_third_of_its_term() {
+        let hold = Hold::new(Instant::now(), TERM);
+        let calls = Cell::new(0);
+        let renew = || {
+            calls.set(calls.get() + 1);
+            async { Ok(true) }
+        };
+        hold.renewing(renew, sleep(Duration::from_secs(600))).await;
+        assert!((54..=68).contains(&calls.get()), "{calls:?}");
+        assert!(hold.remaining() > TERM / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_answer_that_it_is_anothers_ends_it_at_once_and_the_work_goes_on() {
+        let hold = Hold::new(Instant::now(), TERM);
+        let began = Instant::now();
+        let calls = Cell::new(0);
+        let renew = || {
+            calls.set(calls.get() + 1);
+            async { Ok(false) }
+        };
+        let lost_at = async {
+            hold.lost().await;
+            began.elapsed()
+        };
+        let work = async {
+            let lost_at = lost_at.await;
+            sleep(TERM * 5).await;
+            lost_at
+        };
+        let lost_at = hold.renewing(renew, work).await;
+        assert!(lost_at < TERM / 2, "{lost_at:?}");
+        assert_eq!(calls.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_comes_back_in_time_is_asked_again() {
+        let hold = Hold::new(Instant::now(), TERM);
+        let answers = RefCell::new(VecDeque::from([away(), away(), away(), Ok(true)]));
+        let renew = || {
+            let answer = answers.borrow_mut().pop_front().unwrap_or(Ok(true));
+            async { answer }
+        };
+        hold.renewing(renew, sleep(TERM * 2)).await;
+        assert!(!hold.is_lost());
+        assert!(answers.borrow().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_stays_away_ends_it_with_its_term() {
+        for hangs in [false, true] {
+            let hold = Hold::new(Instant::now(), TERM);
+            let began = Instant::now();
+            keep(&hold, || async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                away()
+            })
+            .await;
+            assert!(hold.is_lost());
+            assert!(
+                (SURE..=SURE + Duration::from_millis(2)).contains(&began.elapsed()),
+                "{:?}",
+                began.elapsed()
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_after_its_end_does_not_revive_it() {
+        let hold = Hold::new(Instant::now(), TERM);
+        tokio::time::advance(SURE - Duration::from_millis(1)).await;
+        let asked = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        hold.renewed(asked);
+        assert!(hold.is_lost());
+        hold.renewed(Instant::now());
+        assert_eq!(hold.remaining(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_dropped_when_the_lease_is_lost() {
+        let hold = Hold::new(Instant::now(), TERM);
+        let reached = Cell::new(0);
+        let work = async {
+            loop {
+                sleep(Duration::from_secs(7)).await;
+                reached.set(reached.get() + 1);
+            }
+        };
+        let lost: Result<(), Lost> = hold.protect(work).await;
+        assert_eq!((lost, reached.get()), (Err(Lost), 4));
+        assert_eq!(
+            hold.protect(async { 7 }).await,
+            Err(Lost),
+            "and not even begun afterwards"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_ends_in_time_has_its_result() {
+        let hold = Hold::new(Instant::now(), TERM);
+        assert_eq!(hold.protect(async { 7 }).await, Ok(7));
+    }
+}
