@@ -208,6 +208,11 @@ impl Site {
             question.arg(stamp);
         }
         let reply: Vec<redis::Value> = self.run(&CACHE_LEASE, &question).await?;
+        let written = reply
+            .get(3)
+            .and_then(|written| redis::from_redis_value_ref(written).ok());
+        let tags = call.tags.iter().map(Tag::as_str);
+        self.wrote(written.unwrap_or(0), &call.tenant, tags);
         read_lease(reply).ok_or_else(|| {
             Trouble::Failed(Error::Reply {
                 operation: CACHE_LEASE.operation(),
@@ -506,7 +511,8 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer: String = self.run(&CACHE_FILL, &question).await?;
+        let (answer, written): (String, u8) = self.run(&CACHE_FILL, &question).await?;
+        self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
         Ok(match answer.as_str() {
             "taken" => None,
             "cleared" => Some(FillRefusal::Cleared),

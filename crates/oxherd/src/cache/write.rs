@@ -321,7 +321,8 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer: String = self.run(&CACHE_SET, &question).await?;
+        let (answer, written): (String, u8) = self.run(&CACHE_SET, &question).await?;
+        self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
         Ok(match answer.as_str() {
             "outdated" => Some((
                 FillRefusal::Fenced,
@@ -379,13 +380,16 @@ impl Site {
         for stamp in Space::stamps(tenant, tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer = self.run::<i64>(&CACHE_TOUCH, &question).await;
+        let answer = self.run::<(i64, u8)>(&CACHE_TOUCH, &question).await;
         if id.is_empty() {
             // Whoever changes a key last within a turn of the server is not told of changes before that in the same turn.
             self.shared.local.changed(space.number, key.as_bytes());
         }
         match answer {
-            Ok(touched) => Ok(touched == 1),
+            Ok((touched, written)) => {
+                self.wrote(written, tenant, tags.iter().map(|tag| &**tag));
+                Ok(touched == 1)
+            }
             Err(trouble) => {
                 self.troubled(&trouble);
                 Err(trouble.into_error("touch in the cache"))
