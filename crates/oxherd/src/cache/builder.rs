@@ -5,8 +5,8 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -100,9 +100,11 @@ impl CacheBuilder {
 
     /// For settings that are in their ranges.
     pub(crate) fn open_unchecked(self) -> Cache {
-        let breaker = self
-            .breaker
-            .unwrap_or_else(|| Breaker::builder("cache store").clock(self.clock.clone()).build_unchecked());
+        let breaker = self.breaker.unwrap_or_else(|| {
+            Breaker::builder("cache store")
+                .clock(self.clock.clone())
+                .build_unchecked()
+        });
         let ear = Arc::new(Ear::default());
         let shared = Arc::new(Shared {
             tracked: self.store.tracked(Arc::<Ear>::clone(&ear)),
@@ -307,7 +309,9 @@ where
         let form = Form::of::<V>(version_of);
         let mut spaces = shared.spaces.write();
         if let Some(space) = spaces.get(name.as_str()) {
-            if space.form.kind != form.kind || format!("{:?}", space.settings) != format!("{:?}", self.settings) {
+            if space.form.kind != form.kind
+                || format!("{:?}", space.settings) != format!("{:?}", self.settings)
+            {
                 return Err(Error::CacheOption {
                     option: "namespace",
                     reason: format!("{name:?} is open in this process with another type or other settings"),
@@ -324,7 +328,9 @@ where
             form,
             recorder: Recorder::new(shared.clock.clone()),
             flights: Arc::new(Flights::default()),
-            loads: Arc::new(Semaphore::new(self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS))),
+            loads: Arc::new(Semaphore::new(
+                self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS),
+            )),
             hints: Space::hints(),
             has_complained: false.into(),
             watched: tokio::sync::OnceCell::new(),

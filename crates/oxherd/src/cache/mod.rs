@@ -85,8 +85,8 @@ pub use load::{GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
-pub use report::{Fleet, ProcessReport};
 pub use read_through::{ReadThrough, WarmUp};
+pub use report::{Fleet, ProcessReport};
 pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};
 pub use stats::{

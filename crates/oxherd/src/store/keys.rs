@@ -104,20 +104,21 @@ impl CacheKeys {
         self.named("f:", key)
     }
 
-    /// The pattern of entries whose `TENANT:KEY:` matches.
-    pub(crate) fn entries_matching(&self, pattern: &str) -> Vec<u8> {
-        [escaped(&self.prefix).as_str(), "e:", pattern].concat().into_bytes()
+    /// The pattern of entries whose `TENANT:KEY:` has this pattern.
+    pub(crate) fn entries_pattern(&self, names: &str) -> String {
+        format!("{}e:{names}", literal(&self.prefix))
     }
 
-    /// The pattern of leases whose `TENANT:KEY:` matches.
-    pub(crate) fn leases_matching(&self, pattern: &str) -> Vec<u8> {
-        [escaped(&self.prefix).as_str(), "l:", pattern].concat().into_bytes()
+    /// The same of leases. Who removes what he finds looks for leases first: a load that ends meanwhile has left its entry before
+    /// entries are looked for.
+    pub(crate) fn leases_pattern(&self, names: &str) -> String {
+        format!("{}l:{names}", literal(&self.prefix))
     }
 
-    /// `TENANT:KEY:` in the name of an entry or a lease.
-    pub(crate) fn text_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
-        let (_kind, text) = key.strip_prefix(self.prefix.as_bytes())?.split_first_chunk::<2>()?;
-        Some(text)
+    /// `TENANT:KEY:` of a key that a pattern of entries or leases found.
+    pub(crate) fn name_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        let (kind, name) = key.strip_prefix(self.prefix.as_bytes())?.split_at_checked(2)?;
+        matches!(kind, b"e:" | b"l:").then_some(name)
     }
 
     /// What a process that keeps entries of its own must be told of.
@@ -205,11 +206,11 @@ pub(crate) fn cache_changes(store_prefix: &str) -> String {
 
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
 pub(crate) fn queue_pattern(store_prefix: &str) -> String {
-    escaped(store_prefix) + ":*:meta"
+    format!("{}:*:meta", literal(store_prefix))
 }
 
-/// Text that stands for itself in a pattern.
-pub(crate) fn escaped(text: &str) -> String {
+/// The pattern that matches this text alone.
+pub(crate) fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         if matches!(character, '*' | '?' | '[' | ']' | '\\') {

@@ -30,12 +30,11 @@ pub struct Removed {
     pub complete: bool,
 }
 
-/// A walk under way.
+/// A removal under way, and how far it may go.
 struct Walk {
-    /// Keys that may still be removed.
+    done: Removed,
     left: u64,
     end: Timestamp,
-    done: Removed,
 }
 
 impl Inspector {
@@ -115,59 +114,56 @@ impl Inspector {
         let keys = self.keys(namespace)?;
         let names = matching.names(tenant)?;
         let mut walk = Walk {
+            done: Removed::default(),
             left: bounds.keys,
             end: self.clock.now().after(bounds.time),
-            done: Removed {
-                removed: 0,
-                complete: true,
-            },
         };
-        // Loads first: one that ends while entries are looked for would leave one behind.
-        for pattern in [keys.leases_matching(&names), keys.entries_matching(&names)] {
-            if walk.done.complete {
-                self.remove_found(&keys, &pattern, &mut walk, &mut progress)
-                    .await?;
+        // Leases first: a load that ends meanwhile has left its entry before entries are looked for.
+        for pattern in [keys.leases_pattern(&names), keys.entries_pattern(&names)] {
+            if !self.remove_found(&keys, &pattern, &mut walk, &mut progress).await? {
+                return Ok(walk.done);
             }
         }
+        walk.done.complete = true;
         Ok(walk.done)
     }
 
+    /// Whether all keys with this pattern were looked at.
     async fn remove_found(
         &self,
         keys: &CacheKeys,
-        pattern: &[u8],
+        pattern: &str,
         walk: &mut Walk,
         progress: &mut (impl FnMut(u64) + Send),
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let pick = Pick {
-            pattern: Some(pattern),
+            pattern: Some(pattern.as_bytes()),
             kind: Some("string"),
         };
         let mut scan = self.store.scan(pick, MATCHING);
         while let Some(page) = scan.next().await? {
             for batch in page.chunks(BATCH) {
-                let most = usize::try_from(walk.left).unwrap_or(usize::MAX);
-                let taken = batch.get(..most).unwrap_or(batch);
-                walk.left -= taken.len() as u64;
-                if !taken.is_empty() {
-                    walk.done.removed += self.remove_batch(keys, taken).await?;
-                    progress(walk.done.removed);
+                let left = usize::try_from(walk.left).unwrap_or(usize::MAX);
+                let within = batch.get(..left).unwrap_or(batch);
+                if within.is_empty() || self.clock.now() >= walk.end {
+                    return Ok(false);
                 }
-                if taken.len() < batch.len() {
-                    walk.done.complete = false;
-                    return Ok(());
+                walk.left -= within.len() as u64;
+                walk.done.removed += self.remove_batch(keys, within).await?;
+                progress(walk.done.removed);
+                if within.len() < batch.len() {
+                    return Ok(false);
                 }
             }
             if self.clock.now() >= walk.end {
-                walk.done.complete = false;
-                return Ok(());
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn remove_batch(&self, keys: &CacheKeys, batch: &[Vec<u8>]) -> Result<u64> {
-        let names = batch.iter().filter_map(|key| keys.text_in(key));
+        let names = batch.iter().filter_map(|key| keys.name_in(key));
         let calls: Vec<redis::Cmd> = names.map(|name| self.removal(keys, name)).collect();
         let replies = CACHE_REMOVE.run_all(&mut self.store.shared(), &calls).await;
         let mut removed = 0;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Inspector, WALK, full_name, written};
 use crate::cache::stats::{BigKey, largest};
 use crate::error::Result;
-use crate::store::{Pick, decode, escaped, refused};
+use crate::store::{Pick, decode, literal, refused};
 
 const OPERATION: &str = "look for large entries of the cache";
 /// Keys asked about in one round trip.
@@ -27,13 +27,13 @@ pub enum Matching<'a> {
 
 impl Matching<'_> {
     /// The pattern of `TENANT:KEY:`.
-    pub(super) fn names(self, tenant: &str) -> Result<String> {
+    pub(in crate::cache) fn names(self, tenant: &str) -> Result<String> {
         // Also checks the tenant.
         full_name(tenant, "")?;
         let text = |text| String::from_utf8_lossy(&written(text)).into_owned();
         Ok(match self {
-            Self::Prefix(prefix) => format!("{}:{}*", escaped(tenant), escaped(&text(prefix))),
-            Self::Pattern(pattern) => format!("{}:{}:", escaped(tenant), text(pattern)),
+            Self::Prefix(prefix) => format!("{}:{}*", literal(tenant), literal(&text(prefix))),
+            Self::Pattern(pattern) => format!("{}:{}:", literal(tenant), text(pattern)),
         })
     }
 }
@@ -96,12 +96,12 @@ impl Inspector {
     /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
     pub async fn big_keys(&self, namespace: &str, bounds: Bounds) -> Result<BigKeys> {
         let keys = self.keys(namespace)?;
-        let pattern = keys.entries_matching("*");
+        let pattern = keys.entries_pattern("*");
         let end = self.clock.now().after(bounds.time);
         let mut connection = self.store.shared();
         let mut big = BigKeys::default();
         let pick = Pick {
-            pattern: Some(&pattern),
+            pattern: Some(pattern.as_bytes()),
             kind: Some("string"),
         };
         let mut scan = self.store.scan(pick, OPERATION);
@@ -123,7 +123,7 @@ impl Inspector {
                 for (key, bytes) in batch.iter().zip(sizes) {
                     big.looked_at += 1;
                     big.bytes = big.bytes.saturating_add(bytes);
-                    found.extend(keys.text_in(key).map(|name| BigKey::of(name, bytes)));
+                    found.extend(keys.name_in(key).map(|name| BigKey::of(name, bytes)));
                 }
                 big.keys = largest(found);
                 if is_last {
