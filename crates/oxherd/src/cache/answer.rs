@@ -70,7 +70,10 @@ impl Site {
         let is_trusted = match shared.local.validity(&held) {
             Validity::Valid => true,
             Validity::Doubted => space.settings.level == Level::Ttl || !space.settings.keeps_shared(),
-            Validity::Gone => return Here::Nothing(None),
+            Validity::Gone => {
+                shared.local.forget(space.number, key.as_bytes(), &held);
+                return Here::Nothing(None);
+            }
         };
         if !is_trusted || now >= meta.ends {
             // Invalidated it was not, as far as anybody knows.

@@ -189,6 +189,9 @@ impl Site {
     }
 }
 
+/// Finds the version in a value of this type.
+type VersionOf<V> = Arc<dyn Fn(&V) -> u64 + Send + Sync>;
+
 /// A namespace to be opened.
 #[must_use = "a namespace is opened by `open`"]
 pub struct NamespaceBuilder<K: ?Sized, V> {
@@ -196,7 +199,7 @@ pub struct NamespaceBuilder<K: ?Sized, V> {
     name: String,
     version: u32,
     settings: Settings,
-    version_of: Option<Arc<dyn Fn(&V) -> u64 + Send + Sync>>,
+    version_of: Option<VersionOf<V>>,
     kinds: PhantomData<fn(&K) -> V>,
 }
 
@@ -335,6 +338,7 @@ where
             )),
             hints: Space::hints(),
             has_complained: false.into(),
+            has_warned_of_size: false.into(),
             watched: tokio::sync::OnceCell::new(),
             settings: self.settings,
         });

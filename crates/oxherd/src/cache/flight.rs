@@ -97,16 +97,6 @@ impl Flights {
         };
         (seat, Some(pilot))
     }
-
-    /// Whether a flight for this key takes callers in.
-    pub(crate) fn is_open(&self, key: &KeyText) -> bool {
-        self.open.lock().contains_key(key)
-    }
-
-    /// How many flights take callers in.
-    pub(crate) fn len(&self) -> usize {
-        self.open.lock().len()
-    }
 }
 
 impl Seat {

@@ -40,9 +40,11 @@ pub(crate) struct Fresh {
 
 pub(crate) type LoadFuture = Pin<Box<dyn Future<Output = Result<Fresh, Cause>> + Send>>;
 
+type BoxedLoader = Box<dyn FnOnce() -> LoadFuture + Send>;
+
 /// A caller's loader, until somebody calls it.
 #[derive(Clone)]
-pub(crate) struct Loader(Arc<Mutex<Option<Box<dyn FnOnce() -> LoadFuture + Send>>>>);
+pub(crate) struct Loader(Arc<Mutex<Option<BoxedLoader>>>);
 
 /// A loader that took longer than it may.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +89,7 @@ impl Loader {
         self.0.lock().is_none()
     }
 
-    fn take(&self) -> Option<Box<dyn FnOnce() -> LoadFuture + Send>> {
+    fn take(&self) -> Option<BoxedLoader> {
         self.0.lock().take()
     }
 }
@@ -311,7 +313,7 @@ impl Site {
     }
 
     /// A panic or a time-out is a failure like any other.
-    async fn call(&self, loader: Box<dyn FnOnce() -> LoadFuture + Send>) -> Result<Fresh, (Cause, LoadEnd)> {
+    async fn call(&self, loader: BoxedLoader) -> Result<Fresh, (Cause, LoadEnd)> {
         let limit = self.space.settings.loads.hard_timeout;
         let clock = &self.shared.clock;
         let late = clock.sleep_until(clock.now().after(limit));
@@ -413,7 +415,7 @@ impl Site {
         let held = hold(meta, entry.len());
         let answers = match self.fill(pilot.key(), &call, &header, &entry, &tenure).await {
             Ok(None) => {
-                space.recorder.fill_taken(pilot.key().as_str(), entry.len());
+                space.wrote(pilot.key(), entry.len());
                 if let Some(pending) = &mut before.pending {
                     pending.write(&held);
                 }

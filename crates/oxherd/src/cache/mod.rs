@@ -81,7 +81,7 @@ pub use freshness::{Freshness, Ttl};
 pub use get::{Answer, Get, Lookup};
 pub use inspect::{BigKeys, Bounds, Entry, EntryHeader, EntryState, Inspector, Matching, Removed};
 pub use key::{CacheKey, KeyWriter, Tag};
-pub use load::{GetOrLoad, Maybe, Value};
+pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;

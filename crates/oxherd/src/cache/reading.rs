@@ -252,7 +252,8 @@ impl Site {
             let prefixes = watched.each_ref().map(Vec::as_slice);
             shared.watch(&prefixes).await
         };
-        space.watched.get_or_try_init(|| watch).await.map(|()| ())
+        space.watched.get_or_try_init(|| watch).await?;
+        Ok(())
     }
 
     /// Counts a call that the store did not answer.

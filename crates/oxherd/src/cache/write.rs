@@ -273,7 +273,7 @@ impl Site {
         let mut before = self.before(&key);
         if settings.keeps_shared() {
             match self.send_set(&key, &call, &header, &entry).await {
-                Ok(None) => space.recorder.fill_taken(key.as_str(), entry.len()),
+                Ok(None) => space.wrote(&key, entry.len()),
                 Ok(Some((refusal, reason))) => {
                     space.recorder.fill_refused(refusal);
                     self.shared.local.changed(space.number, key.as_bytes());
