@@ -209,11 +209,6 @@ impl KeyText {
         Ok(Self(writer.text))
     }
 
-    /// From `TENANT:KEY:` as it stands in a name.
-    pub(crate) fn written(text: &[u8]) -> Self {
-        Self(SmallVec::from_slice(text))
-    }
-
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -279,11 +274,6 @@ impl Tag {
     fn from_text(text: &[u8]) -> Self {
         // A writer lets printable ASCII through and nothing else.
         Self(String::from_utf8_lossy(text).into())
-    }
-
-    /// The tag as it is written into entries and names, from one that was.
-    pub(crate) fn written(text: &str) -> Self {
-        Self(text.into())
     }
 
     /// As it is written into entries and names.

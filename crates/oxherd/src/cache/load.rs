@@ -10,6 +10,7 @@ use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
 use super::namespace::Namespace;
 use super::space::{Call, Site};
+use super::stats::Tier;
 use crate::error::{Cause, Error, Result};
 
 /// A read with a loader; set options, then `.await` it.
@@ -106,6 +107,43 @@ impl<V, F, M> GetOrLoad<'_, V, F, M> {
     pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
         self.call.ttl = Some(ttl.into().0);
         self
+    }
+}
+
+/// A value, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Found<V> {
+    /// `None`: there is no such value.
+    pub value: Option<Arc<V>>,
+    /// Where it was; `None`: it was loaded, now.
+    pub tier: Option<Tier>,
+    /// Whether it is past its TTL, and served because it is being refreshed, or could not be.
+    pub is_stale: bool,
+    /// Its version at the source; 0 when it has none.
+    pub version: u64,
+}
+
+impl<V, F, Fut, L, E, M> GetOrLoad<'_, V, F, M>
+where
+    V: Send + Sync + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<L, E>> + Send + 'static,
+    L: Into<Loaded<V>>,
+    E: Into<Cause>,
+{
+    /// The value, and how it came about.
+    ///
+    /// # Errors
+    /// As of the call it belongs to; an absent value is none.
+    pub async fn detailed(self) -> Result<Found<V>> {
+        let loader = loader_of::<V, _, _, _, _>(self.loader);
+        let answer = self.site.clone().obtain(self.key?, self.call, loader).await?;
+        Ok(Found {
+            value: value_of::<V>(&answer),
+            tier: answer.tier,
+            is_stale: answer.is_stale,
+            version: answer.held.meta().version,
+        })
     }
 }
 

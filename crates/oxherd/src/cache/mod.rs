@@ -63,9 +63,9 @@ mod namespace;
 mod pattern;
 mod read_through;
 mod reading;
-mod rules;
 mod report;
 mod reporting;
+mod rules;
 mod settings;
 mod shared;
 mod space;
@@ -81,13 +81,13 @@ pub use freshness::{Freshness, Ttl};
 pub use get::{Answer, Get, Lookup};
 pub use inspect::{BigKeys, Bounds, Entry, EntryHeader, EntryState, Inspector, Matching, Removed};
 pub use key::{CacheKey, KeyWriter, Tag};
-pub use load::{GetOrLoad, Maybe, Value};
+pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, WarmUp};
-pub use rules::{Applied, Rules};
 pub use report::{Fleet, ProcessReport};
+pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};
 pub use stats::{
     BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,

@@ -4,8 +4,8 @@
 //! begins or ceases to answer. Next: `space.rs` (a namespace), `listener.rs` (what the channel says).
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;

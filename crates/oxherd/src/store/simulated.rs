@@ -100,6 +100,11 @@ impl Network {
         Self(Arc::new(Mutex::new(State::new(engine.clone(), turns))))
     }
 
+    /// The store itself, past the network.
+    pub(crate) fn engine(&self) -> Engine {
+        self.state().engine.clone()
+    }
+
     /// What happens next if nothing goes wrong, in a stable order. Empty: everybody waits for something else.
     pub(crate) fn pending(&self) -> Vec<Event> {
         self.state().pending()

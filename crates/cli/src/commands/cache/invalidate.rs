@@ -52,7 +52,9 @@ pub(crate) struct Prefix {
     #[command(flatten)]
     which: Which,
     /// The beginning of the keys; with --pattern, a pattern of whole keys
-    prefix: String,
+    // Not `prefix`: that is a flag of every command, and clap would take one for the other.
+    #[arg(value_name = "PREFIX")]
+    beginning: String,
     /// Take it as a pattern, with `*`, `?` and `[a-z]`
     #[arg(long)]
     pattern: bool,
@@ -183,9 +185,9 @@ impl Prefix {
         output: &Output,
     ) -> Result<(Invalidated<'a>, String), Failure> {
         let (matching, by) = if self.pattern {
-            (Matching::Pattern(&self.prefix), "pattern")
+            (Matching::Pattern(&self.beginning), "pattern")
         } else {
-            (Matching::Prefix(&self.prefix), "prefix")
+            (Matching::Prefix(&self.beginning), "prefix")
         };
         let bounds = Bounds::default().with_keys(self.limit).with_time(self.time);
         let shows = output.shows_progress();

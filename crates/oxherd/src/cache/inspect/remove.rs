@@ -120,7 +120,10 @@ impl Inspector {
         };
         // Leases first: a load that ends meanwhile has left its entry before entries are looked for.
         for pattern in [keys.leases_pattern(&names), keys.entries_pattern(&names)] {
-            if !self.remove_found(&keys, &pattern, &mut walk, &mut progress).await? {
+            if !self
+                .remove_found(&keys, &pattern, &mut walk, &mut progress)
+                .await?
+            {
                 return Ok(walk.done);
             }
         }

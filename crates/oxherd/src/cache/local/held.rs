@@ -99,7 +99,7 @@ impl Held {
     }
 
     /// The value where it lies.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn value_ref<V: Any + Send + Sync>(&self) -> Option<&V> {
         self.value.as_deref()?.downcast_ref()
     }

@@ -16,7 +16,7 @@ use crate::store::tracked::{ChannelMode, Hears, Lacking, Prefixes, tracking};
 type Answer = RedisResult<Vec<Value>>;
 
 pub(super) struct State {
-    engine: Engine,
+    pub(super) engine: Engine,
     turns: Turns,
     lines: Vec<Line>,
     connections: BTreeMap<usize, Connection>,
