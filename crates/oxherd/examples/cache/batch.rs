@@ -12,8 +12,13 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
 
     // The loader is told the keys that are missing, here 2, 3 and 404; what it leaves out is absent, and remembered so.
     let source = database.clone();
-    let found = products.get_or_load_many(&[1, 2, 3, 404], move |missing| source.clone().products(missing)).await?;
-    let ids: Vec<Option<u64>> = found.iter().map(|product| product.as_ref().map(|product| product.id)).collect();
+    let found = products
+        .get_or_load_many(&[1, 2, 3, 404], move |missing| source.clone().products(missing))
+        .await?;
+    let ids: Vec<Option<u64>> = found
+        .iter()
+        .map(|product| product.as_ref().map(|product| product.id))
+        .collect();
     assert_eq!(ids, [Some(1), Some(2), Some(3), None]);
     assert_eq!(database.asked(), 2);
 

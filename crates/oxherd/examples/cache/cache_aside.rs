@@ -14,7 +14,9 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     // A hundred callers, one query. It goes on when its callers go away.
     let read = |_| {
         let database = database.clone();
-        products.get_or_load(&7, move || database.product(7)).into_future()
+        products
+            .get_or_load(&7, move || database.product(7))
+            .into_future()
     };
     for product in join_all((0..100).map(read)).await {
         assert_eq!(product?.price, 1_290);
@@ -25,6 +27,8 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     database.set_down(true);
     let source = database.clone();
     let failed = products.get_or_load(&8, move || source.product(8)).await;
-    assert!(matches!(failed, Err(Error::Load { source, .. }) if source.downcast_ref::<std::io::Error>().is_some()));
+    assert!(
+        matches!(failed, Err(Error::Load { source, .. }) if source.downcast_ref::<std::io::Error>().is_some())
+    );
     Ok(())
 }

@@ -34,6 +34,9 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     // Whoever comes later may not: it was not kept.
     assert!(products.get(&7).await?.is_none());
     let source = database.clone();
-    assert_eq!(products.get_or_load(&7, move || source.product(7)).await?.price, 990);
+    assert_eq!(
+        products.get_or_load(&7, move || source.product(7)).await?.price,
+        990
+    );
     Ok(())
 }

@@ -46,15 +46,21 @@ pub(crate) const PATTERNS: [(&str, Pattern); 26] = [
     ("batch", |oxherd| Box::pin(batch::run(oxherd))),
     ("warm_up", |oxherd| Box::pin(warm_up::run(oxherd))),
     ("negative", |oxherd| Box::pin(negative::run(oxherd))),
-    ("delete_after_commit", |oxherd| Box::pin(delete_after_commit::run(oxherd))),
+    ("delete_after_commit", |oxherd| {
+        Box::pin(delete_after_commit::run(oxherd))
+    }),
     ("write_through", |oxherd| Box::pin(write_through::run(oxherd))),
     ("fenced", |oxherd| Box::pin(fenced::run(oxherd))),
-    ("read_your_writes", |oxherd| Box::pin(read_your_writes::run(oxherd))),
+    ("read_your_writes", |oxherd| {
+        Box::pin(read_your_writes::run(oxherd))
+    }),
     ("write_intent", |oxherd| Box::pin(write_intent::run(oxherd))),
     ("tags", |oxherd| Box::pin(tags::run(oxherd))),
     ("tenants", |oxherd| Box::pin(tenants::run(oxherd))),
     ("rules", |oxherd| Box::pin(rules::run(oxherd))),
-    ("stale_while_revalidate", |oxherd| Box::pin(stale_while_revalidate::run(oxherd))),
+    ("stale_while_revalidate", |oxherd| {
+        Box::pin(stale_while_revalidate::run(oxherd))
+    }),
     ("stale_if_error", |oxherd| Box::pin(stale_if_error::run(oxherd))),
     ("refresh_ahead", |oxherd| Box::pin(refresh_ahead::run(oxherd))),
     ("sliding", |oxherd| Box::pin(sliding::run(oxherd))),

@@ -19,19 +19,29 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
 
     // Reads go to the source.
     let source = database.clone();
-    assert_eq!(products.get_or_load(&7, move || source.product(7)).await?.price, 1_290);
+    assert_eq!(
+        products.get_or_load(&7, move || source.product(7)).await?.price,
+        1_290
+    );
     assert!(products.get(&8).await?.is_none());
 
     // An invalidation that could not be delivered is an error, because others may go on reading the old value.
     database.set_price(7, 990);
     let undelivered = products.remove(&7).await;
-    assert!(undelivered.as_ref().is_err_and(oxherd::Error::is_store_unavailable));
+    assert!(
+        undelivered
+            .as_ref()
+            .is_err_and(oxherd::Error::is_store_unavailable)
+    );
 
     // It heals by itself; here by hand. Then say it again: invalidations may be repeated, also by somebody else.
     cache.breaker().reset();
     products.remove(&7).await?;
     let source = database.clone();
-    assert_eq!(products.get_or_load(&7, move || source.product(7)).await?.price, 990);
+    assert_eq!(
+        products.get_or_load(&7, move || source.product(7)).await?.price,
+        990
+    );
     assert!(products.stats().counts.skipped_by_breaker > 0);
     Ok(())
 }

@@ -23,12 +23,18 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
 
     // Its next request comes there, faster than any notice of the change could be.
     let source = database.clone();
-    let seen = there.get_or_load(&7, move || source.product(7)).min_version(token).await?;
+    let seen = there
+        .get_or_load(&7, move || source.product(7))
+        .min_version(token)
+        .await?;
     assert_eq!(seen.price, 990);
 
     // Where even the source does not have it yet (a replica that lags), the caller is told, and can ask the primary.
     let source = database.clone();
-    let ahead = there.get_or_load(&7, move || source.product(7)).min_version(token + 1).await;
+    let ahead = there
+        .get_or_load(&7, move || source.product(7))
+        .min_version(token + 1)
+        .await;
     assert!(matches!(ahead, Err(Error::BehindVersion { .. })));
     Ok(())
 }

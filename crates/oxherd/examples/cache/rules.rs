@@ -19,15 +19,24 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     let rules = Rules::new()
         .tenant_of(|change: &PriceChanged| change.shop.clone())
         .remove(&prices, |change: &PriceChanged| vec![change.product])
-        .invalidate(&lists, |change: &PriceChanged| vec![Tag::new("category").with(&change.category)])
+        .invalidate(&lists, |change: &PriceChanged| {
+            vec![Tag::new("category").with(&change.category)]
+        })
         .named::<PriceChanged>("price.changed");
 
     let (prices, lists) = (prices.tenant("acme")?, lists.tenant("acme")?);
     prices.set(&7, 1_290).await?;
-    lists.set("bargains", vec![7, 8]).tag(Tag::new("category").with(&1)).await?;
+    lists
+        .set("bargains", vec![7, 8])
+        .tag(Tag::new("category").with(&1))
+        .await?;
 
     // After the commit:
-    let change = PriceChanged { shop: "acme".to_owned(), product: 7, category: 1 };
+    let change = PriceChanged {
+        shop: "acme".to_owned(),
+        product: 7,
+        category: 1,
+    };
     let applied = rules.apply(&change).await?;
     assert_eq!((applied.keys, applied.tags), (1, 1));
     assert!(prices.get(&7).await?.is_none());

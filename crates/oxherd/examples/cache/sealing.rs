@@ -6,7 +6,11 @@ use oxherd::cache::{EncryptionKey, KeyId, KeyRing, Namespace, Packing};
 /// A process that starts with this key ring.
 fn start(oxherd: &Oxherd, keys: KeyRing) -> oxherd::Result<Namespace<u64, String>> {
     let process = Oxherd::on(oxherd.store().clone());
-    process.cache().namespace("letters").packing(Packing::new().with_keys(keys)).open()
+    process
+        .cache()
+        .namespace("letters")
+        .packing(Packing::new().with_keys(keys))
+        .open()
 }
 
 pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
@@ -18,9 +22,15 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     before.set(&7, "a secret".to_owned()).await?;
 
     // 1. Every process learns to open what the new key seals.
-    let learnt = start(&oxherd, KeyRing::new(KeyId(1), old.clone()).with_key(KeyId(2), new.clone())?)?;
+    let learnt = start(
+        &oxherd,
+        KeyRing::new(KeyId(1), old.clone()).with_key(KeyId(2), new.clone())?,
+    )?;
     // 2. Then the new key seals, and the old one opens.
-    let turned = start(&oxherd, KeyRing::new(KeyId(2), new.clone()).with_key(KeyId(1), old)?)?;
+    let turned = start(
+        &oxherd,
+        KeyRing::new(KeyId(2), new.clone()).with_key(KeyId(1), old)?,
+    )?;
     turned.set(&8, "another".to_owned()).await?;
     assert!(learnt.get(&8).await?.is_some() && turned.get(&7).await?.is_some());
     // 3. After the longest TTL the old key goes. What it sealed and is still there would be a miss.

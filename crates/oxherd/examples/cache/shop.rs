@@ -34,7 +34,12 @@ struct State {
 impl Database {
     /// With the products 1 to 9, at 12.90 each, in the categories 0 to 2.
     pub(crate) fn new() -> Self {
-        let row = |id| Product { id, category: id % 3, price: 1_290, version: 1 };
+        let row = |id| Product {
+            id,
+            category: id % 3,
+            price: 1_290,
+            version: 1,
+        };
         let database = Self::default();
         database.0.lock().rows = (1..=9).map(|id| (id, row(id))).collect();
         database
@@ -53,7 +58,10 @@ impl Database {
         self.find(id).await?.ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    pub(crate) async fn products(self, ids: Vec<u64>) -> Result<std::collections::HashMap<u64, Product>, Error> {
+    pub(crate) async fn products(
+        self,
+        ids: Vec<u64>,
+    ) -> Result<std::collections::HashMap<u64, Product>, Error> {
         // Somebody else's turn, as with every real query.
         tokio::task::yield_now().await;
         let mut state = self.0.lock();
@@ -61,13 +69,21 @@ impl Database {
         if state.is_down {
             return Err(ErrorKind::ConnectionRefused.into());
         }
-        Ok(ids.iter().filter_map(|id| Some((*id, state.rows.get(id)?.clone()))).collect())
+        Ok(ids
+            .iter()
+            .filter_map(|id| Some((*id, state.rows.get(id)?.clone())))
+            .collect())
     }
 
     /// Commits a new price; the row as it is now.
     pub(crate) fn set_price(&self, id: u64, price: u64) -> Product {
         let mut state = self.0.lock();
-        let row = state.rows.entry(id).or_insert(Product { id, category: id % 3, price, version: 0 });
+        let row = state.rows.entry(id).or_insert(Product {
+            id,
+            category: id % 3,
+            price,
+            version: 0,
+        });
         row.price = price;
         row.version += 1;
         row.clone()

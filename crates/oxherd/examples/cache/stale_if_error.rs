@@ -26,7 +26,10 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     // The database is down.
     database.set_down(true);
     let source = database.clone();
-    assert_eq!(products.get_or_load(&7, move || source.product(7)).await?.price, 1_290);
+    assert_eq!(
+        products.get_or_load(&7, move || source.product(7)).await?.price,
+        1_290
+    );
     assert_eq!(products.stats().counts.stale_on_error, 1);
 
     // It is back, and slow.

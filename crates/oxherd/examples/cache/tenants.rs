@@ -8,9 +8,17 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     // From the authenticated request, not from its body.
     let (acme, globex) = (settings.tenant("acme")?, settings.tenant("globex")?);
 
-    acme.set("colour", "red".to_owned()).tag(Tag::new("theme")).await?;
-    globex.set("colour", "blue".to_owned()).tag(Tag::new("theme")).await?;
-    assert_eq!(acme.get("colour").await?.as_deref().map(String::as_str), Some("red"));
+    acme.set("colour", "red".to_owned())
+        .tag(Tag::new("theme"))
+        .await?;
+    globex
+        .set("colour", "blue".to_owned())
+        .tag(Tag::new("theme"))
+        .await?;
+    assert_eq!(
+        acme.get("colour").await?.as_deref().map(String::as_str),
+        Some("red")
+    );
 
     // A tag is the tenant's own.
     acme.invalidate(&[Tag::new("theme")]).await?;

@@ -23,15 +23,13 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     products.get(&7).await?;
     // Somebody writes and forgets to invalidate.
     database.set_price(7, 990);
-    assert_eq!(products.get(&7).await?.price, 1_290);
-
-    // The source was asked behind that answer.
+    // Until a hit was compared: the source is asked behind the answer.
     while database.asked() < 2 {
-        tokio::task::yield_now().await;
+        assert_eq!(products.get(&7).await?.price, 1_290);
     }
     // What differs is looked at again after a second; what is served even then was stale.
     let counts = || products.namespace().stats().counts;
-    advance_until(&time, || counts().verified == 1).await;
+    advance_until(&time, || counts().verified > 0).await;
     assert_eq!(counts().stale_rate(), Some(1.0));
     Ok(())
 }

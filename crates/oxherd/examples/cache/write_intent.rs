@@ -33,7 +33,10 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     assert!(intent.conclude().await?, "the announcement stood until now");
 
     let source = database.clone();
-    assert_eq!(products.get_or_load(&7, move || source.product(7)).await?.price, 990);
+    assert_eq!(
+        products.get_or_load(&7, move || source.product(7)).await?.price,
+        990
+    );
     assert_eq!(products.get(&7).await?.map(|product| product.price), Some(990));
     Ok(())
 }
