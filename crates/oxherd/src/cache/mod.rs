@@ -58,6 +58,17 @@ mod loading;
 mod local;
 mod many;
 mod namespace;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+mod proof;
 mod reading;
 mod settings;
 mod shared;

@@ -268,6 +268,8 @@ impl Store {
         let source = match &self.inner.backend {
             Backend::Redis { client, .. } => notices::Source::Redis(client.clone()),
             Backend::Engine { holding, .. } => notices::Source::Engine(holding.engine.clone()),
+            #[cfg(test)]
+            Backend::Simulated { network, .. } => notices::Source::Engine(network.engine()),
         };
         self.inner.notices.hear(channel, source)
     }
