@@ -85,7 +85,7 @@ pub use get::{Answer, Get, Lookup};
 pub use key::{CacheKey, KeyWriter, Tag};
 pub use load::{GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
-pub use loading::{LoadPanicked, LoadTimedOut};
+pub use loading::{LoadOutdated, LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use settings::{Level, Tiers};
 pub use stats::{

@@ -177,7 +177,7 @@ impl Desk {
             let found = rows.site.find(&key, &call).await;
             return match found.filter(|answer| answer.held.meta().version >= least) {
                 Some(answer) => stage.answered(&begun, &answer),
-                None => stage.end(&begun, "nothing there"),
+                None => stage.unanswered(&begun, "nothing there"),
             };
         }
         let loader = loader_of::<Row, _, _, _, _>({
@@ -186,7 +186,7 @@ impl Desk {
         });
         match rows.site.clone().obtain(key, call, loader).await {
             Ok(answer) => stage.answered(&begun, &answer),
-            Err(error) => stage.end(&begun, error),
+            Err(error) => stage.unanswered(&begun, error),
         }
     }
 

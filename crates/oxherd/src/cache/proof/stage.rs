@@ -64,7 +64,42 @@ pub(super) struct Book {
     /// What was found to be wrong, first things first.
     pub(super) wrongs: Vec<String>,
     pub(super) trace: Option<Vec<String>>,
-    pub(super) reads: u64,
+    pub(super) answers: Answers,
+}
+
+/// Where answers came from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Answers {
+    pub(super) memory: u64,
+    pub(super) store: u64,
+    pub(super) loaded: u64,
+    pub(super) stale: u64,
+    pub(super) fallback: u64,
+    pub(super) none: u64,
+    pub(super) kept: u64,
+}
+
+impl Answers {
+    fn count(&mut self, tier: Option<Tier>, is_stale: bool) {
+        let count = match (tier, is_stale) {
+            (Some(Tier::Local), false) => &mut self.memory,
+            (Some(Tier::Shared), false) => &mut self.store,
+            (Some(_), true) => &mut self.stale,
+            (None, false) => &mut self.loaded,
+            (None, true) => &mut self.fallback,
+        };
+        *count += 1;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.memory += other.memory;
+        self.store += other.store;
+        self.loaded += other.loaded;
+        self.stale += other.stale;
+        self.fallback += other.fallback;
+        self.none += other.none;
+        self.kept += other.kept;
+    }
 }
 
 /// A call under way.
@@ -161,7 +196,7 @@ impl Stage {
         };
         self.end(begun, format_args!("{row:?}, {:?}{}", answer.tier, if answer.is_stale { ", stale" } else { "" }));
         let mut book = self.book();
-        book.reads += 1;
+        book.answers.count(answer.tier, answer.is_stale);
         let wrong = |book: &mut Book, what: &str, least: u64| {
             let wrong = format!("call {}: version {} of {:?} although {least} {what}", begun.call, row.version, begun.row);
             book.wrong(wrong);
@@ -234,6 +269,12 @@ impl Stage {
         }
     }
 
+    /// A read has no answer.
+    pub(super) fn unanswered(&self, begun: &Begun, why: impl Display) {
+        self.end(begun, why);
+        self.book().answers.none += 1;
+    }
+
     /// The source is written; its new version.
     pub(super) fn commit(&self, process: usize, (tenant, key): (usize, usize)) -> u64 {
         let mut book = self.book();
@@ -270,6 +311,7 @@ impl Stage {
         let mut book = self.book();
         let Load { is_kept: false, ended: Some((ended, _)), began, row, .. } = book.loads[load] else { return };
         book.loads[load].is_kept = true;
+        book.answers.kept += 1;
         let overlaps = |other: &&Load| {
             other.is_kept && other.row == row && other.began < ended && other.ended.is_some_and(|(end, _)| began < end)
         };

@@ -16,19 +16,36 @@ use tokio::runtime::{Builder, Runtime};
 use super::calls::{Desk, Read, Work};
 use super::chance::Chance;
 use super::plan::Plan;
-use super::stage::{Row, Stage};
+use super::stage::{Answers, Row, Stage};
 use crate::breaker::Breaker;
 use crate::cache::{CacheBuilder, Namespace};
 use crate::cache::value::Envelope;
 use crate::clock::{Clock, ManualClock, Timestamp};
-use crate::store::Store;
 use crate::store::simulated::{Event, Network};
+use crate::store::{
+    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE, CACHE_RELEASE, CACHE_REMOVE,
+    CACHE_RENEW, CACHE_SET, CACHE_TOUCH, Script, Store,
+};
 
 /// More moves than any schedule needs.
 const MOVES: usize = 400;
 /// How long everything may take to end when nothing fails any more, in steps of [`PATIENCE`].
 const LAST_STEPS: usize = 400;
 const PATIENCE: Duration = Duration::from_millis(150);
+
+const SCRIPTS: [&Script; 11] = [
+    &CACHE_CLEAR,
+    &CACHE_CONCLUDE,
+    &CACHE_FILL,
+    &CACHE_INTEND,
+    &CACHE_INVALIDATE,
+    &CACHE_LEASE,
+    &CACHE_RELEASE,
+    &CACHE_REMOVE,
+    &CACHE_RENEW,
+    &CACHE_SET,
+    &CACHE_TOUCH,
+];
 
 /// What stays the same from one schedule to the next.
 pub(super) struct Theatre {
@@ -47,7 +64,7 @@ pub(super) struct Outcome {
     pub(super) wrong: Option<String>,
     pub(super) trace: Vec<String>,
     pub(super) moves: usize,
-    pub(super) reads: u64,
+    pub(super) answers: Answers,
 }
 
 struct Process {
@@ -66,7 +83,6 @@ struct World<'a> {
     chance: Chance,
     processes: Vec<Process>,
     made: usize,
-    /// Whether the way into the namespace was shown: script calls are heard by one name.
     moves: usize,
 }
 
@@ -92,18 +108,23 @@ impl Theatre {
         let (clock, hands) = oxherd_engine::Clock::manual(UNIX_EPOCH + Duration::from_millis(now));
         let engine = Options::default().clock(clock).seed(1).start();
         let direct = engine.connect();
-        Self {
+        let mut theatre = Self {
             engine,
             hands,
             now,
             direct,
             runtimes: Vec::new(),
             replaced: Vec::new(),
+        };
+        // Known from the start, or the first schedules would be others than the same ones played again.
+        for script in SCRIPTS {
+            theatre.ask(redis::cmd("SCRIPT").arg("LOAD").arg(script.text().1));
         }
+        theatre
     }
 
     /// From now on a script does something else: `change` is made to its text.
-    pub(super) fn spoil(&mut self, script: &crate::store::Script, change: impl FnOnce(&str) -> String) {
+    pub(super) fn spoil(&mut self, script: &Script, change: impl FnOnce(&str) -> String) {
         let (sha, text) = script.text();
         let spoilt = change(text);
         assert_ne!(spoilt, text, "nothing was changed");
@@ -154,7 +175,7 @@ impl Theatre {
             wrong: book.wrongs.first().cloned(),
             trace: book.trace.take().unwrap_or_default(),
             moves,
-            reads: book.reads,
+            answers: book.answers,
         }
     }
 }
