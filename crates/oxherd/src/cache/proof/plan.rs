@@ -104,7 +104,7 @@ impl Plan {
             late_tags: [chance.below(4) as u8 & chance.below(4) as u8, chance.below(4) as u8],
             failing_loads: chance.pick(&[0, 0, 15, 40]),
             skew: chance.pick(&[Duration::ZERO, Duration::ZERO, millis(5_000)]),
-            calls: 3 + chance.below(9),
+            calls: 4 + chance.below(16),
             haste: chance.pick(&[0, 2, 10]),
             breaker_after: chance.pick(&[20, 4]),
         }

@@ -55,7 +55,7 @@ mistakes! {
         "redis.call('SET', key, string.format('%.0f', count), 'PX', life)" => "redis.call('SET', key, '0', 'PX', life)";
     an_announcement_that_nobody_heeds_is_found: [&CACHE_LEASE, &CACHE_FILL],
         "if is_marked(prefix .. 'w:' .. key) then" => "if false then";
-    an_announcement_that_leaves_the_lease_is_found: [&CACHE_INTEND],
+    an_announcement_that_leaves_the_lease_is_found: [&CACHE_INTEND, &CACHE_CONCLUDE],
         "end_lease(channel, prefix .. 'l:' .. key)\nannounce" => "announce";
     a_conclusion_that_leaves_the_entry_is_found: [&CACHE_CONCLUDE, &CACHE_INTEND],
         "redis.call('UNLINK', entry)" => "";

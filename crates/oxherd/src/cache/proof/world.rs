@@ -28,7 +28,7 @@ use crate::store::{
 };
 
 /// More moves than any schedule needs.
-const MOVES: usize = 400;
+const MOVES: usize = 700;
 /// How long everything may take to end when nothing fails any more, in steps of [`PATIENCE`].
 const LAST_STEPS: usize = 400;
 const PATIENCE: Duration = Duration::from_millis(150);
