@@ -15,13 +15,15 @@ const LENGTH: usize = 1_000_000;
 /// Reads in between two scans, and reads of a scan.
 const TURN: usize = 20_000;
 const SEED: u64 = 23;
+/// Evicting takes it so long that a trace takes minutes; with 1,000 entries it hits as often as least recently used.
+const TOO_SLOW: &str = "amalgam";
 
 /// Prints a line for each peer, trace and capacity.
 pub(crate) fn run() -> Outcome {
     let reads = trace::zipf(KEYS, LENGTH, SEED);
     for capacity in [KEYS / 100, KEYS / 20, KEYS / 5] {
         for trace in ["zipf", "zipf_scan"] {
-            for peer in peer::all(capacity)? {
+            for peer in peer::all(capacity)?.iter().filter(|peer| peer.name() != TOO_SLOW) {
                 let ratio = play(peer.as_ref(), &reads, trace == "zipf_scan");
                 let line = json!({
                     "bench": "hit_ratio", "peer": peer.name(), "trace": trace, "keys": KEYS, "capacity": capacity,

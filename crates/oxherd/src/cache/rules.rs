@@ -210,7 +210,10 @@ impl Rules {
             // Actions are found by the type of the change.
             None => Box::pin(async { Ok(Applied::default()) }) as BoxFuture<'static, Result<Applied>>,
         };
-        self.actions.entry(TypeId::of::<C>()).or_default().push(Arc::new(of_any));
+        self.actions
+            .entry(TypeId::of::<C>())
+            .or_default()
+            .push(Arc::new(of_any));
         self
     }
 }

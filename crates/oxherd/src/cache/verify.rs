@@ -31,7 +31,9 @@ impl Site {
         tokio::spawn(async move {
             let loads = Arc::clone(&site.space.loads);
             let Ok(_permit) = loads.try_acquire() else { return };
-            let Some(value) = site.load_to_compare(&loader).await else { return };
+            let Some(value) = site.load_to_compare(&loader).await else {
+                return;
+            };
             if site.is_equal(&key, &served, value.as_ref()) {
                 return site.space.recorder.verified(false);
             }

@@ -99,20 +99,26 @@ impl CacheKeys {
         self.named("l:", key)
     }
 
-    /// The pattern of entries whose `TENANT:KEY:` matches.
-    pub(crate) fn entries_matching(&self, pattern: &str) -> Vec<u8> {
-        [escaped(&self.prefix).as_str(), "e:", pattern].concat().into_bytes()
+    /// The fence of `TENANT:KEY:`.
+    pub(crate) fn fence(&self, key: &[u8]) -> Vec<u8> {
+        self.named("f:", key)
     }
 
-    /// The pattern of leases whose `TENANT:KEY:` matches.
-    pub(crate) fn leases_matching(&self, pattern: &str) -> Vec<u8> {
-        [escaped(&self.prefix).as_str(), "l:", pattern].concat().into_bytes()
+    /// The pattern of entries whose `TENANT:KEY:` has this pattern.
+    pub(crate) fn entries_pattern(&self, names: &str) -> String {
+        format!("{}e:{names}", literal(&self.prefix))
     }
 
-    /// `TENANT:KEY:` in the name of an entry or a lease.
-    pub(crate) fn text_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
-        let (_kind, text) = key.strip_prefix(self.prefix.as_bytes())?.split_first_chunk::<2>()?;
-        Some(text)
+    /// The same of leases. Who removes what he finds looks for leases first: a load that ends meanwhile has left its entry before
+    /// entries are looked for.
+    pub(crate) fn leases_pattern(&self, names: &str) -> String {
+        format!("{}l:{names}", literal(&self.prefix))
+    }
+
+    /// `TENANT:KEY:` of a key that a pattern of entries or leases found.
+    pub(crate) fn name_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        let (kind, name) = key.strip_prefix(self.prefix.as_bytes())?.split_at_checked(2)?;
+        matches!(kind, b"e:" | b"l:").then_some(name)
     }
 
     /// What a process that keeps entries of its own must be told of.
@@ -128,6 +134,16 @@ impl CacheKeys {
 /// What all keys and channels of the cache start with.
 pub(crate) fn cache_prefix(store_prefix: &str) -> String {
     format!("{store_prefix}:cache:")
+}
+
+/// The hash of what processes report of their caches.
+pub(crate) fn cache_reports(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:reports")
+}
+
+/// The hash of the namespaces there are, with their settings.
+pub(crate) fn cache_namespaces(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:namespaces")
 }
 
 /// What a key of the cache is.
@@ -190,11 +206,11 @@ pub(crate) fn cache_changes(store_prefix: &str) -> String {
 
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
 pub(crate) fn queue_pattern(store_prefix: &str) -> String {
-    escaped(store_prefix) + ":*:meta"
+    format!("{}:*:meta", literal(store_prefix))
 }
 
-/// Text that stands for itself in a pattern.
-fn escaped(text: &str) -> String {
+/// The pattern that matches this text alone.
+pub(crate) fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         if matches!(character, '*' | '?' | '[' | ']' | '\\') {

@@ -43,7 +43,10 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::{CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_prefix};
+pub(crate) use keys::{
+    CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_namespaces, cache_prefix,
+    cache_reports, literal,
+};
 pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;

@@ -413,3 +413,20 @@ async fn a_holder_without_a_store_stops_at_the_end_of_its_term() {
     let next = lock(&lossy.steady).acquire().await.unwrap();
     assert!(next.fence() > held.fence());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_was_cut_comes_back() {
+    let scene = Scene::on_redis().await;
+    let processes = [scene.other_process().await, scene.other_process().await];
+    let mut held = take(&processes[0]).await;
+    for round in 1..=3 {
+        let next = lock(&processes[round % 2]);
+        let waiting = tokio::spawn(async move { next.acquire().await });
+        until_awaited(&scene).await;
+        let cut: u64 = scene.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        assert!(cut > 0);
+        until_awaited(&scene).await;
+        held.release().await.unwrap();
+        held = waiting.await.unwrap().unwrap();
+    }
+}
