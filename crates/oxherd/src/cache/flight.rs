@@ -97,6 +97,12 @@ impl Flights {
         };
         (seat, Some(pilot))
     }
+
+    /// How many flights take callers in.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.open.lock().len()
+    }
 }
 
 impl Seat {

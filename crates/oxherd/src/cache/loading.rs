@@ -54,6 +54,14 @@ pub struct LoadTimedOut(
     pub Duration,
 );
 
+/// A loader that returned what was already invalidated: its source is behind, as a replica may be.
+#[derive(Debug, thiserror::Error)]
+#[error("its source is behind: version {0} was invalidated or replaced; read the primary")]
+pub struct LoadOutdated(
+    /// The version that it returned.
+    pub u64,
+);
+
 /// A loader that panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("the loader panicked: {0}")]
@@ -399,6 +407,9 @@ impl Site {
             if is_outage {
                 meta.ends = meta.ends.min(now.after(space.settings.outage_ttl));
             }
+            if self.is_outdated(pilot.key(), &call, &header, &entry).await {
+                return pilot.land(Err(outdated(&header)), Answers::Everybody);
+            }
             let held = hold(meta, entry.len());
             let is_kept = (is_alone || is_outage)
                 && before
@@ -425,6 +436,12 @@ impl Site {
                 space.recorder.fill_refused(refusal);
                 // A copy of this fill whose reply was lost may have been taken.
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
+                if refusal == FillRefusal::Fenced
+                    && space.settings.level == Level::Fenced
+                    && header.version > 0
+                {
+                    return pilot.land(Err(outdated(&header)), Answers::Everybody);
+                }
                 Answers::CameBeforeLoad
             }
             Err(trouble) => {
@@ -478,6 +495,27 @@ impl Site {
             is_sliding: freshness.is_sliding,
             tags: tags.into_iter().map(|tag| tag.as_str().into()).collect(),
             hash: 0,
+        }
+    }
+
+    /// Whether the fence is above what was loaded without a lease. A store that does not answer knows of no fence.
+    async fn is_outdated(&self, key: &KeyText, call: &Call, header: &Header, entry: &[u8]) -> bool {
+        if self.space.settings.level != Level::Fenced || header.version == 0 {
+            return false;
+        }
+        // Nobody's token: it is judged, and not kept.
+        let tenure = Tenure {
+            token: Token::random(),
+            hold: Hold::new(tokio::time::Instant::now(), self.space.settings.loads.lease_term),
+            incarnation: header.incarnation,
+            as_of: header.as_of,
+        };
+        match self.fill(key, call, header, entry, &tenure).await {
+            Ok(refusal) => refusal == Some(FillRefusal::Fenced),
+            Err(trouble) => {
+                self.troubled(&trouble);
+                false
+            }
         }
     }
 
@@ -545,6 +583,10 @@ fn read_lease(reply: Vec<redis::Value>) -> Option<Lease> {
         }
         _ => return None,
     })
+}
+
+fn outdated(header: &Header) -> Failure {
+    Failure::Load(LoadCause::new(LoadOutdated(header.version).into()))
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {

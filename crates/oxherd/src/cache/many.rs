@@ -107,7 +107,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             })
         };
         let batch = Batch::new(texts.len(), Arc::clone(&self.site.space.loads), load);
-        let answers = self.site.obtain_many(texts, self.call(), &batch).await?;
+        // Boxed, for the types of what it waits for are as deep as a compiler goes within a caller's.
+        let answers = Box::pin(self.site.obtain_many(texts, self.call(), &batch)).await?;
         Ok(answers
             .into_iter()
             .map(|answer| answer.held.value::<V>())

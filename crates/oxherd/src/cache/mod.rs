@@ -61,6 +61,17 @@ mod local;
 mod many;
 mod namespace;
 mod pattern;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+mod proof;
 mod read_through;
 mod reading;
 mod report;
@@ -83,7 +94,7 @@ pub use inspect::{BigKeys, Bounds, Entry, EntryHeader, EntryState, Inspector, Ma
 pub use key::{CacheKey, KeyWriter, Tag};
 pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
-pub use loading::{LoadPanicked, LoadTimedOut};
+pub use loading::{LoadOutdated, LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, WarmUp};
 pub use report::{Fleet, ProcessReport};

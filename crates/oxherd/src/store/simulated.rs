@@ -65,6 +65,15 @@ pub(crate) enum Turns {
     Long,
 }
 
+/// What the server has sent to a listener, and how much of it has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) connection: usize,
+    /// Replies and pushes; the largest number when nothing arrives any more.
+    pub(crate) sent: u64,
+    pub(crate) arrived: u64,
+}
+
 /// The network. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Network(Arc<Mutex<State>>);
@@ -98,11 +107,6 @@ impl Store {
 impl Network {
     pub(crate) fn new(engine: &Engine, turns: Turns) -> Self {
         Self(Arc::new(Mutex::new(State::new(engine.clone(), turns))))
-    }
-
-    /// The store itself, past the network.
-    pub(crate) fn engine(&self) -> Engine {
-        self.state().engine.clone()
     }
 
     /// What happens next if nothing goes wrong, in a stable order. Empty: everybody waits for something else.
@@ -145,6 +149,31 @@ impl Network {
         for _ in 0..TURNS_TO_SETTLE {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// What an event would move, in words.
+    pub(crate) fn describe(&self, event: Event) -> String {
+        self.state().describe(event)
+    }
+
+    /// Posts what the engine has done by itself: expiry, which comes when its clock was moved.
+    pub(crate) fn gather(&self) {
+        self.state().gather();
+    }
+
+    /// A process is gone: nobody waits for what comes to it any more. What it has sent may still arrive unless it was `cut`.
+    pub(crate) fn end_process(&self, process: usize, cut: bool) {
+        self.state().end_process(process, cut);
+    }
+
+    /// How far the listener of a process has heard the server; `None` while it has no connection.
+    pub(crate) fn heard(&self, process: usize) -> Option<Heard> {
+        self.state().heard(process)
+    }
+
+    /// From now on, a script that is called by one SHA-1 is another one; the engine must have it.
+    pub(crate) fn replace_script(&self, called: &str, executed: &str) {
+        self.state().replace_script(called, executed);
     }
 
     /// The process that a line belongs to.
@@ -222,11 +251,6 @@ impl Line {
     pub(super) fn mode(&self) -> Option<ChannelMode> {
         let (connection, _) = self.network.state().lacking(self.number);
         connection.map(|_| ChannelMode::Tracking)
-    }
-
-    /// The line's number in [`Event`].
-    pub(crate) fn number(&self) -> usize {
-        self.number
     }
 
     async fn ask(&self, work: Work) -> RedisResult<Vec<Value>> {
