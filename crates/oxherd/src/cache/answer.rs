@@ -146,7 +146,10 @@ impl Site {
             began,
         } = look;
         let mut fallback = match here {
-            Here::Answer(held) => return Ok(self.answered_here(&key, held, began)),
+            Here::Answer(held) => {
+                self.verify_some(&key, &call, &loader, &held);
+                return Ok(self.answered_here(&key, held, began));
+            }
             Here::Refresh(held, standing) => {
                 return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local, began));
             }
@@ -172,6 +175,7 @@ impl Site {
                 match self.standing(&held) {
                     Standing::Fresh => {
                         self.count_there(&key, &held, began);
+                        self.verify_some(&key, &call, &loader, &held);
                         return Ok(answered(held, Some(Tier::Shared), false));
                     }
                     standing @ (Standing::Ahead | Standing::Stale) => {
@@ -313,6 +317,13 @@ impl Site {
             return None;
         }
         self.read(key, call).await.ok()
+    }
+
+    /// Has a hit compared with what its loader says, if it is drawn. Keys of a batch share their loader, and are not.
+    fn verify_some(&self, key: &KeyText, call: &Call, loader: &Loader, held: &Arc<Held>) {
+        if call.batch.is_none() && self.is_to_be_verified() {
+            self.verify(key.clone(), call.clone(), loader.clone(), Arc::clone(held));
+        }
     }
 
     fn answered_here(&self, key: &KeyText, held: Arc<Held>, began: Instant) -> Answered {
