@@ -101,7 +101,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         }
     }
 
-    /// Prolongs an entry by its namespace's TTL. `false` when there is none.
+    /// Prolongs an entry of a sliding namespace ([`super::Freshness::sliding`]) by the namespace's TTL, without reading it. `false` when
+    /// there is none. In other namespaces it stays in the store for longer, and is no fresher for it.
     ///
     /// # Errors
     /// [`Error::StoreUnavailable`], [`Error::CacheKey`].
