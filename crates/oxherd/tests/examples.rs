@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     missing_docs,
     dead_code,
     reason = "examples bring a main function that tests do not use"

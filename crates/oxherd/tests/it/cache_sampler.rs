@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oxherd::cache::{Freshness, Tiers, Ttl};
 
-use crate::scene::{Scene, on_every_store};
+use crate::scene::on_every_store;
 
 on_every_store! {
     async fn a_hit_of_the_store_is_compared_with_its_source(scene: Scene) {
