@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod cache;
 mod directory;
 mod exit_code;
 mod fleet;

@@ -74,7 +74,8 @@ impl Site {
         };
         if !is_trusted || now >= meta.ends {
             // Invalidated it was not, as far as anybody knows.
-            let is_usable = !meta.stale_if_error.is_zero() && now < meta.fresh_until.after(meta.stale_if_error);
+            let is_usable =
+                !meta.stale_if_error.is_zero() && now < meta.fresh_until.after(meta.stale_if_error);
             return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
         }
         match Standing::of(meta, &space.settings, now) {
@@ -110,6 +111,14 @@ impl Site {
         }
     }
 
+    /// What a reader would be served now, without counting it as a read.
+    pub(crate) async fn find_uncounted(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
+        match self.here(key, call) {
+            Here::Answer(held) | Here::Refresh(held, _) => Some(held),
+            Here::Nothing(_) => self.there(key, call).await?.held,
+        }
+    }
+
     /// Reads, and loads what is not there.
     pub(crate) async fn obtain(self, key: KeyText, call: Call, loader: Loader) -> Result<Answered> {
         let look = Look {
@@ -128,7 +137,11 @@ impl Site {
         loader: Loader,
         look: Look,
     ) -> Result<Answered> {
-        let Look { here, mut seen, began } = look;
+        let Look {
+            here,
+            mut seen,
+            began,
+        } = look;
         let mut fallback = match here {
             Here::Answer(held) => return Ok(self.answered_here(&key, held, began)),
             Here::Refresh(held, standing) => {
@@ -166,7 +179,10 @@ impl Site {
                 is_counted = true;
                 self.space.recorder.missed(key.as_str(), asked);
             }
-            match self.wait_for_load(&key, &call, &loader, id, fallback.as_ref()).await? {
+            match self
+                .wait_for_load(&key, &call, &loader, id, fallback.as_ref())
+                .await?
+            {
                 Some(answer) => return Ok(answer),
                 None if loader.is_used() => break,
                 None => (),
@@ -192,10 +208,17 @@ impl Site {
             place.step_aside();
         }
         if let Some(pilot) = pilot {
-            let flight = self.clone().fly(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
+            let flight = self
+                .clone()
+                .fly(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
             tokio::spawn(flight);
         }
-        let soft = self.space.settings.loads.soft_timeout.filter(|_| fallback.is_some());
+        let soft = self
+            .space
+            .settings
+            .loads
+            .soft_timeout
+            .filter(|_| fallback.is_some());
         let clock = &self.shared.clock;
         let landing = tokio::select! {
             biased;
@@ -241,7 +264,10 @@ impl Site {
     }
 
     /// An answer that somebody refreshes meanwhile.
-    #[expect(clippy::too_many_arguments, reason = "two callers, and nothing in common with anything else")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "two callers, and nothing in common with anything else"
+    )]
     fn refreshed(
         &self,
         key: &KeyText,

@@ -5,8 +5,8 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -100,9 +100,11 @@ impl CacheBuilder {
 
     /// For settings that are in their ranges.
     pub(crate) fn open_unchecked(self) -> Cache {
-        let breaker = self
-            .breaker
-            .unwrap_or_else(|| Breaker::builder("cache store").clock(self.clock.clone()).build_unchecked());
+        let breaker = self.breaker.unwrap_or_else(|| {
+            Breaker::builder("cache store")
+                .clock(self.clock.clone())
+                .build_unchecked()
+        });
         let ear = Arc::new(Ear::default());
         let shared = Arc::new(Shared {
             tracked: self.store.tracked(Arc::<Ear>::clone(&ear)),
@@ -117,6 +119,7 @@ impl CacheBuilder {
             spaces: RwLock::default(),
             numbers: AtomicU32::new(1),
             channel: RwLock::new(None),
+            reporting: OnceLock::new(),
         });
         ear.belongs_to(&shared);
         Cache {
@@ -151,16 +154,7 @@ impl Cache {
     /// What this process counted, by namespace.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let spaces: Vec<Arc<Space>> = self.shared.spaces.read().values().cloned().collect();
-        let mut stats = CacheStats::default();
-        for space in spaces {
-            let site = Site {
-                shared: Arc::clone(&self.shared),
-                space,
-            };
-            stats.namespaces.insert(site.space.name.to_string(), site.stats());
-        }
-        stats
+        self.shared.stats()
     }
 
     /// TEMPORARY
@@ -296,6 +290,13 @@ where
         self
     }
 
+    /// Compares this share of the hits of reads with a loader (0 to 1; none unless told otherwise) with what the loader says, in the background.
+    /// The rate of stale ones is in [`Namespace::stats`].
+    pub fn verify(mut self, share: f64) -> Self {
+        self.settings.verify = share;
+        self
+    }
+
     /// Opens it. A name is opened once a process; asked for again with the same settings and type it is the same.
     ///
     /// # Errors
@@ -314,7 +315,9 @@ where
         let form = Form::of::<V>(version_of);
         let mut spaces = shared.spaces.write();
         if let Some(space) = spaces.get(name.as_str()) {
-            if space.form.kind != form.kind || format!("{:?}", space.settings) != format!("{:?}", self.settings) {
+            if space.form.kind != form.kind
+                || format!("{:?}", space.settings) != format!("{:?}", self.settings)
+            {
                 return Err(Error::CacheOption {
                     option: "namespace",
                     reason: format!("{name:?} is open in this process with another type or other settings"),
@@ -331,7 +334,9 @@ where
             form,
             recorder: Recorder::new(shared.clock.clone()),
             flights: Arc::new(Flights::default()),
-            loads: Arc::new(Semaphore::new(self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS))),
+            loads: Arc::new(Semaphore::new(
+                self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS),
+            )),
             hints: Space::hints(),
             has_complained: false.into(),
             watched: tokio::sync::OnceCell::new(),
@@ -339,6 +344,7 @@ where
         });
         spaces.insert(name.into(), Arc::clone(&space));
         drop(spaces);
+        shared.report();
         Ok(Namespace::at(Site { shared, space }))
     }
 }

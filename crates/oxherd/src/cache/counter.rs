@@ -25,7 +25,10 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
         let site = &self.site;
         let space = &site.space;
         if !space.settings.keeps_shared() {
-            return Err(super::freshness::out_of_range("tiers", "counters live in the store"));
+            return Err(super::freshness::out_of_range(
+                "tiers",
+                "counters live in the store",
+            ));
         }
         let fresh = Fresh {
             value: Some(std::sync::Arc::new(0_i64) as AnyValue),

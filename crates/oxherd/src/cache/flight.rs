@@ -161,7 +161,10 @@ impl Pilot {
     pub(crate) fn close(&self) {
         let mut open = self.flights.open.lock();
         // A later flight may have the key by now.
-        if open.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+        if open
+            .get(&self.key)
+            .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+        {
             open.remove(&self.key);
         }
     }

@@ -209,6 +209,11 @@ impl KeyText {
         Ok(Self(writer.text))
     }
 
+    /// From `TENANT:KEY:` as it stands in a name.
+    pub(crate) fn written(text: &[u8]) -> Self {
+        Self(SmallVec::from_slice(text))
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

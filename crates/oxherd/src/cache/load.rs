@@ -145,8 +145,12 @@ macro_rules! reading {
                 if let Ok(key) = &self.key
                     && let Some(held) = self.site.quick(key, &self.call)
                 {
-                    let value = held.value::<V>();
-                    return Answer::ready($answer(self.site, key, value));
+                    let answer = $answer(self.site, key, held.value::<V>());
+                    if self.site.is_to_be_verified() {
+                        let loader = loader_of::<V, _, _, _, _>(self.loader);
+                        self.site.verify(key.clone(), self.call, loader, held);
+                    }
+                    return Answer::ready(answer);
                 }
                 let Self {
                     site,

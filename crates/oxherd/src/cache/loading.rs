@@ -101,7 +101,14 @@ impl Loader {
 
 impl Site {
     /// The whole flight. `seen` is the entry that was judged not good enough.
-    pub(crate) async fn fly(self, pilot: Pilot, call: Call, loader: Loader, mut seen: EntryId, reason: LoadReason) {
+    pub(crate) async fn fly(
+        self,
+        pilot: Pilot,
+        call: Call,
+        loader: Loader,
+        mut seen: EntryId,
+        reason: LoadReason,
+    ) {
         let space = Arc::clone(&self.space);
         let _permit = match call.batch {
             // It loads with others, under one permit.
@@ -125,8 +132,14 @@ impl Site {
                     if has_waited {
                         space.recorder.waited_elsewhere(began_waiting.elapsed());
                     }
-                    let tenure = Tenure { token, incarnation, as_of };
-                    return self.load(pilot, call, loader, Some((tenure, before)), reason).await;
+                    let tenure = Tenure {
+                        token,
+                        incarnation,
+                        as_of,
+                    };
+                    return self
+                        .load(pilot, call, loader, Some((tenure, before)), reason)
+                        .await;
                 }
                 Ok(Lease::Changed) => {
                     // Who comes from here on may have come after an invalidation that this reading does not see.
@@ -177,7 +190,13 @@ impl Site {
     }
 
     /// Asks for the lease, once more with the same token if the connection broke meanwhile.
-    async fn lease(&self, key: &KeyText, call: &Call, seen: &EntryId, token: &[u8; 16]) -> Result<Lease, Trouble> {
+    async fn lease(
+        &self,
+        key: &KeyText,
+        call: &Call,
+        seen: &EntryId,
+        token: &[u8; 16],
+    ) -> Result<Lease, Trouble> {
         let space = &self.space;
         let (life, least) = space.settings.stamp_life(space.settings.freshness.life());
         let mut question = CACHE_LEASE.call(space.keys.prefix());
@@ -262,7 +281,9 @@ impl Site {
         };
         let began = Instant::now();
         pilot.begin_load();
-        let keeper = tenure.as_ref().map(|tenure| self.keep_lease(pilot.key(), tenure.token));
+        let keeper = tenure
+            .as_ref()
+            .map(|tenure| self.keep_lease(pilot.key(), tenure.token));
         let result = self.call(loader).await;
         drop(keeper);
         let took = began.elapsed();
@@ -279,6 +300,12 @@ impl Site {
                 pilot.land(Err(Failure::Load(LoadCause::new(cause))), Answers::Everybody);
             }
         }
+    }
+
+    /// What the source says, for a comparison. Failures are nobody's concern.
+    pub(crate) async fn load_to_compare(&self, loader: &Loader) -> Option<Option<AnyValue>> {
+        let fresh = self.call(loader.take()?).await.ok()?;
+        Some(fresh.value)
     }
 
     /// A panic or a time-out is a failure like any other.
@@ -354,7 +381,10 @@ impl Site {
             Err(error) => {
                 // The value is good, only too large or not to be written: callers get it, nobody keeps it.
                 space.recorder.fill_refused(FillRefusal::TooLarge);
-                if !space.has_complained.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                if !space
+                    .has_complained
+                    .swap(true, std::sync::atomic::Ordering::Relaxed)
+                {
                     tracing::warn!(%error, "a loaded value is not cached; further ones are counted only");
                 }
                 if let Some(tenure) = &tenure {
@@ -373,8 +403,15 @@ impl Site {
             }
             let held = hold(meta, entry.len());
             let is_kept = (is_alone || is_outage)
-                && before.pending.as_mut().is_some_and(|pending| pending.write(&held));
-            let answers = if is_kept { Answers::Everybody } else { Answers::CameBeforeLoad };
+                && before
+                    .pending
+                    .as_mut()
+                    .is_some_and(|pending| pending.write(&held));
+            let answers = if is_kept {
+                Answers::Everybody
+            } else {
+                Answers::CameBeforeLoad
+            };
             return pilot.land(Ok(held), answers);
         };
         let held = hold(meta, entry.len());
@@ -402,7 +439,13 @@ impl Site {
         pilot.land(Ok(held), answers);
     }
 
-    pub(crate) fn header_of(&self, call: &Call, fresh: &Fresh, took: Duration, tenure: Option<&Tenure>) -> Header {
+    pub(crate) fn header_of(
+        &self,
+        call: &Call,
+        fresh: &Fresh,
+        took: Duration,
+        tenure: Option<&Tenure>,
+    ) -> Header {
         let settings = &self.space.settings;
         let freshness = &settings.freshness;
         let ttl = match (fresh.ttl.or(call.ttl), &fresh.value) {
@@ -410,8 +453,16 @@ impl Site {
             (None, Some(_)) => freshness.ttl,
             (None, None) => freshness.negative_ttl,
         };
-        let version_of = |value| self.space.form.version_of.as_ref().map(|version_of| version_of(value));
-        let version = fresh.version.or_else(|| fresh.value.as_ref().and_then(version_of));
+        let version_of = |value| {
+            self.space
+                .form
+                .version_of
+                .as_ref()
+                .map(|version_of| version_of(value))
+        };
+        let version = fresh
+            .version
+            .or_else(|| fresh.value.as_ref().and_then(version_of));
         let mut tags: Vec<&Tag> = call.tags.iter().chain(&fresh.tags).collect();
         tags.sort_unstable();
         tags.dedup();

@@ -135,7 +135,12 @@ where
         } else {
             Default::default()
         };
-        site.refresh(&text, call, super::load::loader_of::<V, _, _, _, _>(self.loader(key)), seen);
+        site.refresh(
+            &text,
+            call,
+            super::load::loader_of::<V, _, _, _, _>(self.loader(key)),
+            seen,
+        );
         Ok(())
     }
 

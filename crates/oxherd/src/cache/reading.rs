@@ -81,7 +81,10 @@ impl Stamps {
         let is_below = |stamp: &Option<u64>| stamp.is_some_and(|stamp| stamp <= header.as_of);
         self.incarnation.as_deref() == Some(&header.incarnation[..])
             && self.tenant.as_ref().is_none_or(is_below)
-            && header.tags.iter().all(|tag| self.tags.get(tag).is_some_and(is_below))
+            && header
+                .tags
+                .iter()
+                .all(|tag| self.tags.get(tag).is_some_and(is_below))
     }
 }
 
@@ -128,7 +131,10 @@ impl Site {
         for (key, entry) in keys.iter().zip(replies) {
             found.push(entry.map(|entry| self.parse(key, entry)));
         }
-        let envelopes = found.iter().flatten().filter_map(|(_, envelope)| envelope.as_ref());
+        let envelopes = found
+            .iter()
+            .flatten()
+            .filter_map(|(_, envelope)| envelope.as_ref());
         self.ask_for_others(&mut stamps, call, envelopes).await?;
 
         let took = began.elapsed();
@@ -167,7 +173,11 @@ impl Site {
     ) -> Result<(), Trouble> {
         let mut others: Vec<Box<str>> = Vec::new();
         for envelope in envelopes {
-            let unknown = envelope.header().tags.iter().filter(|tag| !stamps.tags.contains_key(*tag));
+            let unknown = envelope
+                .header()
+                .tags
+                .iter()
+                .filter(|tag| !stamps.tags.contains_key(*tag));
             others.extend(unknown.cloned());
         }
         if others.is_empty() {
@@ -225,6 +235,8 @@ impl Site {
     /// Sees to it that changes of this namespace are heard of, before anything is read that this process may keep.
     pub(crate) async fn heed(&self) -> Result<(), Trouble> {
         let Self { shared, space } = self;
+        // Again, for what was opened outside a runtime.
+        shared.report();
         if !space.settings.keeps_local() {
             return Ok(());
         }
@@ -266,7 +278,9 @@ impl Site {
             let header = header.clone();
             tokio::spawn(async move {
                 // A touch that fails is tried again by the read after next.
-                let _ = site.prolong(&key, &tenant, &header.id, header.ttl, &header.tags).await;
+                let _ = site
+                    .prolong(&key, &tenant, &header.id, header.ttl, &header.tags)
+                    .await;
             });
         }
     }
@@ -280,11 +294,10 @@ impl Site {
         tenant: &str,
         moment: Moment,
     ) -> Arc<Held> {
-        let cells = self.shared.local.cells(
-            self.space.number,
-            tenant,
-            meta.tags.iter().map(|tag| &**tag),
-        );
+        let cells = self
+            .shared
+            .local
+            .cells(self.space.number, tenant, meta.tags.iter().map(|tag| &**tag));
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         Arc::new(Held::new(value, bytes, meta, cells, moment))
     }

@@ -4,14 +4,15 @@
 //! begins or ceases to answer. Next: `space.rs` (a namespace), `listener.rs` (what the channel says).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use redis::RedisResult;
 
 use super::local::{Local, NamespaceNumber};
+use super::report::Reporting;
 use super::space::Space;
 use super::waits::Waits;
 use crate::breaker::{Breaker, Permit};
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) numbers: AtomicU32,
     /// How the channel hears of changes; `None` while it is down.
     pub(crate) channel: RwLock<Option<ChannelMode>>,
+    /// Tells others what this process counts.
+    pub(crate) reporting: OnceLock<Reporting>,
 }
 
 /// Why the store did not answer.

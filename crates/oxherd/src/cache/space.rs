@@ -160,7 +160,10 @@ impl Space {
     }
 
     /// `TENANT:TAG:` of everything an entry with these tags depends on, the namespace aside.
-    pub(crate) fn stamps<'a>(tenant: &'a str, tags: impl IntoIterator<Item = &'a str> + 'a) -> impl Iterator<Item = Vec<u8>> + 'a {
+    pub(crate) fn stamps<'a>(
+        tenant: &'a str,
+        tags: impl IntoIterator<Item = &'a str> + 'a,
+    ) -> impl Iterator<Item = Vec<u8>> + 'a {
         let own = (!tenant.is_empty()).then_some("");
         own.into_iter()
             .chain(tags)

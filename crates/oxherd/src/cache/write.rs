@@ -259,9 +259,17 @@ impl Site {
         let settings = &space.settings;
         let header = self.header_of(&call, &fresh, Duration::ZERO, None);
         if settings.level == Level::Fenced && header.version == 0 {
-            return Err(self.refused(&key, "values of this namespace need a version: call `.version(…)`"));
+            return Err(self.refused(
+                &key,
+                "values of this namespace need a version: call `.version(…)`",
+            ));
         }
-        let entry = (space.form.encode)(&header, fresh.value.as_ref(), &settings.packing, space.place(&key))?;
+        let entry = (space.form.encode)(
+            &header,
+            fresh.value.as_ref(),
+            &settings.packing,
+            space.place(&key),
+        )?;
         let mut before = self.before(&key);
         if settings.keeps_shared() {
             match self.send_set(&key, &call, &header, &entry).await {
@@ -315,7 +323,10 @@ impl Site {
         }
         let answer: String = self.run(&CACHE_SET, &question).await?;
         Ok(match answer.as_str() {
-            "outdated" => Some((FillRefusal::Fenced, "something newer is there, or was invalidated")),
+            "outdated" => Some((
+                FillRefusal::Fenced,
+                "something newer is there, or was invalidated",
+            )),
             "marked" => Some((FillRefusal::Marked, "a write of it is announced")),
             _taken => None,
         })

@@ -43,7 +43,10 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::{CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_prefix};
+pub(crate) use keys::{
+    CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_namespaces, cache_prefix,
+    cache_reports, literal,
+};
 pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
@@ -268,6 +271,8 @@ impl Store {
         let source = match &self.inner.backend {
             Backend::Redis { client, .. } => notices::Source::Redis(client.clone()),
             Backend::Engine { holding, .. } => notices::Source::Engine(holding.engine.clone()),
+            #[cfg(test)]
+            Backend::Simulated { .. } => notices::Source::Silence,
         };
         self.inner.notices.hear(channel, source)
     }

@@ -191,6 +191,7 @@ impl Line {
 
     pub(super) async fn watch(&self, prefixes: &[&[u8]]) -> RedisResult<()> {
         self.network.state().want(self.number, prefixes);
+        let _end = GiveUpIfLacking(self);
         let _turn = self.watching.lock().await;
         loop {
             let (connection, lacking) = self.network.state().lacking(self.number);
@@ -230,4 +231,20 @@ impl Line {
     }
 }
 
+/// As in `tracked/channel.rs`.
+struct GiveUpIfLacking<'a>(&'a Line);
+
+impl Drop for GiveUpIfLacking<'_> {
+    fn drop(&mut self) {
+        let (connection, lacking) = self.0.network.state().lacking(self.0.number);
+        if let Some(connection) = connection
+            && lacking != Lacking::Nothing
+        {
+            let told = self.0.network.state().give_up(connection);
+            told.into_iter().for_each(state::Told::tell);
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

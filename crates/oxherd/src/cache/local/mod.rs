@@ -230,8 +230,8 @@ impl Local {
 
     /// Puts an entry in; whether it is there now. Called under the lock of the key's mark; what had to go is added to
     /// `departed`, to be dropped after that lock.
-    fn keep(&self, key: Key, held: &Arc<Held>, departed: &mut Departed) -> bool {
-        let bytes = weight(&key, held);
+    fn keep(&self, key: &Key, held: &Arc<Held>, departed: &mut Departed) -> bool {
+        let bytes = weight(key, held);
         held.count_in(&self.tally(key.namespace()), bytes);
         self.entries
             .insert_with_lifecycle(key.clone(), Arc::clone(held), departed);
@@ -239,11 +239,12 @@ impl Local {
         let mut evicted = 0;
         for (gone, value) in departed.iter() {
             // The table reports the value that was replaced like one that was evicted.
-            if *gone != key {
+            if gone != key {
                 evicted += 1;
             } else if Arc::ptr_eq(value, held) {
-                is_kept = false;
-                evicted += 1;
+                // Either it was too large, or it took its own place.
+                is_kept = self.entries.contains_key(key);
+                evicted += u64::from(!is_kept);
             }
         }
         if evicted > 0 {

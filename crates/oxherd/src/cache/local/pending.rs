@@ -142,7 +142,7 @@ impl Pending {
         // Cells and floor are asked at every look-up again; here it only spares the room.
         let is_kept = is_clean
             && self.local.validity(held) == Validity::Valid
-            && self.local.keep(self.key.clone(), held, &mut departed);
+            && self.local.keep(&self.key, held, &mut departed);
         drop(marks);
         is_kept
     }
@@ -161,7 +161,7 @@ impl Pending {
             is_clean
         });
         let is_valid = is_clean && self.local.validity(held) == Validity::Valid;
-        let is_kept = is_valid && self.local.keep(self.key.clone(), held, &mut departed);
+        let is_kept = is_valid && self.local.keep(&self.key, held, &mut departed);
         let old = if is_valid {
             None
         } else {

@@ -33,7 +33,7 @@ pub enum Compression {
 
 /// What was done to a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
+pub(crate) enum Method {
     Plain,
     Lz4,
     Zstd,

@@ -22,7 +22,9 @@ mod tests;
 mod varint;
 
 pub use codec::Codec;
+pub(crate) use codec::Form;
 pub use compress::Compression;
+pub(crate) use compress::Method;
 pub(crate) use envelope::Envelope;
 pub(crate) use foreign::Foreign;
 pub(crate) use header::{Header, Tags};

@@ -106,6 +106,10 @@ impl Packing {
         self.max_value
     }
 
+    pub(crate) const fn big_value(&self) -> usize {
+        self.big_value
+    }
+
     /// Whether an entry of so many bytes deserves a warning.
     pub(crate) const fn is_big(&self, stored: usize) -> bool {
         stored > self.big_value

@@ -136,7 +136,9 @@ impl State {
     }
 
     pub(super) fn line_of(&self, connection: usize) -> Option<usize> {
-        self.connections.get(&connection).map(|connection| connection.line)
+        self.connections
+            .get(&connection)
+            .map(|connection| connection.line)
     }
 
     pub(super) fn send(&mut self, line: usize, work: Work, answer: oneshot::Sender<Answer>) {
@@ -186,7 +188,11 @@ impl State {
             let is_silent = connection.loses_requests || connection.loses_replies;
             events.extend(connection_is(Event::TimeOut { connection: number }, is_silent));
         }
-        if self.connections.values().any(|connection| !connection.turn.is_empty()) {
+        if self
+            .connections
+            .values()
+            .any(|connection| !connection.turn.is_empty())
+        {
             events.push(Event::EndTurn);
         }
         events
@@ -251,7 +257,9 @@ impl State {
     }
 
     fn connect(&mut self, number: usize) {
-        let Some(line) = self.lines.get_mut(number) else { return };
+        let Some(line) = self.lines.get_mut(number) else {
+            return;
+        };
         if line.live.is_some() || line.connecting.is_some() {
             return;
         }
@@ -287,11 +295,17 @@ impl State {
         let Some(connection) = self.connections.get_mut(&number).filter(|it| it.can_execute()) else {
             return;
         };
-        let Some((request, work)) = connection.to_server.pop_front() else { return };
-        let Some((engine, _)) = &mut connection.engine else { return };
+        let Some((request, work)) = connection.to_server.pop_front() else {
+            return;
+        };
+        let Some((engine, _)) = &mut connection.engine else {
+            return;
+        };
         let answer = run(engine, &work);
         self.post(number);
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
         connection.turn.replies.push(Item::Reply(request, answer));
         if self.turns == Turns::Short {
             self.end_turn();
@@ -307,7 +321,9 @@ impl State {
             }
         }
         for connection in self.connections.values_mut() {
-            let Some((_, pushes)) = &mut connection.engine else { continue };
+            let Some((_, pushes)) = &mut connection.engine else {
+                continue;
+            };
             while let Some(push) = pushes.try_next() {
                 let is_confirmation = !matches!(push.kind, PushKind::Invalidate | PushKind::Message);
                 if !is_confirmation && !connection.loses_replies {
@@ -323,9 +339,11 @@ impl State {
             let mut turn = std::mem::take(&mut connection.turn);
             // The server tells everybody but the one that changed a key last.
             let is_long = self.turns == Turns::Long;
-            turn.pushes.retain(|push| !is_long || {
-                let mut keys = keys_of(push).peekable();
-                keys.peek().is_none() || keys.any(|key| changed_by.get(key) != Some(number))
+            turn.pushes.retain(|push| {
+                !is_long || {
+                    let mut keys = keys_of(push).peekable();
+                    keys.peek().is_none() || keys.any(|key| changed_by.get(key) != Some(number))
+                }
             });
             if !connection.loses_replies {
                 connection.to_client.extend(turn.into_items());
@@ -337,7 +355,9 @@ impl State {
         let Some(connection) = self.connections.get_mut(&number).filter(|it| it.can_deliver()) else {
             return Vec::new();
         };
-        let Some(item) = connection.to_client.pop_front() else { return Vec::new() };
+        let Some(item) = connection.to_client.pop_front() else {
+            return Vec::new();
+        };
         let line = &mut self.lines[connection.line];
         let told = match item {
             Item::Connected if line.connecting == Some(number) => {
@@ -345,7 +365,9 @@ impl State {
                 line.live = Some(number);
                 line.was_lost = false;
                 line.prefixes.begin(connection.prefixes.clone());
-                line.waiting.drain(..).for_each(|request| connection.send(request));
+                line.waiting
+                    .drain(..)
+                    .for_each(|request| connection.send(request));
                 line.hears.iter().cloned().map(Told::Live).collect()
             }
             Item::Connected => Vec::new(),
@@ -353,13 +375,25 @@ impl State {
                 let is_his = |(caller, _): &(usize, _)| *caller == request;
                 let place = connection.callers.iter().position(is_his);
                 let caller = place.and_then(|place| connection.callers.remove(place));
-                caller.into_iter().map(|(_, caller)| Told::Answer(caller, answer.clone())).collect()
+                caller
+                    .into_iter()
+                    .map(|(_, caller)| Told::Answer(caller, answer.clone()))
+                    .collect()
             }
-            Item::Push(push) => line.hears.iter().cloned().map(|hears| Told::Push(hears, push.clone())).collect(),
+            Item::Push(push) => line
+                .hears
+                .iter()
+                .cloned()
+                .map(|hears| Told::Push(hears, push.clone()))
+                .collect(),
             Item::End => {
                 let callers = std::mem::take(&mut connection.callers);
                 let mut told = self.give_up(number);
-                told.extend(callers.into_iter().map(|(_, caller)| Told::Answer(caller, Err(closed()))));
+                told.extend(
+                    callers
+                        .into_iter()
+                        .map(|(_, caller)| Told::Answer(caller, Err(closed()))),
+                );
                 self.connections.remove(&number);
                 told
             }
@@ -369,7 +403,9 @@ impl State {
     }
 
     fn time_out(&mut self, number: usize) -> Vec<Told> {
-        let Some(connection) = self.connections.get_mut(&number) else { return Vec::new() };
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return Vec::new();
+        };
         let caller = connection.callers.pop_front();
         let mut told = self.give_up(number);
         told.extend(caller.map(|(_, caller)| Told::Answer(caller, Err(timed_out()))));
@@ -385,7 +421,9 @@ impl State {
 
     /// The line goes over to its next connection; this one lives on for those who still wait on it.
     pub(super) fn give_up(&mut self, number: usize) -> Vec<Told> {
-        let Some(connection) = self.connections.get(&number) else { return Vec::new() };
+        let Some(connection) = self.connections.get(&number) else {
+            return Vec::new();
+        };
         let line = &mut self.lines[connection.line];
         if line.connecting == Some(number) {
             line.connecting = None;
@@ -401,7 +439,9 @@ impl State {
 
     /// A client closes a connection that it has given up and nobody waits on; what it has sent may still arrive.
     fn forget_deserted(&mut self, number: usize) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
         let line = &self.lines[connection.line];
         let is_in_use = line.live == Some(number) || line.connecting == Some(number);
         if is_in_use || !connection.callers.is_empty() {
@@ -477,7 +517,11 @@ fn timed_out() -> RedisError {
 }
 
 fn never_sent() -> RedisError {
-    io::Error::new(io::ErrorKind::ConnectionRefused, "not connected within the deadline").into()
+    io::Error::new(
+        io::ErrorKind::ConnectionRefused,
+        "not connected within the deadline",
+    )
+    .into()
 }
 
 pub(super) fn closed() -> RedisError {
