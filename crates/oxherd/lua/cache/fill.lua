@@ -3,7 +3,8 @@
 -- ARGV   tenant:key:, token 16 bytes, incarnation 8 bytes, as_of int, version 8 bytes, entry, ttl_ms int,
 --        stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes, then tags as tenant:tag:
 -- CLOCK  store
--- RETURN "taken" | "void" the lease is not ours | "marked" | "cleared" | "outdated" by version | "invalidated" a tag
+-- RETURN "taken" | "void" the lease is not ours | "marked" | "cleared" | "outdated VERSION" the newer one in hex |
+--        "invalidated" a tag
 -- RESEND safe: the second copy finds the lease gone and is refused
 -- @include cache_stamps
 -- @include cache_intent
@@ -19,7 +20,8 @@ local count = tonumber(redis.call('GET', prefix .. 's') or '')
 local function refusal()
   if is_marked(prefix .. 'w:' .. key) then return 'marked' end
   if not count or redis.call('GET', prefix .. 'n') ~= ARGV[3] then return 'cleared' end
-  if is_outdated(prefix .. 'f:' .. key, entry, ARGV[5]) then return 'outdated' end
+  local newer = newer_than(prefix .. 'f:' .. key, entry, ARGV[5])
+  if newer then return 'outdated ' .. string.format(string.rep('%02x', 8), string.byte(newer, 1, 8)) end
   if count == as_of then return end
   for at = 12, #ARGV do
     local stamp = read_stamp(prefix .. 't:' .. ARGV[at], count)

@@ -59,6 +59,27 @@ pub struct LoadPanicked(
     pub String,
 );
 
+/// A load of less than a write was told to have been.
+#[derive(Debug, thiserror::Error)]
+#[error("the source returned version {found}, and a write of version {wanted} was told")]
+pub(crate) struct Behind {
+    pub(crate) wanted: u64,
+    pub(crate) found: u64,
+}
+
+/// Why the store did not take a value.
+struct Refused {
+    refusal: FillRefusal,
+    /// The version that it is below.
+    fence: Option<u64>,
+}
+
+impl Refused {
+    const fn by(refusal: FillRefusal) -> Self {
+        Self { refusal, fence: None }
+    }
+}
+
 /// What the store said to the wish to load.
 enum Lease {
     Granted { incarnation: [u8; 8], as_of: u64 },
@@ -100,13 +121,13 @@ impl Loader {
 }
 
 impl Site {
-    /// The whole flight. `seen` is the entry that was judged not good enough.
+    /// The whole flight. `seen` is the entry that was judged not good enough; `None`: the store was silent, and is not asked again.
     pub(crate) async fn fly(
         self,
         pilot: Pilot,
         call: Call,
         loader: Loader,
-        mut seen: EntryId,
+        seen: Option<EntryId>,
         reason: LoadReason,
     ) {
         let space = Arc::clone(&self.space);
@@ -116,15 +137,24 @@ impl Site {
             // Never closed: the semaphore lives as long as the namespace.
             None => space.loads.acquire().await.ok(),
         };
-        if !space.settings.keeps_shared() {
+        let Some(mut seen) = seen.filter(|_| space.settings.keeps_shared()) else {
+            return self.load(pilot, call, loader, None, reason).await;
+        };
+        // First, for what is loaded before changes are heard of is not kept here.
+        if let Err(trouble) = self.heed().await {
+            self.troubled(&trouble);
             return self.load(pilot, call, loader, None, reason).await;
         }
+        let named = || call.tags.iter().map(Tag::as_str);
         let wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
         let began_waiting = Instant::now();
         let patience = tokio::time::sleep(space.settings.loads.lock_wait);
         tokio::pin!(patience);
         let mut has_waited = false;
         loop {
+            if self.is_doubted(pilot.key(), &call.tenant, named()) {
+                return self.load(pilot, call.clone(), loader, None, reason).await;
+            }
             let before = self.before(pilot.key());
             let token: [u8; 16] = rand::random();
             match self.lease(pilot.key(), &call, &seen, &token).await {
@@ -290,15 +320,27 @@ impl Site {
         match result {
             Ok(fresh) => {
                 self.space.recorder.load_ended(reason, LoadEnd::Ok, took);
+                self.space.resting.remove(pilot.key());
                 self.keep(pilot, call, fresh, took, tenure, before).await;
             }
             Err((cause, end)) => {
+                self.rest(pilot.key());
                 self.space.recorder.load_ended(reason, end, took);
                 if let Some(tenure) = &tenure {
                     self.release(pilot.key(), tenure).await;
                 }
                 pilot.land(Err(Failure::Load(LoadCause::new(cause))), Answers::Everybody);
             }
+        }
+    }
+
+    /// The source failed: it is left alone while there is something stale to serve.
+    fn rest(&self, key: &KeyText) {
+        let freshness = &self.space.settings.freshness;
+        let may_be_stale = freshness.stale_if_error.max(freshness.stale_while_revalidate);
+        if !may_be_stale.is_zero() && !freshness.retry_after_error.is_zero() {
+            let until = self.shared.clock.now().after(freshness.retry_after_error);
+            self.space.resting.insert(key.clone(), until);
         }
     }
 
@@ -397,16 +439,19 @@ impl Site {
         pilot.close();
         let Some(tenure) = tenure else {
             let is_alone = !space.settings.keeps_shared();
-            let is_outage = !is_alone && space.settings.level <= Level::Delete && !self.shared.is_live();
+            let is_outage = !is_alone
+                && space.settings.level <= Level::Delete
+                && !self.shared.is_live()
+                && !self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag));
             if is_outage {
                 meta.ends = meta.ends.min(now.after(space.settings.outage_ttl));
             }
             let held = hold(meta, entry.len());
-            let is_kept = (is_alone || is_outage)
-                && before
-                    .pending
-                    .as_mut()
-                    .is_some_and(|pending| pending.write(&held));
+            // Alone it is known that whatever was written meanwhile is newer; else nobody knows the order.
+            let is_kept = before.pending.as_mut().is_some_and(|pending| match is_alone {
+                true => pending.fill(&held),
+                false => is_outage && pending.write(&held),
+            });
             let answers = if is_kept {
                 Answers::Everybody
             } else {
@@ -415,6 +460,10 @@ impl Site {
             return pilot.land(Ok(held), answers);
         };
         let held = hold(meta, entry.len());
+        if self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag)) {
+            self.release(pilot.key(), &tenure).await;
+            return pilot.land(Ok(held), Answers::CameBeforeLoad);
+        }
         let answers = match self.fill(pilot.key(), &call, &header, &entry, &tenure).await {
             Ok(None) => {
                 space.recorder.fill_taken(pilot.key().as_str(), entry.len());
@@ -423,20 +472,41 @@ impl Site {
                 }
                 Answers::Everybody
             }
-            Ok(Some(refusal)) => {
+            Ok(Some(Refused { refusal, fence })) => {
                 space.recorder.fill_refused(refusal);
                 // A copy of this fill whose reply was lost may have been taken.
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
+                if let (Level::Fenced, Some(wanted)) = (space.settings.level, fence) {
+                    let landing = self.newer(pilot.key(), &call, header.version, wanted).await;
+                    return pilot.land(landing, Answers::Everybody);
+                }
                 Answers::CameBeforeLoad
             }
             Err(trouble) => {
                 // It may have been taken all the same; what is held here may be older than that.
                 self.troubled(&trouble);
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
+                if matches!(&trouble, Trouble::Failed(error) if !error.is_store_unavailable()) {
+                    // A store that is full, for one, refuses to keep, and can be told all the same.
+                    self.release(pilot.key(), &tenure).await;
+                }
                 Answers::CameBeforeLoad
             }
         };
         pilot.land(Ok(held), answers);
+    }
+
+    /// What to answer instead of a load that is below the fence: what is there by now, if it is above.
+    async fn newer(&self, key: &KeyText, call: &Call, found: u64, wanted: u64) -> Result<Arc<Held>, Failure> {
+        let is_good = |held: &Arc<Held>| {
+            held.meta().version >= wanted
+                && matches!(self.standing(held), Standing::Fresh | Standing::Ahead)
+        };
+        let there = self.read(key, call).await.ok().and_then(|seen| seen.held);
+        there.filter(is_good).ok_or_else(|| {
+            let behind = Behind { wanted, found };
+            Failure::Load(LoadCause::new(behind.into()))
+        })
     }
 
     pub(crate) fn header_of(
@@ -491,11 +561,11 @@ impl Site {
         header: &Header,
         entry: &[u8],
         tenure: &Tenure,
-    ) -> Result<Option<FillRefusal>, Trouble> {
+    ) -> Result<Option<Refused>, Trouble> {
         let space = &self.space;
         if space.settings.level == Level::Fenced && header.version == 0 {
             self.release(key, tenure).await;
-            return Ok(Some(FillRefusal::Fenced));
+            return Ok(Some(Refused::by(FillRefusal::Fenced)));
         }
         let life = header.ttl + header.stale_while_revalidate.max(header.stale_if_error);
         let (stamp_life, stamp_least) = space.settings.stamp_life(life);
@@ -516,14 +586,22 @@ impl Site {
             question.arg(stamp);
         }
         let answer: String = self.run(&CACHE_FILL, &question).await?;
-        Ok(match answer.as_str() {
-            "taken" => None,
-            "cleared" => Some(FillRefusal::Cleared),
-            "outdated" => Some(FillRefusal::Fenced),
-            "invalidated" => Some(FillRefusal::Tagged),
-            "marked" => Some(FillRefusal::Marked),
-            _void => Some(FillRefusal::Voided),
-        })
+        let refusal = match answer.as_str() {
+            "taken" => return Ok(None),
+            "cleared" => FillRefusal::Cleared,
+            "invalidated" => FillRefusal::Tagged,
+            "marked" => FillRefusal::Marked,
+            other => match other.strip_prefix("outdated ") {
+                None => FillRefusal::Voided,
+                Some(fence) => {
+                    return Ok(Some(Refused {
+                        refusal: FillRefusal::Fenced,
+                        fence: u64::from_str_radix(fence, 16).ok(),
+                    }));
+                }
+            },
+        };
+        Ok(Some(Refused::by(refusal)))
     }
 }
 

@@ -63,6 +63,7 @@ mod namespace;
 mod pattern;
 mod read_through;
 mod reading;
+mod recovery;
 mod report;
 mod reporting;
 mod rules;

@@ -46,6 +46,10 @@ pub(crate) struct Space {
     pub(crate) has_complained: AtomicBool,
     /// Set when this process hears of changes of it.
     pub(crate) watched: tokio::sync::OnceCell<()>,
+    /// What the store could not be told.
+    pub(crate) recovery: super::recovery::Recovery,
+    /// Until when a source that failed is left alone, by key.
+    pub(crate) resting: Cache<KeyText, Timestamp>,
 }
 
 /// What is remembered of a key of the store.
@@ -168,6 +172,10 @@ impl Space {
         own.into_iter()
             .chain(tags)
             .map(move |tag| [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat())
+    }
+
+    pub(crate) fn resting() -> Cache<KeyText, Timestamp> {
+        Cache::new(HINTS)
     }
 
     pub(crate) fn hints() -> Cache<KeyText, Hint> {

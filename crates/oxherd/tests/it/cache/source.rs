@@ -107,6 +107,18 @@ pub(crate) async fn read<K: CacheKey + Sync + ?Sized>(
     values.get_or_load(key, source.loader()).await.unwrap().to_string()
 }
 
+/// As [`read`]; afterwards this process has it. A server tells a process what its own scripts write too (NOLOOP does not hold for
+/// scripts), so it takes a read after the load until the value stays.
+pub(crate) async fn read_here<K: CacheKey + Sync + ?Sized>(
+    values: &Namespace<K, String>,
+    key: &K,
+    source: &Source,
+) -> String {
+    let value = read(values, key, source).await;
+    assert_eq!(peek_strict(values, key).await.as_ref(), Some(&value));
+    value
+}
+
 /// As [`read`], with a tag.
 pub(crate) async fn read_tagged<K: CacheKey + Sync + ?Sized>(
     values: &Namespace<K, String>,

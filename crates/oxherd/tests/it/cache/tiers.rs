@@ -6,7 +6,7 @@ use oxherd::Oxherd;
 use oxherd::cache::{Freshness, Level, Namespace, Tag, Tiers, Ttl};
 use oxherd_testkit::{FaultProxy, eventually};
 
-use super::source::{Source, peek, peek_strict, read, read_tagged};
+use super::source::{Source, peek, peek_strict, read, read_here, read_tagged};
 use crate::scene::{PATIENCE, Scene, on_every_store_and_valkey, on_stores};
 
 fn prices(oxherd: &Oxherd) -> Namespace<u64, String> {
@@ -22,12 +22,15 @@ on_every_store_and_valkey! {
         let (source, prices) = (Source::of("x"), prices(&scene.oxherd));
         prices.set(&7, "x".to_owned()).await.unwrap();
         read(&prices, &8, &source).await;
+        for id in [7, 8] {
+            assert_eq!(peek_strict(&prices, &id).await.as_deref(), Some("x"));
+        }
         for _ in 0..10 {
             peek(&prices, &7).await.unwrap();
             peek(&prices, &8).await.unwrap();
         }
         let counts = prices.stats().counts;
-        assert_eq!((counts.hits_local, counts.hits_shared, counts.misses), (20, 0, 1));
+        assert_eq!((counts.hits_local, counts.hits_shared, counts.misses), (20, 2, 1));
         assert_eq!(prices.stats().local.entries, 2);
     }
 }
@@ -39,6 +42,7 @@ on_every_store_and_valkey! {
         for round in 0..3 {
             for id in 1..=4 {
                 read_tagged(&mine, &id, &source, &tag).await;
+                peek_strict(&mine, &id).await.unwrap();
                 assert_eq!(peek(&mine, &id).await.as_deref(), Some("x"), "round {round}");
             }
             theirs.remove(&1).await.unwrap();
@@ -60,7 +64,7 @@ on_every_store_and_valkey! {
         let (mine, theirs) = (prices(&scene.oxherd), prices(&scene.other_process().await));
         let source = Source::of("x");
         for id in 0..50 {
-            read(&mine, &id, &source).await;
+            read_here(&mine, &id, &source).await;
             theirs.remove(&id).await.unwrap();
             // Whatever is asked on the same connection afterwards.
             assert_eq!(peek_strict(&mine, &1000).await, None);
@@ -81,7 +85,7 @@ on_every_store_and_valkey! {
             "FLUSHDB",
             "FLUSHALL",
         ] {
-            read(&prices, &7, &source).await;
+            read_here(&prices, &7, &source).await;
             assert_eq!(peek(&prices, &7).await.as_deref(), Some("x"), "{command}");
             scene.tell(command).await;
             forgets(&prices, 7).await;
@@ -105,7 +109,8 @@ on_every_store_and_valkey! {
         prices.set(&7, "y".to_owned()).await.unwrap();
         prices.clear().await.unwrap();
         assert_eq!(peek(&prices, &7).await, None);
-        assert!(scene.contents().await.is_empty());
+        let keys: Vec<String> = scene.ask(&["KEYS", "bull:cache:{prices@1}*"]).await;
+        assert!(keys.is_empty(), "{keys:?}");
     }
 }
 
@@ -127,15 +132,17 @@ on_every_store_and_valkey! {
     async fn this_process_keeps_a_value_for_a_limited_time(scene: Scene) {
         let freshness = Freshness::of(Ttl::LONG).jitter(0.0).local_ttl(Duration::from_secs(20));
         let prices = scene.oxherd.cache().namespace::<u64, String>("prices").freshness(freshness).open().unwrap();
-        read(&prices, &7, &Source::of("x")).await;
+        read_here(&prices, &7, &Source::of("x")).await;
+        let before = prices.stats().counts.hits_shared;
+        let asked = || prices.stats().counts.hits_shared - before;
         scene.clock.advance(Duration::from_secs(20) - Duration::from_millis(1));
         peek(&prices, &7).await.unwrap();
-        assert_eq!(prices.stats().counts.hits_shared, 0);
+        assert_eq!(asked(), 0);
         scene.clock.advance(Duration::from_millis(1));
         peek(&prices, &7).await.unwrap();
-        assert_eq!(prices.stats().counts.hits_shared, 1, "the store is asked");
+        assert_eq!(asked(), 1, "the store is asked");
         peek(&prices, &7).await.unwrap();
-        assert_eq!(prices.stats().counts.hits_shared, 1, "and it is kept for as long again");
+        assert_eq!(asked(), 1, "and it is kept for as long again");
     }
 }
 
@@ -160,6 +167,7 @@ on_every_store_and_valkey! {
         let prices = prices(&scene.oxherd);
         for id in 0..20 {
             prices.set(&id, "x".to_owned()).await.unwrap();
+            peek_strict(&prices, &id).await.unwrap();
             // Asked once, and dropped before the answer.
             let mut removal = prices.remove(&id).into_future();
             let _ = futures_util::poll!(&mut removal);
@@ -183,7 +191,7 @@ on_servers! {
         let (mine, theirs) = (prices(&scene.behind(&proxy).await), prices(&scene.oxherd));
         let source = Source::of("x");
         for id in 1..=3 {
-            read(&mine, &id, &source).await;
+            read_here(&mine, &id, &source).await;
         }
         proxy.refuse(true);
         proxy.cut_all();
@@ -204,7 +212,7 @@ on_servers! {
         let proxy = FaultProxy::start(scene.server().addr()).await;
         let far = scene.behind(&proxy).await;
         let (mine, theirs) = (prices(&far), prices(&scene.oxherd));
-        read(&mine, &7, &Source::of("x")).await;
+        read_here(&mine, &7, &Source::of("x")).await;
         assert!(far.cache().is_live());
         proxy.blackhole(true);
         theirs.remove(&7).await.unwrap();
@@ -221,7 +229,7 @@ on_servers! {
         let mine = far.cache().namespace::<u64, String>("prices").level(Level::Ttl).freshness(freshness).open().unwrap();
         let theirs = prices(&scene.oxherd);
         let source = Source::of("old");
-        read(&mine, &7, &source).await;
+        read_here(&mine, &7, &source).await;
         proxy.refuse(true);
         proxy.cut_all();
         eventually("the loss is noticed", PATIENCE, async || !far.cache().is_live()).await;
@@ -243,6 +251,9 @@ on_servers! {
         let (source, tag) = (Source::of("x"), Tag::new("eur"));
         for id in 1..=3 {
             read_tagged(&mine, &id, &source, &tag).await;
+            peek_strict(&mine, &id).await.unwrap();
+        }
+        for id in 1..=3 {
             assert_eq!(peek(&mine, &id).await.as_deref(), Some("x"));
         }
         assert_eq!(mine.stats().counts.hits_local, 3);
