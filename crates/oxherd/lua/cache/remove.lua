@@ -16,6 +16,6 @@ if not is_current then
   announce(channel, ARGV[5], entry)
   removed = redis.call('UNLINK', entry)
 end
--- Last, because a store that is full refuses it.
+-- Last, because a store that is full refuses it, unless something was written before.
 raise_fence(prefix .. 'f:' .. key, version, ARGV[3])
 return removed

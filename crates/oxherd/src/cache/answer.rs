@@ -83,6 +83,9 @@ impl Site {
             return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
         }
         match Standing::of(meta, &space.settings, now) {
+            Standing::Fresh if call.is_ahead && now >= meta.refresh_from => {
+                Here::Refresh(held, Standing::Ahead)
+            }
             Standing::Fresh => {
                 if now >= meta.refresh_from && meta.is_sliding && !space.settings.keeps_shared() {
                     self.slide(key, &held, now);
@@ -322,7 +325,10 @@ impl Site {
     pub(crate) fn refresh(&self, key: &KeyText, call: Call, loader: Loader, seen: EntryId) {
         let (_seat, pilot) = Flights::join(&self.space.flights, key);
         if let Some(pilot) = pilot {
-            tokio::spawn(self.clone().fly(pilot, call, loader, Some(seen), LoadReason::Refresh));
+            tokio::spawn(
+                self.clone()
+                    .fly(pilot, call, loader, Some(seen), LoadReason::Refresh),
+            );
         }
     }
 

@@ -499,8 +499,7 @@ impl Site {
     /// What to answer instead of a load that is below the fence: what is there by now, if it is above.
     async fn newer(&self, key: &KeyText, call: &Call, found: u64, wanted: u64) -> Result<Arc<Held>, Failure> {
         let is_good = |held: &Arc<Held>| {
-            held.meta().version >= wanted
-                && matches!(self.standing(held), Standing::Fresh | Standing::Ahead)
+            held.meta().version >= wanted && matches!(self.standing(held), Standing::Fresh | Standing::Ahead)
         };
         let there = self.read(key, call).await.ok().and_then(|seen| seen.held);
         there.filter(is_good).ok_or_else(|| {

@@ -116,6 +116,7 @@ impl Site {
             self.troubled(&trouble);
             return Err(trouble);
         }
+        let doubts = space.recovery.doubts();
         let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
         let began = Instant::now();
         let hints: SmallVec<[Option<Hint>; 1]> = keys.iter().map(|key| space.hints.get(key)).collect();
@@ -148,7 +149,9 @@ impl Site {
             let (id, envelope) = found.unwrap_or_default();
             let envelope = envelope.filter(|envelope| {
                 let tags = envelope.header().tags.iter().map(|tag| &**tag);
-                stamps.allow(envelope.header()) && !self.is_doubted(key, &call.tenant, tags)
+                stamps.allow(envelope.header())
+                    && !self.is_doubted(key, &call.tenant, tags)
+                    && !space.recovery.has_told_since(doubts)
             });
             let held = envelope.and_then(|envelope| {
                 self.remember(key, envelope.header(), call, hint.as_ref());

@@ -8,7 +8,7 @@
 //! Next: `write.rs`, `invalidate.rs` (who tells), `reading.rs`, `loading.rs` (who asks for doubts).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub(crate) enum Notice {
 pub(crate) struct Recovery {
     /// How many notices there are, for those who find none.
     count: AtomicUsize,
+    /// How often something was told after all.
+    told: AtomicU64,
     notices: Mutex<Notices>,
     returned: Arc<Notify>,
 }
@@ -126,7 +128,29 @@ impl Notices {
     }
 }
 
+/// What was in doubt when a read began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubts {
+    /// `None`: nothing.
+    told: Option<u64>,
+}
+
 impl Recovery {
+    /// To be taken before the store is asked.
+    #[inline]
+    pub(crate) fn doubts(&self) -> Doubts {
+        Doubts {
+            told: (!self.is_empty()).then(|| self.told.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Whether something that was in doubt then is not any more: the store's answer may be from before it was told.
+    #[inline]
+    pub(crate) fn has_told_since(&self, then: Doubts) -> bool {
+        then.told
+            .is_some_and(|told| told != self.told.load(Ordering::Acquire))
+    }
+
     /// How many notices there are.
     pub(crate) fn pending(&self, now: Timestamp) -> usize {
         if self.is_empty() {
@@ -145,6 +169,12 @@ impl Recovery {
     #[inline]
     fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// First the count, then the doubt is gone: who finds none sees the count.
+    fn settle(&self, change: impl FnOnce(&mut Notices)) {
+        self.told.fetch_add(1, Ordering::AcqRel);
+        self.change(change);
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Notices) -> T) -> T {
@@ -189,8 +219,7 @@ impl Telling<'_> {
 
     /// The error of a call that the store did not hear, or refused.
     pub(crate) fn failed(self, trouble: Trouble, operation: &str) -> Error {
-        const LATER: &str =
-            "this process repeats it, and does not read past it, until the store answers";
+        const LATER: &str = "this process repeats it, and does not read past it, until the store answers";
         let site = self.site;
         site.troubled(&trouble);
         drop(self);
@@ -254,7 +283,12 @@ impl Site {
         self.is_doubted_now(key, tenant, tags.into_iter())
     }
 
-    fn is_doubted_now<'t>(&self, key: &KeyText, tenant: &str, mut tags: impl Iterator<Item = &'t str>) -> bool {
+    fn is_doubted_now<'t>(
+        &self,
+        key: &KeyText,
+        tenant: &str,
+        mut tags: impl Iterator<Item = &'t str>,
+    ) -> bool {
         let now = self.shared.clock.now();
         let notices = self.space.recovery.notices.lock();
         let stands = |mark: &Mark| mark.until > now;
@@ -288,7 +322,10 @@ impl Site {
             Notice::Tags(tags) => {
                 for stamp in tags {
                     let text = std::str::from_utf8(stamp).unwrap_or_default();
-                    let (tenant, tag) = text.strip_suffix(':').and_then(|text| text.split_once(':')).unwrap_or_default();
+                    let (tenant, tag) = text
+                        .strip_suffix(':')
+                        .and_then(|text| text.split_once(':'))
+                        .unwrap_or_default();
                     local.tag_changed(number, tenant, tag);
                 }
             }
@@ -323,22 +360,29 @@ impl Site {
         let now = self.shared.clock.now();
         let (everything, tags, keys) = recovery.change(|notices| {
             notices.drop_ended(now);
-            let tags: Vec<(Vec<u8>, Mark)> = notices.tags.iter().map(|(tag, mark)| (tag.clone(), *mark)).collect();
-            let keys: Vec<(KeyText, KeyNotice)> =
-                notices.keys.iter().map(|(key, notice)| (key.clone(), *notice)).collect();
+            let tags: Vec<(Vec<u8>, Mark)> = notices
+                .tags
+                .iter()
+                .map(|(tag, mark)| (tag.clone(), *mark))
+                .collect();
+            let keys: Vec<(KeyText, KeyNotice)> = notices
+                .keys
+                .iter()
+                .map(|(key, notice)| (key.clone(), *notice))
+                .collect();
             (notices.everything, tags, keys)
         });
         if let Some(mark) = everything
             && answered(self.send_clear().await.map(drop))?
         {
-            recovery.change(|notices| {
+            recovery.settle(|notices| {
                 notices.everything = notices.everything.filter(|now| now.serial != mark.serial);
             });
         }
         for some in tags.chunks(TAGS_AT_ONCE) {
             let stamps: Vec<&[u8]> = some.iter().map(|(tag, _)| &tag[..]).collect();
             if answered(self.send_invalidate(&stamps).await.map(drop))? {
-                recovery.change(|notices| {
+                recovery.settle(|notices| {
                     for (tag, mark) in some {
                         if notices.tags.get(tag).is_some_and(|now| now.serial == mark.serial) {
                             notices.tags.remove(tag);
@@ -351,8 +395,12 @@ impl Site {
             let told = join_all(some.iter().map(|(key, notice)| self.tell_key(key, notice))).await;
             for ((key, notice), told) in some.iter().zip(told) {
                 if answered(told)? {
-                    recovery.change(|notices| {
-                        if notices.keys.get(key).is_some_and(|now| now.mark.serial == notice.mark.serial) {
+                    recovery.settle(|notices| {
+                        if notices
+                            .keys
+                            .get(key)
+                            .is_some_and(|now| now.mark.serial == notice.mark.serial)
+                        {
                             notices.keys.remove(key);
                         }
                     });
@@ -397,7 +445,10 @@ async fn replay(shared: Weak<Shared>, mut replaying: Replaying, returned: Arc<No
             !notices.is_replaying
         });
         if replaying.is_done {
-            tracing::info!(namespace = &*site.space.name, "a cache's store knows of all invalidations again");
+            tracing::info!(
+                namespace = &*site.space.name,
+                "a cache's store knows of all invalidations again"
+            );
             return;
         }
         let longest = match told {

@@ -118,6 +118,8 @@ pub(crate) struct Call {
     /// Whether only the store may answer.
     pub(crate) is_strict: bool,
     pub(crate) ttl: Option<std::time::Duration>,
+    /// Whether it was drawn already that what this process has is refreshed ahead of its end.
+    pub(crate) is_ahead: bool,
     /// Where its loader meets others.
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
@@ -130,6 +132,7 @@ impl Call {
             min_version: 0,
             is_strict: false,
             ttl: None,
+            is_ahead: false,
             batch: None,
         }
     }

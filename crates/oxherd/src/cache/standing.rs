@@ -58,7 +58,11 @@ pub(crate) fn meta_of(header: &Header, settings: &Settings, now: Timestamp) -> M
             .saturating_sub(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX)),
     );
     // From then on a read prolongs its life.
-    let refresh_from = if is_sliding_here { now.after(header.ttl / 4) } else { refresh_from };
+    let refresh_from = if is_sliding_here {
+        now.after(header.ttl / 4)
+    } else {
+        refresh_from
+    };
     Meta {
         fresh_until,
         refresh_from,

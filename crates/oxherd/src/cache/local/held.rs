@@ -107,7 +107,13 @@ impl Held {
 
     /// The same entry, with other times.
     pub(crate) fn with_meta(&self, meta: Meta) -> Self {
-        Self::new(self.value.clone(), self.bytes, meta, self.cells.clone(), self.as_of)
+        Self::new(
+            self.value.clone(),
+            self.bytes,
+            meta,
+            self.cells.clone(),
+            self.as_of,
+        )
     }
 
     /// The value; `None` when it is absent or of another type (see [`Self::is_absent`]).

@@ -384,24 +384,37 @@ on_servers! {
 }
 
 on_servers! {
-    async fn what_a_full_store_refuses_to_note_is_told_later(scene: Scene) {
+    async fn a_full_store_is_told_of_invalidations_all_the_same(scene: Scene) {
         let (mine, theirs) = (prices(&scene.oxherd), prices(&scene.other_process().await));
         let (source, tag) = (Source::of("old"), Tag::new("eur"));
+        let acme = mine.tenant("acme").unwrap();
         read_tagged(&mine, &1, &source, &tag).await;
+        read(&acme, &1, &source).await;
+        read(&mine, &3, &source).await;
         theirs.set(&2, "v1".to_owned()).version(1).await.unwrap();
         scene.tell("CONFIG SET maxmemory-policy noeviction").await;
         scene.tell("CONFIG SET maxmemory 1").await;
         source.write("new");
-        mine.invalidate(std::slice::from_ref(&tag)).await.unwrap_err();
-        mine.remove(&2).version(2).await.unwrap_err();
-        assert_eq!(peek_strict(&theirs, &2).await, None, "the entry goes, if only the fence cannot be kept");
-        assert_eq!(read(&mine, &1, &source).await, "new");
-        assert!(scene.oxherd.cache().pending_invalidations() > 0);
-        scene.tell("CONFIG SET maxmemory 0").await;
+        mine.invalidate(std::slice::from_ref(&tag)).await.unwrap();
+        acme.clear().await.unwrap();
+        assert!(mine.remove(&2).version(2).await.unwrap());
+        assert!(!mine.remove(&4).version(2).await.unwrap());
+        assert_eq!(peek_strict(&theirs, &1).await, None);
+        assert_eq!(peek_strict(&theirs.tenant("acme").unwrap(), &1).await, None);
+        assert_eq!(peek_strict(&theirs, &2).await, None);
+        assert_eq!(peek_strict(&theirs, &3).await.as_deref(), Some("old"));
+        // What cannot be written is from before the write.
+        mine.set(&3, "new".to_owned()).await.unwrap_err();
         eventually("the store is told", PATIENCE, async || {
             scene.oxherd.cache().pending_invalidations() == 0
         }).await;
-        assert_eq!(peek_strict(&theirs, &1).await, None);
+        assert_eq!(peek_strict(&theirs, &3).await, None);
+        mine.clear().await.unwrap();
+        scene.tell("CONFIG SET maxmemory 0").await;
+        for id in [2, 4] {
+            mine.set(&id, "v1".to_owned()).version(1).await.unwrap_err();
+        }
+        assert_eq!(read(&theirs, &1, &source).await, "new");
     }
 }
 

@@ -17,7 +17,10 @@ const ALL_TIERS: [Tiers; 3] = [Tiers::Both, Tiers::Shared, Tiers::Local];
 
 /// Exactly so long, with nothing left to chance.
 fn exactly(ttl: Duration) -> Freshness {
-    Freshness::of(ttl).jitter(0.0).refresh_ahead(0.0).local_ttl(Ttl::DAY.0)
+    Freshness::of(ttl)
+        .jitter(0.0)
+        .refresh_ahead(0.0)
+        .local_ttl(Ttl::DAY.0)
 }
 
 fn prices(scene: &Scene, freshness: Freshness, tiers: Tiers) -> Namespace<u64, String> {
@@ -26,7 +29,11 @@ fn prices(scene: &Scene, freshness: Freshness, tiers: Tiers) -> Namespace<u64, S
 
 /// A namespace for each choice of tiers.
 fn of(scene: &Scene, tiers: Tiers) -> NamespaceBuilder<u64, String> {
-    scene.oxherd.cache().namespace(&format!("prices-{tiers:?}")).tiers(tiers)
+    scene
+        .oxherd
+        .cache()
+        .namespace(&format!("prices-{tiers:?}"))
+        .tiers(tiers)
 }
 
 on_every_store_and_valkey! {

@@ -35,7 +35,10 @@ fn at_when(go: &watch::Sender<bool>, version: u64) -> impl FnOnce() -> Load<Load
 }
 
 async fn until_leased(scene: &Scene) {
-    eventually("it loads", PATIENCE, async || scene.exists("bull:cache:{rows@1}:l::7:").await).await;
+    eventually("it loads", PATIENCE, async || {
+        scene.exists("bull:cache:{rows@1}:l::7:").await
+    })
+    .await;
 }
 
 on_every_store_and_valkey! {

@@ -73,7 +73,10 @@ impl Source {
     }
 
     pub(crate) async fn until_loads(&self, loads: usize) {
-        eventually(&format!("load {loads} begins"), PATIENCE, async || self.loads() >= loads).await;
+        eventually(&format!("load {loads} begins"), PATIENCE, async || {
+            self.loads() >= loads
+        })
+        .await;
     }
 
     pub(crate) async fn load(self) -> io::Result<String> {
@@ -83,7 +86,10 @@ impl Source {
         let row = inner.row.lock().clone();
         inner.loads.fetch_add(1, Ordering::SeqCst);
         let mut is_held = inner.is_held.subscribe();
-        is_held.wait_for(|is_held| !is_held).await.map_err(io::Error::other)?;
+        is_held
+            .wait_for(|is_held| !is_held)
+            .await
+            .map_err(io::Error::other)?;
         inner.running.fetch_sub(1, Ordering::SeqCst);
         if inner.is_broken.load(Ordering::SeqCst) {
             return Err(io::Error::other("the database is down"));
@@ -104,7 +110,11 @@ pub(crate) async fn read<K: CacheKey + Sync + ?Sized>(
     key: &K,
     source: &Source,
 ) -> String {
-    values.get_or_load(key, source.loader()).await.unwrap().to_string()
+    values
+        .get_or_load(key, source.loader())
+        .await
+        .unwrap()
+        .to_string()
 }
 
 /// As [`read`]; afterwards this process has it. A server tells a process what its own scripts write too (NOLOOP does not hold for
@@ -141,11 +151,22 @@ pub(crate) fn reader<K: CacheKey + Clone + Send + Sync + 'static>(
 }
 
 /// What the cache has, as text.
-pub(crate) async fn peek<K: CacheKey + Sync + ?Sized>(values: &Namespace<K, String>, key: &K) -> Option<String> {
+pub(crate) async fn peek<K: CacheKey + Sync + ?Sized>(
+    values: &Namespace<K, String>,
+    key: &K,
+) -> Option<String> {
     values.get(key).await.unwrap().map(|value| value.to_string())
 }
 
 /// What the store has.
-pub(crate) async fn peek_strict<K: CacheKey + Sync + ?Sized>(values: &Namespace<K, String>, key: &K) -> Option<String> {
-    values.get(key).strict().await.unwrap().map(|value| value.to_string())
+pub(crate) async fn peek_strict<K: CacheKey + Sync + ?Sized>(
+    values: &Namespace<K, String>,
+    key: &K,
+) -> Option<String> {
+    values
+        .get(key)
+        .strict()
+        .await
+        .unwrap()
+        .map(|value| value.to_string())
 }

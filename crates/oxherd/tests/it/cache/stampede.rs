@@ -34,7 +34,10 @@ async fn until_awaited(scene: &Scene) {
 async fn die_loading(oxherd: Oxherd, term: Duration, source: &Source) {
     let source = source.clone();
     let life = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let prices = builder(&oxherd).lease_term(term).open().unwrap();
             let before = source.loads();
@@ -260,10 +263,20 @@ async fn overtake(scene: &Scene, way: Way, is_remote: bool, tiers: Tiers) {
     let name = format!("prices-{way:?}-{is_remote}-{tiers:?}");
     let open = |oxherd: &Oxherd| {
         let prices = oxherd.cache().namespace::<u64, String>(&name).tiers(tiers);
-        prices.lease_term(LONG).lock_wait(LONG).open().unwrap().tenant("acme").unwrap()
+        prices
+            .lease_term(LONG)
+            .lock_wait(LONG)
+            .open()
+            .unwrap()
+            .tenant("acme")
+            .unwrap()
     };
     let mine = open(&scene.oxherd);
-    let other = if is_remote { open(&scene.other_process().await) } else { mine.clone() };
+    let other = if is_remote {
+        open(&scene.other_process().await)
+    } else {
+        mine.clone()
+    };
     let source = Source::of("old");
     source.hold();
     let tag = Tag::new("all");
@@ -280,22 +293,47 @@ async fn overtake(scene: &Scene, way: Way, is_remote: bool, tiers: Tiers) {
         Way::Tenant => other.clear().await.unwrap(),
         Way::Clear => {
             let whole = scene.oxherd.cache().namespace::<u64, String>(&name).tiers(tiers);
-            whole.lease_term(LONG).lock_wait(LONG).open().unwrap().clear().await.unwrap();
+            whole
+                .lease_term(LONG)
+                .lock_wait(LONG)
+                .open()
+                .unwrap()
+                .clear()
+                .await
+                .unwrap();
         }
         Way::Set => other.set(&7, "new".to_owned()).await.unwrap(),
     }
     let late = read(&mine);
-    eventually("the late caller waits, or has been answered", PATIENCE, async || {
-        late.is_finished() || mine.stats().counts.misses >= 2
-    })
+    eventually(
+        "the late caller waits, or has been answered",
+        PATIENCE,
+        async || late.is_finished() || mine.stats().counts.misses >= 2,
+    )
     .await;
     source.release();
-    assert_eq!(*early.await.unwrap().unwrap(), "old", "{what}: who came before the load has its answer");
-    assert_eq!(*late.await.unwrap().unwrap(), "new", "{what}: who came after the invalidation has not");
+    assert_eq!(
+        *early.await.unwrap().unwrap(),
+        "old",
+        "{what}: who came before the load has its answer"
+    );
+    assert_eq!(
+        *late.await.unwrap().unwrap(),
+        "new",
+        "{what}: who came after the invalidation has not"
+    );
     for prices in [&mine, &other] {
-        assert_eq!(peek(prices, &7).await.as_deref(), Some("new"), "{what}: the old one was not kept");
+        assert_eq!(
+            peek(prices, &7).await.as_deref(),
+            Some("new"),
+            "{what}: the old one was not kept"
+        );
         if tiers != Tiers::Local {
-            assert_eq!(peek_strict(prices, &7).await.as_deref(), Some("new"), "{what}: nor in the store");
+            assert_eq!(
+                peek_strict(prices, &7).await.as_deref(),
+                Some("new"),
+                "{what}: nor in the store"
+            );
         }
     }
 }

@@ -14,7 +14,10 @@ fn prices(oxherd: &Oxherd) -> Namespace<u64, String> {
 }
 
 async fn forgets(prices: &Namespace<u64, String>, key: u64) {
-    eventually("the change is heard of", PATIENCE, async || peek(prices, &key).await.is_none()).await;
+    eventually("the change is heard of", PATIENCE, async || {
+        peek(prices, &key).await.is_none()
+    })
+    .await;
 }
 
 on_every_store_and_valkey! {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use oxherd::Error;
 use oxherd::cache::{
-    CacheKey, Codec, Compression, EncryptionKey, Freshness, KeyId, KeyRing, KeyWriter, Level, Namespace, Packing, Tag, Tiers,
+    CacheKey, Codec, Compression, EncryptionKey, Freshness, KeyId, KeyRing, KeyWriter, Level, Namespace,
+    Packing, Tag, Tiers,
 };
 use oxherd_testkit::eventually;
 use serde::{Deserialize, Serialize};
