@@ -68,7 +68,7 @@ impl Work {
     pub(super) fn draw(stage: &Stage, chance: &mut Chance) -> Self {
         let plan = &stage.plan;
         let row = (chance.below(plan.tenants), chance.below(plan.keys));
-        if chance.percent(70) {
+        if chance.percent(plan.reads) {
             return Self::Read(Read::draw(stage, chance, row));
         }
         let tags = chance.below(4) as u8;
