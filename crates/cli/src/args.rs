@@ -18,7 +18,7 @@ Exit codes:
   0  done
   1  failed, or something is damaged
   2  wrong call: unknown flag, broken JSON, option out of its range, broken dump or backup
-  3  no such job or queue
+  3  no such job, queue, or cache namespace or entry
   4  refused: wrong state, being processed, queue full, key or file there already
   5  the store does not answer, or its files cannot be read
 
@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Look at queues, stop them and let them go on
     #[command(subcommand)]
     Queue(commands::queue::Queue),
+    /// Look at the caches of all processes, and invalidate by hand
+    #[command(subcommand)]
+    Cache(commands::cache::Cache),
     /// Look after whole stores: check, back up, restore, copy, dump, load
     #[command(subcommand)]
     Store(commands::store::Store),

@@ -18,7 +18,7 @@ pub(crate) enum Code {
     Failed = 1,
     /// The call makes no sense: an unknown flag, broken JSON, an option out of its range.
     Usage = 2,
-    /// There is no such job or queue.
+    /// There is no such job, queue, cache namespace or entry.
     NotFound = 3,
     /// What was asked is not possible now: wrong state, locked, queue full.
     Refused = 4,
@@ -164,6 +164,8 @@ impl From<oxherd::Error> for Failure {
             | E::Data { .. }
             | E::DataTooLarge { .. }
             | E::WorkerSetup { .. }
+            | E::CacheName { .. }
+            | E::CacheKey { .. }
             | E::Dump { .. } => (Code::Usage, None),
             E::Open { problem, .. } => (Code::Unreachable, Some(help_to_open(*problem))),
             E::StoreUnavailable { .. } => (Code::Unreachable, Some(HELP_TO_REACH)),

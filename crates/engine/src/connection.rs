@@ -274,7 +274,11 @@ impl Pushes {
 
     /// As [`Pushes::next`], for those who share the pushes under a lock of their own.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<PushInfo>> {
-        if self.waiter.as_ref().is_none_or(|waiter| !waiter.will_wake(context.waker())) {
+        if self
+            .waiter
+            .as_ref()
+            .is_none_or(|waiter| !waiter.will_wake(context.waker()))
+        {
             self.waiter = Some(context.waker().clone());
         }
         loop {

@@ -2,8 +2,9 @@
 //!
 //! A star is tried again from where the last one began, so a pattern of many stars costs at most pattern times text.
 
-/// Whether `text` matches `pattern` as a whole.
-pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether `text` matches a pattern of Redis (`*`, `?`, `[a-z]`, `[^a]`, backslash) as a whole.
+#[must_use]
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     // Redis never looks at a pattern when there is no text, not even at a star.
     if text.is_empty() {
         return pattern.is_empty();

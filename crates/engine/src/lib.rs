@@ -8,6 +8,7 @@ mod error;
 pub use connection::{Connection, Pushes};
 pub use engine::{Boot, Engine, Options, Usage};
 pub use error::{Error, ErrorKind};
+pub use glob::matches as glob_matches;
 
 // Time, injected.
 mod clock;

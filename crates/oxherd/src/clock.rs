@@ -150,7 +150,12 @@ impl Clock {
 #[cfg(target_os = "linux")]
 fn ticks() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    u64::try_from(time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)).unwrap_or(0)
+    u64::try_from(
+        time.tv_sec
+            .saturating_mul(1000)
+            .saturating_add(time.tv_nsec / 1_000_000),
+    )
+    .unwrap_or(0)
 }
 
 #[cfg(not(target_os = "linux"))]

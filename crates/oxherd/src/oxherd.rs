@@ -7,7 +7,7 @@ use crate::cache::{Cache, CacheBuilder};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::job::Job;
-use crate::lock::Lock;
+use crate::lock::{Lock, Turns};
 use crate::queue::{Add, Queue};
 use crate::store::Store;
 use crate::worker::{Worker, WorkerBuilder};
@@ -47,6 +47,7 @@ pub struct Oxherd {
     /// Handles are shared, so that jobs added anywhere in the process gather in one place.
     queues: Arc<Mutex<HashMap<String, Queue>>>,
     cache: Arc<OnceLock<Cache>>,
+    turns: Turns,
 }
 
 impl Oxherd {
@@ -66,6 +67,7 @@ impl Oxherd {
             clock: Clock::system(),
             queues: Arc::default(),
             cache: Arc::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -129,6 +131,6 @@ impl Oxherd {
 
     /// A lock by its name, to be set up and acquired.
     pub fn lock(&self, name: &str) -> Lock {
-        Lock::on(self.store.clone(), name)
+        Lock::on(self.store.clone(), self.turns.clone(), name)
     }
 }

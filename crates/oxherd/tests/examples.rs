@@ -7,8 +7,13 @@
     reason = "examples bring a main function that tests do not use"
 )]
 
+use oxherd::breaker::State;
 use oxherd_testkit::RedisServer;
 
+#[path = "../examples/breaker.rs"]
+mod breaker;
+#[path = "../examples/lock.rs"]
+mod lock;
 #[path = "../examples/outcomes.rs"]
 mod outcomes;
 #[path = "../examples/typed_job.rs"]
@@ -25,4 +30,16 @@ async fn typed_job_stores_its_result() {
 async fn outcomes_end_as_their_comments_say() {
     let server = RedisServer::start().await;
     assert_eq!(outcomes::run(&server.url()).await.unwrap(), (4, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_lets_one_write_and_its_number_keeps_the_late_one_out() {
+    let server = RedisServer::start().await;
+    assert_eq!(lock::run(&server.url()).await.unwrap(), 2);
+    assert_eq!(lock::run("memory:").await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_breaker_spares_a_service_that_fails() {
+    assert_eq!(breaker::run().await.unwrap(), (10, State::Closed));
 }

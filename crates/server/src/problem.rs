@@ -34,6 +34,10 @@ pub enum Kind {
     NoSuchQueue,
     /// There is no such job.
     NoSuchJob,
+    /// There is no such namespace of the cache.
+    NoSuchNamespace,
+    /// There is no such entry in the cache.
+    NoSuchEntry,
     /// The route knows other methods.
     MethodNotAllowed,
     /// The body did not arrive in time.
@@ -72,6 +76,12 @@ impl Kind {
             Self::NoSuchRoute => (StatusCode::NOT_FOUND, "no-such-route", "no such route"),
             Self::NoSuchQueue => (StatusCode::NOT_FOUND, "no-such-queue", "no such queue"),
             Self::NoSuchJob => (StatusCode::NOT_FOUND, "no-such-job", "no such job"),
+            Self::NoSuchNamespace => (
+                StatusCode::NOT_FOUND,
+                "no-such-namespace",
+                "no such cache namespace",
+            ),
+            Self::NoSuchEntry => (StatusCode::NOT_FOUND, "no-such-entry", "no such cache entry"),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
@@ -257,6 +267,8 @@ impl From<Error> for Problem {
         let problem = |kind| Self::new(kind, detail.clone());
         match &error {
             Error::QueueName { .. } => problem(Kind::InvalidRequest).about("queue"),
+            Error::CacheName { what, .. } => problem(Kind::InvalidRequest).about(*what),
+            Error::CacheKey { .. } => problem(Kind::InvalidRequest).about("key"),
             Error::JobId { .. } => problem(Kind::InvalidJob).about("opts.jobId"),
             Error::JobOption { option, .. } if option == "opts" => problem(Kind::InvalidJob).about("opts"),
             Error::JobOption { option, .. } => problem(Kind::InvalidJob).about(format!("opts.{option}")),

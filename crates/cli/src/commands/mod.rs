@@ -3,6 +3,7 @@
 //! Every command takes its own arguments, the flags of all commands, and where its output goes.
 
 pub(crate) mod bench;
+pub(crate) mod cache;
 pub(crate) mod job;
 pub(crate) mod queue;
 pub(crate) mod serve;
@@ -25,6 +26,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Some(Command::Status) => status::run(&global, output).await,
         Some(Command::Job(command)) => command.run(&global, output).await,
         Some(Command::Queue(command)) => command.run(&global, output).await,
+        Some(Command::Cache(command)) => command.run(&global, output).await,
         Some(Command::Store(command)) => command.run(&global, output).await,
         Some(Command::Bench(command)) => command.run(&global, output).await,
         Some(Command::Version) => version::run(output),

@@ -1,6 +1,6 @@
 //! `oxherd status`: the store and all queues at a glance.
 
-use oxherd_server::view::{PersistenceStatus, Status};
+use oxherd_server::view::{CacheStatus, PersistenceStatus, Status};
 
 use crate::args::Global;
 use crate::commands::queue::table_of;
@@ -66,8 +66,30 @@ fn store_of(status: &Status) -> String {
     if let Some(disk) = store.persistence.as_ref().and_then(disk_of) {
         details.line("disk", disk);
     }
+    let cache = &status.cache;
+    if cache.processes > 0 || !cache.namespaces.is_empty() {
+        details.line("cache", cache_of(cache));
+        for warning in &cache.warnings {
+            details.line("warning", format!("cache: {warning}"));
+        }
+    }
     details.line("queues", status.queues.len().to_string());
     details.render()
+}
+
+/// How the caches of all processes do.
+fn cache_of(cache: &CacheStatus) -> String {
+    let rate = match cache.hit_rate {
+        Some(rate) => format!("{:.1} % hits", rate * 100.0),
+        None => "no reads yet".to_owned(),
+    };
+    let state = if cache.connected { "" } else { ", none connected" };
+    format!(
+        "{rate}, {:.1} reads a second, {} namespaces, {} processes{state}",
+        cache.reads_per_second,
+        cache.namespaces.len(),
+        cache.processes
+    )
 }
 
 /// How much of the disk a directory has, and how it is synced.

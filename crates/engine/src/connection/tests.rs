@@ -100,3 +100,32 @@ fn who_cannot_be_told_cannot_track_and_cannot_be_killed() {
     ask(&mut deaf, &cmd("RESET"));
     assert_eq!(ask(&mut deaf, cmd("GET").arg("key")), Value::Nil);
 }
+
+#[test]
+fn pushes_of_what_was_answered_are_there_at_once() {
+    let engine = Engine::in_memory();
+    let (mut hearing, mut pushes) = engine.connect_with_pushes();
+    let mut other = engine.connect();
+    ask(&mut hearing, cmd("HELLO").arg(3));
+    let mut tracking = cmd("CLIENT");
+    tracking
+        .arg("TRACKING")
+        .arg("ON")
+        .arg("BCAST")
+        .arg("NOLOOP")
+        .arg("PREFIX")
+        .arg("x:");
+    assert_eq!(ask(&mut hearing, &tracking), Value::Okay);
+    assert!(pushes.try_next().is_none());
+    for round in 0..300 {
+        ask(&mut other, cmd("SET").arg(format!("x:{round}")).arg(1));
+        ask(&mut hearing, cmd("GET").arg("key"));
+        let push = pushes.try_next().unwrap();
+        let key = Value::BulkString(format!("x:{round}").into_bytes());
+        assert_eq!(
+            (push.kind, push.data),
+            (redis::PushKind::Invalidate, vec![Value::Array(vec![key])])
+        );
+        assert!(pushes.try_next().is_none());
+    }
+}

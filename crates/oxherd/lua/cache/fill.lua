@@ -3,8 +3,8 @@
 -- ARGV   tenant:key:, token 16 bytes, incarnation 8 bytes, as_of int, version 8 bytes, entry, ttl_ms int,
 --        stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes, then tags as tenant:tag:
 -- CLOCK  store
--- RETURN "taken" | "outdated" by version, whoever has the lease | "void" the lease is not ours | "marked" | "cleared" |
---        "invalidated" a tag
+-- RETURN {outcome, written 0|1}: "taken" | "outdated" by version, whoever has the lease | "void" the lease is not ours | "marked" |
+--        "cleared" | "invalidated" a tag
 -- RESEND safe: the second copy finds the lease gone and is refused
 -- @include cache_stamps
 -- @include cache_intent
@@ -15,7 +15,7 @@ local prefix, key, token = KEYS[1], ARGV[1], ARGV[2]
 local entry, lease, channel = prefix .. 'e:' .. key, prefix .. 'l:' .. key, ARGV[10]
 local as_of, life, least = tonumber(ARGV[4]), ARGV[8], tonumber(ARGV[9])
 local is_old = is_outdated(prefix .. 'f:' .. key, entry, ARGV[5])
-if not lease_holds(lease, token) then return is_old and 'outdated' or 'void' end
+if not lease_holds(lease, token) then return {is_old and 'outdated' or 'void', 0} end
 local count = tonumber(redis.call('GET', prefix .. 's') or '')
 
 local function refusal()
@@ -36,4 +36,4 @@ if not reason then
   announce(channel, ARGV[11], entry)
 end
 end_lease(channel, lease)
-return reason or 'taken'
+return {reason or 'taken', stamps_written}

@@ -4,7 +4,7 @@
 --        fresh incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, then tags as tenant:tag:
 -- CLOCK  store
 -- RETURN {"changed"} another entry is there | {"marked"} a write is under way | {"busy", remaining_ms int} |
---        {"granted", incarnation, as_of int}
+--        {"granted", incarnation, as_of int, written 0|1|2}
 -- RESEND safe: the same token is granted again
 -- @include cache_sequence
 -- @include cache_stamps
@@ -22,4 +22,4 @@ if left > 0 then
 end
 local incarnation, count = read_sequence(prefix, ARGV[6])
 make_stamps(prefix, 9, count, ARGV[7], tonumber(ARGV[8]))
-return {'granted', incarnation, string.format('%.0f', count)}
+return {'granted', incarnation, string.format('%.0f', count), is_sequence_new and 2 or stamps_written}

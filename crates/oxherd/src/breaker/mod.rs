@@ -59,7 +59,7 @@ struct Shared {
     window: Window,
     settings: Settings,
     clock: Clock,
-    /// The tick at which the open time, or a round of trials, ends.
+    /// The tick at which the open time, or the patience with the last trial, ends.
     until: AtomicU64,
     rejected: AtomicU64,
     core: Mutex<Core>,

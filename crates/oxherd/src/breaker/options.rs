@@ -136,9 +136,11 @@ impl BreakerBuilder {
     pub fn build(self) -> Result<Breaker> {
         let ms = Duration::from_millis(1);
         self.within("window", self.window, Duration::from_millis(100), HOUR)?;
-        self.check("minimum_calls", (1..=1_000_000).contains(&self.minimum_calls), || {
-            format!("{} is not from 1 to 1,000,000", self.minimum_calls)
-        })?;
+        self.check(
+            "minimum_calls",
+            (1..=1_000_000).contains(&self.minimum_calls),
+            || format!("{} is not from 1 to 1,000,000", self.minimum_calls),
+        )?;
         self.check_share("failure_rate", self.failure_rate)?;
         if let Some((after, rate)) = self.slow {
             self.within("slow_calls", after, ms, HOUR)?;

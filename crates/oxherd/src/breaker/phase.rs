@@ -100,15 +100,19 @@ impl Shared {
             State::Closed | State::Disabled => return Ok(self.permit_now(false)),
             State::ForcedOpen => return Err(self.refuse(State::ForcedOpen, millis(self.settings.longest))),
             State::Open if left > 0 => return Err(self.refuse(State::Open, left)),
-            State::Open => self.begin_trials(&mut core, now),
+            State::Open => self.enter(&mut core, State::HalfOpen),
             State::HalfOpen if core.trying + core.succeeded < self.settings.trial_calls => {}
-            // Trials that never end must not keep it so for ever: their round ends.
-            State::HalfOpen if left == 0 => self.begin_trials(&mut core, now),
+            // Trials that never end must not keep it so for ever: others try in their place.
+            State::HalfOpen if left == 0 => self.enter(&mut core, State::HalfOpen),
             State::HalfOpen => {
                 return Err(self.refuse(State::HalfOpen, left.min(millis(self.settings.first))));
             }
         }
         core.trying += 1;
+        // A trial has as long as the breaker was open before.
+        let patience_ms = self.settings.open_ms(core.streak, 0.0);
+        self.until
+            .store(now.saturating_add(patience_ms), Ordering::Release);
         Ok(self.permit_now(true))
     }
 
@@ -170,7 +174,10 @@ impl Shared {
             u128::from(count) * u128::from(WHOLE) >= u128::from(calls.calls) * u128::from(rate)
         };
         reaches(calls.failures, self.settings.failure_rate)
-            || self.settings.slow.is_some_and(|slow| reaches(calls.slow, slow.rate))
+            || self
+                .settings
+                .slow
+                .is_some_and(|slow| reaches(calls.slow, slow.rate))
     }
 
     fn open(&self, core: &mut Core, now: u64) {
@@ -187,19 +194,14 @@ impl Shared {
         self.enter(core, State::Open);
     }
 
-    /// A round of trials lasts as long as the breaker was open before.
-    fn begin_trials(&self, core: &mut Core, now: u64) {
-        let round_ms = self.settings.open_ms(core.streak, 0.0);
-        self.until.store(now.saturating_add(round_ms), Ordering::Release);
-        self.enter(core, State::HalfOpen);
-    }
-
     fn enter(&self, core: &mut Core, state: State) {
         (core.trying, core.succeeded) = (0, 0);
         core.since = self.clock.now();
         self.window.clear();
-        self.word.store(self.word().next(state).into_raw(), Ordering::Release);
-        self.changes.send_if_modified(|known| std::mem::replace(known, state) != state);
+        self.word
+            .store(self.word().next(state).into_raw(), Ordering::Release);
+        self.changes
+            .send_if_modified(|known| std::mem::replace(known, state) != state);
     }
 
     fn permit_now(&self, is_trial: bool) -> Permit<'_> {

@@ -25,9 +25,15 @@ fn clock() -> (Clock, ManualClock) {
 /// Opens at 2 failures of 4 calls, or 3 slow ones of 4; stays open for 1, 2, 4, 5 seconds; two trials.
 fn small() -> (Breaker, ManualClock) {
     let (read, clock) = clock();
-    let builder = Breaker::builder("b").clock(read).window(10 * SECOND).minimum_calls(4);
+    let builder = Breaker::builder("b")
+        .clock(read)
+        .window(10 * SECOND)
+        .minimum_calls(4);
     let builder = builder.failure_rate(0.5).slow_calls(SECOND, 0.75);
-    let builder = builder.open_for(SECOND, 2.0, 5 * SECOND).jitter(0.0).trial_calls(2);
+    let builder = builder
+        .open_for(SECOND, 2.0, 5 * SECOND)
+        .jitter(0.0)
+        .trial_calls(2);
     (builder.build().unwrap(), clock)
 }
 
@@ -75,13 +81,21 @@ fn slow_calls_open_it_too() {
     assert_eq!(breaker.state(), State::Open);
     assert_eq!(
         breaker.snapshot().total,
-        Calls { calls: 4, failures: 0, slow: 3 }
+        Calls {
+            calls: 4,
+            failures: 0,
+            slow: 3
+        }
     );
 }
 
 #[test]
 fn a_share_is_exact() {
-    let breaker = Breaker::builder("b").minimum_calls(30).failure_rate(0.1).build().unwrap();
+    let breaker = Breaker::builder("b")
+        .minimum_calls(30)
+        .failure_rate(0.1)
+        .build()
+        .unwrap();
     for _ in 0..27 {
         succeed(&breaker);
     }
@@ -169,8 +183,12 @@ fn a_dropped_permit_is_neither_and_another_may_try() {
 fn trials_that_never_end_do_not_keep_it_half_open() {
     let (breaker, clock) = opened();
     clock.advance(SECOND);
-    let hung = [breaker.permit().unwrap(), breaker.permit().unwrap()];
-    clock.advance(SECOND);
+    let first = breaker.permit().unwrap();
+    clock.advance(SECOND / 2);
+    let hung = [first, breaker.permit().unwrap()];
+    clock.advance(SECOND - MS);
+    breaker.permit().unwrap_err();
+    clock.advance(MS);
     succeed(&breaker);
     succeed(&breaker);
     assert_eq!(breaker.state(), State::Closed);
@@ -225,14 +243,22 @@ fn an_operator_has_the_last_word() {
 async fn a_call_is_judged_by_its_error() {
     let (breaker, clock) = small();
     let call = async |breaker: &Breaker, outcome: Result<u8, &'static str>| {
-        breaker.call(async move { outcome }, |error| *error != "not found").await
+        breaker
+            .call(async move { outcome }, |error| *error != "not found")
+            .await
     };
     assert_eq!(call(&breaker, Ok(7)).await.unwrap(), 7);
     for _ in 0..3 {
         let error = call(&breaker, Err("not found")).await.unwrap_err();
         assert!(matches!(error, CallError::Failed("not found")));
     }
-    assert_eq!(breaker.snapshot().window, Calls { calls: 4, ..Calls::default() });
+    assert_eq!(
+        breaker.snapshot().window,
+        Calls {
+            calls: 4,
+            ..Calls::default()
+        }
+    );
     for _ in 0..4 {
         call(&breaker, Err("boom")).await.unwrap_err();
     }
@@ -281,14 +307,20 @@ fn options_out_of_their_range_are_named() {
 
 #[test]
 fn jitter_only_lengthens() {
-    let builder = Breaker::builder("b").minimum_calls(1).open_for(SECOND, 2.0, 60 * SECOND).jitter(0.5);
+    let builder = Breaker::builder("b")
+        .minimum_calls(1)
+        .open_for(SECOND, 2.0, 60 * SECOND)
+        .jitter(0.5);
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..50 {
         let (read, _clock) = clock();
         let breaker = builder.clone().clock(read).build().unwrap();
         fail(&breaker);
         let retry_after = breaker.permit().unwrap_err().retry_after;
-        assert!((SECOND..=SECOND * 3 / 2).contains(&retry_after), "{retry_after:?}");
+        assert!(
+            (SECOND..=SECOND * 3 / 2).contains(&retry_after),
+            "{retry_after:?}"
+        );
         seen.insert(retry_after);
     }
     assert!(seen.len() > 10, "{seen:?}");
@@ -297,7 +329,12 @@ fn jitter_only_lengthens() {
 #[test]
 fn no_call_is_lost_or_counted_twice_among_threads() {
     let (read, clock) = clock();
-    let breaker = Breaker::builder("b").clock(read).window(100 * MS).minimum_calls(1_000_000).build().unwrap();
+    let breaker = Breaker::builder("b")
+        .clock(read)
+        .window(100 * MS)
+        .minimum_calls(1_000_000)
+        .build()
+        .unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4_u64 {
             let breaker = breaker.clone();
@@ -395,7 +432,6 @@ impl Model {
         match self.state {
             State::Closed | State::Disabled => return Some((self.period, false)),
             State::Open | State::HalfOpen if over && (self.state == State::Open || full) => {
-                self.until = self.now + self.open_ms();
                 self.enter(State::HalfOpen);
             }
             State::HalfOpen if !full => {}
@@ -405,6 +441,7 @@ impl Model {
             }
         }
         self.trying += 1;
+        self.until = self.now + self.open_ms();
         Some((self.period, true))
     }
 
@@ -439,9 +476,16 @@ impl Model {
     }
 
     fn window(&self) -> (u64, u64, u64) {
-        let within = self.calls.iter().filter(|(bucket, ..)| bucket + 10 > self.now / 1000);
+        let within = self
+            .calls
+            .iter()
+            .filter(|(bucket, ..)| bucket + 10 > self.now / 1000);
         within.fold((0, 0, 0), |(calls, failures, slow), (_, failed, was_slow)| {
-            (calls + 1, failures + u64::from(*failed), slow + u64::from(*was_slow))
+            (
+                calls + 1,
+                failures + u64::from(*failed),
+                slow + u64::from(*was_slow),
+            )
         })
     }
 }

@@ -69,12 +69,16 @@ impl Site {
         let now = shared.clock.now_coarse();
         let is_trusted = match shared.local.validity(&held) {
             Validity::Valid => true,
-            Validity::Doubted => space.settings.level == Level::Ttl,
-            Validity::Gone => return Here::Nothing(None),
+            Validity::Doubted => space.settings.level == Level::Ttl || !space.settings.keeps_shared(),
+            Validity::Gone => {
+                shared.local.forget(space.number, key.as_bytes(), &held);
+                return Here::Nothing(None);
+            }
         };
         if !is_trusted || now >= meta.ends {
             // Invalidated it was not, as far as anybody knows.
-            let is_usable = !meta.stale_if_error.is_zero() && now < meta.fresh_until.after(meta.stale_if_error);
+            let is_usable =
+                !meta.stale_if_error.is_zero() && now < meta.fresh_until.after(meta.stale_if_error);
             return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
         }
         match Standing::of(meta, &space.settings, now) {
@@ -110,6 +114,14 @@ impl Site {
         }
     }
 
+    /// What a reader would be served now, without counting it as a read.
+    pub(crate) async fn find_uncounted(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
+        match self.here(key, call) {
+            Here::Answer(held) | Here::Refresh(held, _) => Some(held),
+            Here::Nothing(_) => self.there(key, call).await?.held,
+        }
+    }
+
     /// Reads, and loads what is not there.
     pub(crate) async fn obtain(self, key: KeyText, call: Call, loader: Loader) -> Result<Answered> {
         let look = Look {
@@ -128,7 +140,11 @@ impl Site {
         loader: Loader,
         look: Look,
     ) -> Result<Answered> {
-        let Look { here, mut seen, began } = look;
+        let Look {
+            here,
+            mut seen,
+            began,
+        } = look;
         let mut fallback = match here {
             Here::Answer(held) => return Ok(self.answered_here(&key, held, began)),
             Here::Refresh(held, standing) => {
@@ -148,7 +164,10 @@ impl Site {
                 None => self.there(&key, &call).await,
             };
             let asked = seen.as_ref().map(|seen| seen.took);
-            let Seen { id, held, .. } = seen.unwrap_or_default();
+            let (id, held) = match seen {
+                Some(seen) => (Some(seen.id), seen.held),
+                None => (None, None),
+            };
             if let Some(held) = held.filter(|held| held.meta().version >= call.min_version) {
                 match self.standing(&held) {
                     Standing::Fresh => {
@@ -166,7 +185,10 @@ impl Site {
                 is_counted = true;
                 self.space.recorder.missed(key.as_str(), asked);
             }
-            match self.wait_for_load(&key, &call, &loader, id, fallback.as_ref()).await? {
+            match self
+                .wait_for_load(&key, &call, &loader, id, fallback.as_ref())
+                .await?
+            {
                 Some(answer) => return Ok(answer),
                 None if loader.is_used() => break,
                 None => (),
@@ -182,7 +204,7 @@ impl Site {
         key: &KeyText,
         call: &Call,
         loader: &Loader,
-        seen: EntryId,
+        seen: Option<EntryId>,
         fallback: Option<&Arc<Held>>,
     ) -> Result<Option<Answered>> {
         let began = Instant::now();
@@ -192,10 +214,17 @@ impl Site {
             place.step_aside();
         }
         if let Some(pilot) = pilot {
-            let flight = self.clone().fly(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
+            let flight = self
+                .clone()
+                .fly(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
             tokio::spawn(flight);
         }
-        let soft = self.space.settings.loads.soft_timeout.filter(|_| fallback.is_some());
+        let soft = self
+            .space
+            .settings
+            .loads
+            .soft_timeout
+            .filter(|_| fallback.is_some());
         let clock = &self.shared.clock;
         let landing = tokio::select! {
             biased;
@@ -241,7 +270,10 @@ impl Site {
     }
 
     /// An answer that somebody refreshes meanwhile.
-    #[expect(clippy::too_many_arguments, reason = "two callers, and nothing in common with anything else")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "two callers, and nothing in common with anything else"
+    )]
     fn refreshed(
         &self,
         key: &KeyText,
@@ -268,7 +300,10 @@ impl Site {
     pub(crate) fn refresh(&self, key: &KeyText, call: Call, loader: Loader, seen: EntryId) {
         let (_seat, pilot) = Flights::join(&self.space.flights, key);
         if let Some(pilot) = pilot {
-            tokio::spawn(self.clone().fly(pilot, call, loader, seen, LoadReason::Refresh));
+            tokio::spawn(
+                self.clone()
+                    .fly(pilot, call, loader, Some(seen), LoadReason::Refresh),
+            );
         }
     }
 

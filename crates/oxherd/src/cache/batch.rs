@@ -86,7 +86,9 @@ impl Batch {
         let batch = Arc::clone(self);
         // Whoever asked may go away; the others still want it.
         tokio::spawn(async move {
-            let Ok(_permit) = batch.loads.acquire().await else { return };
+            let Ok(_permit) = batch.loads.acquire().await else {
+                return;
+            };
             let (positions, answers): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
             match (batch.load)(positions).await {
                 Ok(values) => {
@@ -142,6 +144,8 @@ impl Place {
 
 impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Place").field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("Place")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
     }
 }

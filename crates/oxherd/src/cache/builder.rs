@@ -5,8 +5,8 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -80,8 +80,8 @@ impl CacheBuilder {
         self
     }
 
-    /// The breaker that decides when the store is left alone. Its own opens when half of at least 20 questions in 10 s had no answer, for a
-    /// second at first.
+    /// The breaker that decides when the store is left alone. Unless told otherwise it opens when half of at least 5 questions in 10 s had no
+    /// answer, for half a second at first and two at the most.
     pub fn breaker(mut self, breaker: Breaker) -> Self {
         self.breaker = Some(breaker);
         self
@@ -100,9 +100,13 @@ impl CacheBuilder {
 
     /// For settings that are in their ranges.
     pub(crate) fn open_unchecked(self) -> Cache {
-        let breaker = self
-            .breaker
-            .unwrap_or_else(|| Breaker::builder("cache store").clock(self.clock.clone()).build_unchecked());
+        let breaker = self.breaker.unwrap_or_else(|| {
+            Breaker::builder("cache store")
+                .clock(self.clock.clone())
+                .minimum_calls(5)
+                .open_for(Duration::from_millis(500), 1.5, Duration::from_secs(2))
+                .build_unchecked()
+        });
         let ear = Arc::new(Ear::default());
         let shared = Arc::new(Shared {
             tracked: self.store.tracked(Arc::<Ear>::clone(&ear)),
@@ -117,6 +121,7 @@ impl CacheBuilder {
             spaces: RwLock::default(),
             numbers: AtomicU32::new(1),
             channel: RwLock::new(None),
+            reporting: OnceLock::new(),
         });
         ear.belongs_to(&shared);
         Cache {
@@ -151,16 +156,7 @@ impl Cache {
     /// What this process counted, by namespace.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let spaces: Vec<Arc<Space>> = self.shared.spaces.read().values().cloned().collect();
-        let mut stats = CacheStats::default();
-        for space in spaces {
-            let site = Site {
-                shared: Arc::clone(&self.shared),
-                space,
-            };
-            stats.namespaces.insert(site.space.name.to_string(), site.stats());
-        }
-        stats
+        self.shared.stats()
     }
 
     /// The store it is on.
@@ -193,6 +189,9 @@ impl Site {
     }
 }
 
+/// Finds the version in a value of this type.
+type VersionOf<V> = Arc<dyn Fn(&V) -> u64 + Send + Sync>;
+
 /// A namespace to be opened.
 #[must_use = "a namespace is opened by `open`"]
 pub struct NamespaceBuilder<K: ?Sized, V> {
@@ -200,7 +199,7 @@ pub struct NamespaceBuilder<K: ?Sized, V> {
     name: String,
     version: u32,
     settings: Settings,
-    version_of: Option<Arc<dyn Fn(&V) -> u64 + Send + Sync>>,
+    version_of: Option<VersionOf<V>>,
     kinds: PhantomData<fn(&K) -> V>,
 }
 
@@ -290,6 +289,13 @@ where
         self
     }
 
+    /// Compares this share of the hits of reads with a loader (0 to 1; none unless told otherwise) with what the loader says, in the background.
+    /// The rate of stale ones is in [`Namespace::stats`].
+    pub fn verify(mut self, share: f64) -> Self {
+        self.settings.verify = share;
+        self
+    }
+
     /// Opens it. A name is opened once a process; asked for again with the same settings and type it is the same.
     ///
     /// # Errors
@@ -308,7 +314,9 @@ where
         let form = Form::of::<V>(version_of);
         let mut spaces = shared.spaces.write();
         if let Some(space) = spaces.get(name.as_str()) {
-            if space.form.kind != form.kind || format!("{:?}", space.settings) != format!("{:?}", self.settings) {
+            if space.form.kind != form.kind
+                || format!("{:?}", space.settings) != format!("{:?}", self.settings)
+            {
                 return Err(Error::CacheOption {
                     option: "namespace",
                     reason: format!("{name:?} is open in this process with another type or other settings"),
@@ -325,14 +333,18 @@ where
             form,
             recorder: Recorder::new(shared.clock.clone()),
             flights: Arc::new(Flights::default()),
-            loads: Arc::new(Semaphore::new(self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS))),
+            loads: Arc::new(Semaphore::new(
+                self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS),
+            )),
             hints: Space::hints(),
             has_complained: false.into(),
+            has_warned_of_size: false.into(),
             watched: tokio::sync::OnceCell::new(),
             settings: self.settings,
         });
         spaces.insert(name.into(), Arc::clone(&space));
         drop(spaces);
+        shared.report();
         Ok(Namespace::at(Site { shared, space }))
     }
 }

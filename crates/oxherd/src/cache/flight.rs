@@ -101,12 +101,8 @@ impl Flights {
         (seat, Some(pilot))
     }
 
-    /// Whether a flight for this key takes callers in.
-    pub(crate) fn is_open(&self, key: &KeyText) -> bool {
-        self.open.lock().contains_key(key)
-    }
-
     /// How many flights take callers in.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.open.lock().len()
     }
@@ -177,7 +173,10 @@ impl Pilot {
     pub(crate) fn close(&self) {
         let mut open = self.flights.open.lock();
         // A later flight may have the key by now.
-        if open.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+        if open
+            .get(&self.key)
+            .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+        {
             open.remove(&self.key);
         }
     }

@@ -80,6 +80,24 @@ impl Site {
         self.told(answer.map(drop), "clear the cache")
     }
 
+    /// A script of ours wrote stamps of these tags (1), or began the namespace anew (2). The store does not tell us of what others changed
+    /// before that in the same turn, so all of it counts as changed here. Rare: stamps are written once an hour at the most.
+    pub(crate) fn wrote<'t>(&self, written: u8, tenant: &str, tags: impl IntoIterator<Item = &'t str>) {
+        let (local, number) = (&self.shared.local, self.space.number);
+        match written {
+            0 => (),
+            1 => {
+                if !tenant.is_empty() {
+                    local.tag_changed(number, tenant, "");
+                }
+                for tag in tags {
+                    local.tag_changed(number, tenant, tag);
+                }
+            }
+            _ => local.namespace_changed(number),
+        }
+    }
+
     fn told(&self, answer: Result<(), super::shared::Trouble>, operation: &str) -> Result<()> {
         answer.map_err(|trouble| {
             self.troubled(&trouble);

@@ -276,11 +276,6 @@ impl Tag {
         Self(String::from_utf8_lossy(text).into())
     }
 
-    /// The tag as it is written into entries and names, from one that was.
-    pub(crate) fn written(text: &str) -> Self {
-        Self(text.into())
-    }
-
     /// As it is written into entries and names.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -60,7 +60,9 @@ impl Listener for Ear {
     fn lost(&self) {
         if let Some(shared) = self.shared() {
             if shared.channel.write().take().is_some() {
-                tracing::warn!("a cache hears of no changes any more; what it holds is not trusted until it does");
+                tracing::warn!(
+                    "a cache hears of no changes any more; what it holds is not trusted until it does"
+                );
             }
             shared.local.raise_floor();
             shared.waits.wake_all();
@@ -86,7 +88,10 @@ impl Shared {
             return;
         };
         let spaces = self.spaces.read();
-        let Some(space) = std::str::from_utf8(namespace).ok().and_then(|name| spaces.get(name)) else {
+        let Some(space) = std::str::from_utf8(namespace)
+            .ok()
+            .and_then(|name| spaces.get(name))
+        else {
             return;
         };
         match kind {

@@ -24,7 +24,8 @@ use super::space::{AnyValue, Call, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::stats::{FillRefusal, LoadEnd, LoadReason};
 use super::value::Header;
-use crate::error::{Cause, Error, LoadCause};
+use crate::error::{Cause, Error, LoadCause, Result};
+use crate::lock::{Hold, Token};
 use crate::store::{CACHE_FILL, CACHE_LEASE, CACHE_RELEASE, CACHE_RENEW, Script};
 
 /// What a loader returned, whatever the type.
@@ -39,9 +40,11 @@ pub(crate) struct Fresh {
 
 pub(crate) type LoadFuture = Pin<Box<dyn Future<Output = Result<Fresh, Cause>> + Send>>;
 
+type BoxedLoader = Box<dyn FnOnce() -> LoadFuture + Send>;
+
 /// A caller's loader, until somebody calls it.
 #[derive(Clone)]
-pub(crate) struct Loader(Arc<Mutex<Option<Box<dyn FnOnce() -> LoadFuture + Send>>>>);
+pub(crate) struct Loader(Arc<Mutex<Option<BoxedLoader>>>);
 
 /// A loader that took longer than it may.
 #[derive(Debug, thiserror::Error)]
@@ -78,18 +81,10 @@ enum Lease {
 /// Under what a loader runs.
 #[derive(Debug)]
 pub(crate) struct Tenure {
-    token: [u8; 16],
+    token: Token,
+    hold: Hold,
     incarnation: [u8; 8],
     as_of: u64,
-}
-
-/// Ends a task with its value.
-struct Companion(tokio::task::JoinHandle<()>);
-
-impl Drop for Companion {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Loader {
@@ -102,14 +97,22 @@ impl Loader {
         self.0.lock().is_none()
     }
 
-    fn take(&self) -> Option<Box<dyn FnOnce() -> LoadFuture + Send>> {
+    fn take(&self) -> Option<BoxedLoader> {
         self.0.lock().take()
     }
 }
 
 impl Site {
-    /// The whole flight. `seen` is the entry that was judged not good enough.
-    pub(crate) async fn fly(self, pilot: Pilot, call: Call, loader: Loader, mut seen: EntryId, reason: LoadReason) {
+    /// The whole flight. `seen` is the entry that was judged not good enough; `None` when there is no store to ask, or it did not answer:
+    /// its deadline is not waited for a second time.
+    pub(crate) async fn fly(
+        self,
+        pilot: Pilot,
+        call: Call,
+        loader: Loader,
+        seen: Option<EntryId>,
+        reason: LoadReason,
+    ) {
         let space = Arc::clone(&self.space);
         let _permit = match call.batch {
             // It loads with others, under one permit.
@@ -117,9 +120,9 @@ impl Site {
             // Never closed: the semaphore lives as long as the namespace.
             None => space.loads.acquire().await.ok(),
         };
-        if !space.settings.keeps_shared() {
+        let Some(mut seen) = seen.filter(|_| space.settings.keeps_shared()) else {
             return self.load(pilot, call, loader, None, reason).await;
-        }
+        };
         let wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
         let began_waiting = Instant::now();
         let patience = tokio::time::sleep(space.settings.loads.lock_wait);
@@ -127,14 +130,21 @@ impl Site {
         let mut has_waited = false;
         loop {
             let before = self.before(pilot.key());
-            let token: [u8; 16] = rand::random();
-            match self.lease(pilot.key(), &call, &seen, &token).await {
+            let (token, asked) = (Token::random(), tokio::time::Instant::now());
+            match self.lease(pilot.key(), &call, &seen, token).await {
                 Ok(Lease::Granted { incarnation, as_of }) => {
                     if has_waited {
                         space.recorder.waited_elsewhere(began_waiting.elapsed());
                     }
-                    let tenure = Tenure { token, incarnation, as_of };
-                    return self.load(pilot, call, loader, Some((tenure, before)), reason).await;
+                    let tenure = Tenure {
+                        token,
+                        hold: Hold::new(asked, space.settings.loads.lease_term),
+                        incarnation,
+                        as_of,
+                    };
+                    return self
+                        .load(pilot, call, loader, Some((tenure, before)), reason)
+                        .await;
                 }
                 Ok(Lease::Changed) => {
                     // Who comes from here on may have come after an invalidation that this reading does not see.
@@ -185,14 +195,20 @@ impl Site {
     }
 
     /// Asks for the lease, once more with the same token if the connection broke meanwhile.
-    async fn lease(&self, key: &KeyText, call: &Call, seen: &EntryId, token: &[u8; 16]) -> Result<Lease, Trouble> {
+    async fn lease(
+        &self,
+        key: &KeyText,
+        call: &Call,
+        seen: &EntryId,
+        token: Token,
+    ) -> Result<Lease, Trouble> {
         let space = &self.space;
         let (life, least) = space.settings.stamp_life(space.settings.freshness.life());
         let mut question = CACHE_LEASE.call(space.keys.prefix());
         question
             .arg(key.as_bytes())
             .arg(&seen[..])
-            .arg(&token[..])
+            .arg(token)
             .arg(millis(space.settings.loads.lease_term))
             .arg(1)
             .arg(&rand::random::<[u8; 8]>()[..])
@@ -202,6 +218,11 @@ impl Site {
             question.arg(stamp);
         }
         let reply: Vec<redis::Value> = self.run(&CACHE_LEASE, &question).await?;
+        let written = reply
+            .get(3)
+            .and_then(|written| redis::from_redis_value_ref(written).ok());
+        let tags = call.tags.iter().map(Tag::as_str);
+        self.wrote(written.unwrap_or(0), &call.tenant, tags);
         read_lease(reply).ok_or_else(|| {
             Trouble::Failed(Error::Reply {
                 operation: CACHE_LEASE.operation(),
@@ -231,6 +252,23 @@ impl Site {
         crate::store::decode(&operation, answer).map_err(Trouble::Failed)
     }
 
+    /// Runs a script that does its work again when it is sent again: a reply that was lost is said to be.
+    pub(crate) async fn run_once<T: redis::FromRedisValue>(
+        &self,
+        script: &'static Script,
+        question: &redis::Cmd,
+    ) -> Result<T, Trouble> {
+        let operation = script.operation();
+        self.heed().await?;
+        let answer = self
+            .shared
+            .ask_once(&operation, |mut connection| async move {
+                script.run(&mut connection, question).await
+            })
+            .await?;
+        crate::store::decode(&operation, answer).map_err(Trouble::Failed)
+    }
+
     /// Calls the loader, keeps what it returned if it may be kept, and answers.
     async fn load(
         self,
@@ -253,9 +291,13 @@ impl Site {
         };
         let began = Instant::now();
         pilot.begin_load();
-        let keeper = tenure.as_ref().map(|tenure| self.keep_lease(pilot.key(), tenure.token));
-        let result = self.call(loader).await;
-        drop(keeper);
+        let result = match &tenure {
+            Some(tenure) => {
+                let renew = || self.renew(pilot.key(), tenure);
+                tenure.hold.renewing(renew, self.call(loader)).await
+            }
+            None => self.call(loader).await,
+        };
         let took = began.elapsed();
         match result {
             Ok(fresh) => {
@@ -272,8 +314,14 @@ impl Site {
         }
     }
 
+    /// What the source says, for a comparison. Failures are nobody's concern.
+    pub(crate) async fn load_to_compare(&self, loader: &Loader) -> Option<Option<AnyValue>> {
+        let fresh = self.call(loader.take()?).await.ok()?;
+        Some(fresh.value)
+    }
+
     /// A panic or a time-out is a failure like any other.
-    async fn call(&self, loader: Box<dyn FnOnce() -> LoadFuture + Send>) -> Result<Fresh, (Cause, LoadEnd)> {
+    async fn call(&self, loader: BoxedLoader) -> Result<Fresh, (Cause, LoadEnd)> {
         let limit = self.space.settings.loads.hard_timeout;
         let clock = &self.shared.clock;
         let late = clock.sleep_until(clock.now().after(limit));
@@ -289,29 +337,23 @@ impl Site {
         }
     }
 
-    /// Renews the lease until it is dropped, or lost. A load that is shorter than a third of the term never comes to it.
-    fn keep_lease(&self, key: &KeyText, token: [u8; 16]) -> Companion {
-        let (site, key) = (self.clone(), key.clone());
+    /// Another term for the lease of a load that takes longer than a third of it.
+    async fn renew(&self, key: &KeyText, tenure: &Tenure) -> Result<bool> {
         let term = self.space.settings.loads.lease_term;
-        Companion(tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(term / 3).await;
-                let mut question = CACHE_RENEW.call(site.space.keys.prefix());
-                question.arg(key.as_bytes()).arg(&token[..]).arg(millis(term));
-                match site.run::<i64>(&CACHE_RENEW, &question).await {
-                    Ok(1) => (),
-                    Ok(_lost) => return,
-                    Err(trouble) => site.troubled(&trouble),
-                }
-            }
-        }))
+        let mut question = CACHE_RENEW.call(self.space.keys.prefix());
+        question.arg(key.as_bytes()).arg(tenure.token).arg(millis(term));
+        let answer = self.run::<i64>(&CACHE_RENEW, &question).await;
+        answer.map(|renewed| renewed == 1).map_err(|trouble| {
+            self.troubled(&trouble);
+            trouble.into_error("renew the lease of a load")
+        })
     }
 
     async fn release(&self, key: &KeyText, tenure: &Tenure) {
         let mut question = CACHE_RELEASE.call(self.space.keys.prefix());
         question
             .arg(key.as_bytes())
-            .arg(&tenure.token[..])
+            .arg(tenure.token)
             .arg(&self.shared.prefix);
         // A lease that cannot be given back ends by itself.
         if let Err(trouble) = self.run::<i64>(&CACHE_RELEASE, &question).await {
@@ -345,7 +387,10 @@ impl Site {
             Err(error) => {
                 // The value is good, only too large or not to be written: callers get it, nobody keeps it.
                 space.recorder.fill_refused(FillRefusal::TooLarge);
-                if !space.has_complained.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                if !space
+                    .has_complained
+                    .swap(true, std::sync::atomic::Ordering::Relaxed)
+                {
                     tracing::warn!(%error, "a loaded value is not cached; further ones are counted only");
                 }
                 if let Some(tenure) = &tenure {
@@ -367,14 +412,21 @@ impl Site {
             }
             let held = hold(meta, entry.len());
             let is_kept = (is_alone || is_outage)
-                && before.pending.as_mut().is_some_and(|pending| pending.write(&held));
-            let answers = if is_kept { Answers::Everybody } else { Answers::CameBeforeLoad };
+                && before
+                    .pending
+                    .as_mut()
+                    .is_some_and(|pending| pending.write(&held));
+            let answers = if is_kept {
+                Answers::Everybody
+            } else {
+                Answers::CameBeforeLoad
+            };
             return pilot.land(Ok(held), answers);
         };
         let held = hold(meta, entry.len());
         let answers = match self.fill(pilot.key(), &call, &header, &entry, &tenure).await {
             Ok(None) => {
-                space.recorder.fill_taken(pilot.key().as_str(), entry.len());
+                space.wrote(pilot.key(), entry.len());
                 if let Some(pending) = &mut before.pending {
                     pending.write(&held);
                 }
@@ -384,7 +436,10 @@ impl Site {
                 space.recorder.fill_refused(refusal);
                 // A copy of this fill whose reply was lost may have been taken.
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
-                if refusal == FillRefusal::Fenced && space.settings.level == Level::Fenced && header.version > 0 {
+                if refusal == FillRefusal::Fenced
+                    && space.settings.level == Level::Fenced
+                    && header.version > 0
+                {
                     return pilot.land(Err(outdated(&header)), Answers::Everybody);
                 }
                 Answers::CameBeforeLoad
@@ -399,7 +454,13 @@ impl Site {
         pilot.land(Ok(held), answers);
     }
 
-    pub(crate) fn header_of(&self, call: &Call, fresh: &Fresh, took: Duration, tenure: Option<&Tenure>) -> Header {
+    pub(crate) fn header_of(
+        &self,
+        call: &Call,
+        fresh: &Fresh,
+        took: Duration,
+        tenure: Option<&Tenure>,
+    ) -> Header {
         let settings = &self.space.settings;
         let freshness = &settings.freshness;
         let ttl = match (fresh.ttl.or(call.ttl), &fresh.value) {
@@ -407,13 +468,21 @@ impl Site {
             (None, Some(_)) => freshness.ttl,
             (None, None) => freshness.negative_ttl,
         };
-        let version_of = |value| self.space.form.version_of.as_ref().map(|version_of| version_of(value));
-        let version = fresh.version.or_else(|| fresh.value.as_ref().and_then(version_of));
+        let version_of = |value| {
+            self.space
+                .form
+                .version_of
+                .as_ref()
+                .map(|version_of| version_of(value))
+        };
+        let version = fresh
+            .version
+            .or_else(|| fresh.value.as_ref().and_then(version_of));
         let mut tags: Vec<&Tag> = call.tags.iter().chain(&fresh.tags).collect();
         tags.sort_unstable();
         tags.dedup();
         Header {
-            id: tenure.map_or_else(rand::random, |tenure| tenure.token),
+            id: tenure.map_or_else(rand::random, |tenure| *tenure.token.as_bytes()),
             version: version.unwrap_or(0),
             incarnation: tenure.map_or([0; 8], |tenure| tenure.incarnation),
             as_of: tenure.map_or(0, |tenure| tenure.as_of),
@@ -436,7 +505,8 @@ impl Site {
         }
         // Nobody's token: it is judged, and not kept.
         let tenure = Tenure {
-            token: rand::random(),
+            token: Token::random(),
+            hold: Hold::new(tokio::time::Instant::now(), self.space.settings.loads.lease_term),
             incarnation: header.incarnation,
             as_of: header.as_of,
         };
@@ -468,7 +538,7 @@ impl Site {
         let mut question = CACHE_FILL.call(space.keys.prefix());
         question
             .arg(key.as_bytes())
-            .arg(&tenure.token[..])
+            .arg(tenure.token)
             .arg(&tenure.incarnation[..])
             .arg(tenure.as_of)
             .arg(&header.version.to_be_bytes()[..])
@@ -481,7 +551,8 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer: String = self.run(&CACHE_FILL, &question).await?;
+        let (answer, written): (String, u8) = self.run(&CACHE_FILL, &question).await?;
+        self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
         Ok(match answer.as_str() {
             "taken" => None,
             "cleared" => Some(FillRefusal::Cleared),

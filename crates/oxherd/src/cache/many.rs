@@ -35,7 +35,10 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     {
         let keys = self.keys(keys)?;
         let answers = self.site.find_many(&keys, &self.call()).await;
-        Ok(answers.into_iter().map(|answer| answer?.held.value::<V>()).collect())
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer?.held.value::<V>())
+            .collect())
     }
 
     /// Writes several values through, as [`Self::set`] does each. Every one is tried.
@@ -61,7 +64,10 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     where
         K: 'k,
     {
-        let removals: Vec<_> = keys.into_iter().map(|key| self.remove(key).into_future()).collect();
+        let removals: Vec<_> = keys
+            .into_iter()
+            .map(|key| self.remove(key).into_future())
+            .collect();
         let mut removed = 0;
         for removal in join_all(removals).await {
             removed += u64::from(removal?);
@@ -91,13 +97,22 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             let load = loader(wanted.clone());
             Box::pin(async move {
                 let mut found = load.await.map_err(Into::into)?;
-                let fresh = |key: &K| found.remove(key).map_or_else(Loaded::absent, Into::into).into_fresh();
+                let fresh = |key: &K| {
+                    found
+                        .remove(key)
+                        .map_or_else(Loaded::absent, Into::into)
+                        .into_fresh()
+                };
                 Ok(wanted.iter().map(fresh).collect())
             })
         };
         let batch = Batch::new(texts.len(), Arc::clone(&self.site.space.loads), load);
-        let answers = self.site.obtain_many(texts, self.call(), &batch).await?;
-        Ok(answers.into_iter().map(|answer| answer.held.value::<V>()).collect())
+        // Boxed, for the types of what it waits for are as deep as a compiler goes within a caller's.
+        let answers = Box::pin(self.site.obtain_many(texts, self.call(), &batch)).await?;
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.held.value::<V>())
+            .collect())
     }
 
     fn keys<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> Result<Vec<KeyText>>
@@ -125,7 +140,9 @@ impl Site {
                     Some(answered(held, Some(Tier::Shared), false))
                 }
                 _ => {
-                    self.space.recorder.missed(key.as_str(), look.seen.map(|seen| seen.took));
+                    self.space
+                        .recorder
+                        .missed(key.as_str(), look.seen.map(|seen| seen.took));
                     None
                 }
             };
@@ -170,11 +187,15 @@ impl Site {
             return looks;
         }
         let is_open = |look: &Look| matches!(look.here, Here::Nothing(_) | Here::Refresh(_, Standing::Stale));
-        let open: Vec<usize> = (0..looks.len()).filter(|at| looks.get(*at).is_some_and(is_open)).collect();
+        let open: Vec<usize> = (0..looks.len())
+            .filter(|at| looks.get(*at).is_some_and(is_open))
+            .collect();
         for part in open.chunks(QUESTION) {
             let asked: Vec<KeyText> = part.iter().filter_map(|at| keys.get(*at).cloned()).collect();
             // Trouble is counted, and means that nothing was seen.
-            let Ok(seen) = self.read_many(&asked, call).await else { break };
+            let Ok(seen) = self.read_many(&asked, call).await else {
+                break;
+            };
             for (at, seen) in part.iter().zip(seen) {
                 if let Some(look) = looks.get_mut(*at) {
                     look.seen = Some(seen);

@@ -46,9 +46,11 @@
 mod answer;
 mod batch;
 mod builder;
+mod counter;
 mod flight;
 mod freshness;
 mod get;
+mod inspect;
 mod invalidate;
 mod key;
 mod listener;
@@ -58,6 +60,7 @@ mod loading;
 mod local;
 mod many;
 mod namespace;
+mod pattern;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -69,24 +72,33 @@ mod namespace;
     reason = "tests"
 )]
 mod proof;
+mod read_through;
 mod reading;
+mod report;
+mod reporting;
+mod rules;
 mod settings;
 mod shared;
 mod space;
 mod standing;
 mod stats;
 mod value;
+mod verify;
 mod waits;
 mod write;
 
 pub use builder::{Cache, CacheBuilder, NamespaceBuilder};
 pub use freshness::{Freshness, Ttl};
 pub use get::{Answer, Get, Lookup};
+pub use inspect::{BigKeys, Bounds, Entry, EntryHeader, EntryState, Inspector, Matching, Removed};
 pub use key::{CacheKey, KeyWriter, Tag};
-pub use load::{GetOrLoad, Maybe, Value};
+pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadOutdated, LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
+pub use read_through::{ReadThrough, WarmUp};
+pub use report::{Fleet, ProcessReport};
+pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};
 pub use stats::{
     BigKey, CacheStats, Counts, LastMinute, Latencies, Latency, LocalStats, NamespaceStats, Tier, TopKey,

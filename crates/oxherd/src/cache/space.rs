@@ -44,6 +44,7 @@ pub(crate) struct Space {
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) hints: Cache<KeyText, Hint>,
     pub(crate) has_complained: AtomicBool,
+    pub(crate) has_warned_of_size: AtomicBool,
     /// Set when this process hears of changes of it.
     pub(crate) watched: tokio::sync::OnceCell<()>,
 }
@@ -57,12 +58,15 @@ pub(crate) struct Hint {
     pub(crate) touched: Timestamp,
 }
 
+type Decode = fn(&Envelope, &Packing, Place<'_>) -> Result<Option<AnyValue>, Foreign>;
+type Encode = fn(&Header, Option<&AnyValue>, &Packing, Place<'_>) -> Result<Vec<u8>>;
+
 /// How a value becomes bytes, and the version of it.
 #[derive(Clone)]
 pub(crate) struct Form {
     pub(crate) kind: TypeId,
-    pub(crate) decode: fn(&Envelope, &Packing, Place<'_>) -> Result<Option<AnyValue>, Foreign>,
-    pub(crate) encode: fn(&Header, Option<&AnyValue>, &Packing, Place<'_>) -> Result<Vec<u8>>,
+    pub(crate) decode: Decode,
+    pub(crate) encode: Encode,
     pub(crate) version_of: Option<VersionOf>,
 }
 
@@ -76,12 +80,22 @@ impl Form {
         Self {
             kind: TypeId::of::<V>(),
             decode: |envelope, packing, place| {
+                // Counters are read also where everything else is sealed: the store itself adds to them.
+                if TypeId::of::<V>() == TypeId::of::<i64>()
+                    && let Some(count) = envelope.counter()?
+                {
+                    return Ok(Some(Arc::new(count) as AnyValue));
+                }
                 let value: Option<V> = envelope.decode(packing, place)?;
                 Ok(value.map(|value| Arc::new(value) as AnyValue))
             },
             encode: |header, value, packing, place| {
                 let value = value.and_then(|value| value.downcast_ref::<V>());
-                Envelope::encode_value(header, value, packing, place)
+                // Counters, however they come about, can be added to by the store.
+                match value.and_then(|value| (value as &dyn Any).downcast_ref::<i64>()) {
+                    Some(count) => Envelope::encode_counter(header, *count, place),
+                    None => Envelope::encode_value(header, value, packing, place),
+                }
             },
             version_of,
         }
@@ -149,8 +163,24 @@ impl Space {
         }
     }
 
+    /// The store took an entry.
+    pub(crate) fn wrote(&self, key: &KeyText, bytes: usize) {
+        self.recorder.fill_taken(key.as_str(), bytes);
+        if self.settings.packing.is_big(bytes) && !self.has_warned_of_size.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                namespace = &*self.name,
+                %key,
+                bytes,
+                "a large entry makes the store and its network slow for everybody; cache less of it, or raise `big_value`; further ones are in the figures only"
+            );
+        }
+    }
+
     /// `TENANT:TAG:` of everything an entry with these tags depends on, the namespace aside.
-    pub(crate) fn stamps<'a>(tenant: &'a str, tags: impl IntoIterator<Item = &'a str> + 'a) -> impl Iterator<Item = Vec<u8>> + 'a {
+    pub(crate) fn stamps<'a>(
+        tenant: &'a str,
+        tags: impl IntoIterator<Item = &'a str> + 'a,
+    ) -> impl Iterator<Item = Vec<u8>> + 'a {
         let own = (!tenant.is_empty()).then_some("");
         own.into_iter()
             .chain(tags)

@@ -48,7 +48,9 @@ pub(crate) fn meta_of(header: &Header, settings: &Settings, now: Timestamp) -> M
         settings.freshness.local_ttl
     };
     let load = Duration::from_micros(header.load_micros);
-    let ahead = load.mul_f64(settings.freshness.refresh_ahead * AHEAD).min(header.ttl / 2);
+    let ahead = load
+        .mul_f64(settings.freshness.refresh_ahead * AHEAD)
+        .min(header.ttl / 2);
     let refresh_from = Timestamp::from_millis(
         fresh_until
             .as_millis()

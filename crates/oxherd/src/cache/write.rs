@@ -259,13 +259,21 @@ impl Site {
         let settings = &space.settings;
         let header = self.header_of(&call, &fresh, Duration::ZERO, None);
         if settings.level == Level::Fenced && header.version == 0 {
-            return Err(self.refused(&key, "values of this namespace need a version: call `.version(…)`"));
+            return Err(self.refused(
+                &key,
+                "values of this namespace need a version: call `.version(…)`",
+            ));
         }
-        let entry = (space.form.encode)(&header, fresh.value.as_ref(), &settings.packing, space.place(&key))?;
+        let entry = (space.form.encode)(
+            &header,
+            fresh.value.as_ref(),
+            &settings.packing,
+            space.place(&key),
+        )?;
         let mut before = self.before(&key);
         if settings.keeps_shared() {
             match self.send_set(&key, &call, &header, &entry).await {
-                Ok(None) => space.recorder.fill_taken(key.as_str(), entry.len()),
+                Ok(None) => space.wrote(&key, entry.len()),
                 Ok(Some((refusal, reason))) => {
                     space.recorder.fill_refused(refusal);
                     self.shared.local.changed(space.number, key.as_bytes());
@@ -313,9 +321,13 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer: String = self.run(&CACHE_SET, &question).await?;
+        let (answer, written): (String, u8) = self.run(&CACHE_SET, &question).await?;
+        self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
         Ok(match answer.as_str() {
-            "outdated" => Some((FillRefusal::Fenced, "something newer is there, or was invalidated")),
+            "outdated" => Some((
+                FillRefusal::Fenced,
+                "something newer is there, or was invalidated",
+            )),
             "marked" => Some((FillRefusal::Marked, "a write of it is announced")),
             _taken => None,
         })
@@ -368,13 +380,16 @@ impl Site {
         for stamp in Space::stamps(tenant, tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer = self.run::<i64>(&CACHE_TOUCH, &question).await;
+        let answer = self.run::<(i64, u8)>(&CACHE_TOUCH, &question).await;
         if id.is_empty() {
             // Whoever changes a key last within a turn of the server is not told of changes before that in the same turn.
             self.shared.local.changed(space.number, key.as_bytes());
         }
         match answer {
-            Ok(touched) => Ok(touched == 1),
+            Ok((touched, written)) => {
+                self.wrote(written, tenant, tags.iter().map(|tag| &**tag));
+                Ok(touched == 1)
+            }
             Err(trouble) => {
                 self.troubled(&trouble);
                 Err(trouble.into_error("touch in the cache"))
@@ -382,7 +397,7 @@ impl Site {
         }
     }
 
-    fn refused(&self, key: &KeyText, reason: &'static str) -> Error {
+    pub(crate) fn refused(&self, key: &KeyText, reason: &'static str) -> Error {
         Error::CacheRefused {
             namespace: self.space.name.to_string(),
             key: key.to_string(),

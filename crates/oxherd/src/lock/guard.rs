@@ -40,7 +40,9 @@ pub struct LockGuard {
 impl Claim {
     async fn renew(&self) -> Result<bool> {
         let mut call = LOCK_RENEW.call_on(&[&self.keys.lease, &self.keys.fence]);
-        call.arg(self.token).arg(millis(self.term)).arg(millis(FENCE_LIFE.max(self.term)));
+        call.arg(self.token)
+            .arg(millis(self.term))
+            .arg(millis(FENCE_LIFE.max(self.term)));
         let kept: u8 = self.store.run_safe(&LOCK_RENEW, &call).await?;
         Ok(kept == 1)
     }

@@ -25,6 +25,7 @@
 mod guard;
 mod renewal;
 mod token;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,9 +34,10 @@ use guard::Claim;
 pub use guard::LockGuard;
 use redis::{Cmd, RedisResult, Value};
 pub(crate) use renewal::Hold;
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
 pub(crate) use token::Token;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, timeout};
+pub(crate) use turns::Turns;
 
 use crate::clock::millis;
 use crate::error::{Error, Result};
@@ -63,6 +65,7 @@ const SHORTEST_POLL: Duration = Duration::from_millis(5);
 #[must_use = "a lock is taken by .acquire() or .try_acquire()"]
 pub struct Lock {
     store: Store,
+    turns: Turns,
     name: Arc<str>,
     term: Duration,
     wait: Duration,
@@ -72,13 +75,20 @@ pub struct Lock {
 /// What became of one attempt.
 enum Attempt {
     Taken(LockGuard),
-    Busy { remaining: Duration, owner: String },
+    Busy(Busy),
+}
+
+/// Who has it.
+struct Busy {
+    remaining: Duration,
+    owner: String,
 }
 
 impl Lock {
-    pub(crate) fn on(store: Store, name: &str) -> Self {
+    pub(crate) fn on(store: Store, turns: Turns, name: &str) -> Self {
         Self {
             store,
+            turns,
             name: name.into(),
             term: Duration::from_secs(30),
             wait: Duration::from_secs(30),
@@ -105,8 +115,8 @@ impl Lock {
         self
     }
 
-    /// Takes the lock as soon as it is free. Waiting is not in line: of those who wait any one may be next. Dropping the
-    /// future gives up, and lets go of what may have been taken.
+    /// Takes the lock as soon as it is free. Those of one process who wait do so in line; among processes any one may be
+    /// next. Dropping the future gives up, and lets go of what may have been taken.
     ///
     /// # Errors
     /// [`Error::LockBusy`] when it did not become free in time, [`Error::LockOption`] for a name or option that cannot be
@@ -115,32 +125,36 @@ impl Lock {
         self.check()?;
         let claim = self.claim();
         let began = Instant::now();
-        let mut hearing = None;
+        let busy = match self.attempt(&claim, false).await? {
+            Attempt::Taken(guard) => return Ok(guard),
+            Attempt::Busy(busy) => busy,
+        };
+        let left = self.wait.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(self.busy(busy));
+        }
+        let place = self.turns.stand_in_line(&self.name);
+        // Who is not the first in line when the time is up has not asked again.
+        let Ok(_turn) = timeout(left, place.turn()).await else {
+            return Err(self.busy(busy));
+        };
+        // What was published before is not heard, so that the first look comes after.
+        let mut hearing = self.store.hear(&claim.keys.wake);
         loop {
-            let (remaining, owner) = match self.attempt(&claim, true).await? {
+            let busy = match self.attempt(&claim, true).await? {
                 Attempt::Taken(guard) => return Ok(guard),
-                Attempt::Busy { remaining, owner } => (remaining, owner),
+                Attempt::Busy(busy) => busy,
             };
             let left = self.wait.saturating_sub(began.elapsed());
             if left.is_zero() {
-                return Err(Error::LockBusy {
-                    lock: self.name.to_string(),
-                    owner,
-                    remaining,
-                });
+                return Err(self.busy(busy));
             }
-            match &mut hearing {
-                // What was published before is not heard: look once more.
-                None => hearing = Some(self.store.hear(&claim.keys.wake)),
-                Some(hearing) => {
-                    let pause = remaining.clamp(SHORTEST_POLL, LONGEST_POLL);
-                    // Not all at the same moment, and after the end.
-                    let pause = pause.mul_f64(rand::random_range(1.0..1.1)).min(left);
-                    tokio::select! {
-                        () = sleep(pause) => {}
-                        () = released(hearing, &claim.keys.lease) => {}
-                    }
-                }
+            let pause = busy.remaining.clamp(SHORTEST_POLL, LONGEST_POLL);
+            // Not all processes at the same moment, and after the end.
+            let pause = pause.mul_f64(rand::random_range(1.0..1.1)).min(left);
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = released(&mut hearing, &claim.keys.lease) => {}
             }
         }
     }
@@ -153,7 +167,7 @@ impl Lock {
         self.check()?;
         match self.attempt(&self.claim(), false).await? {
             Attempt::Taken(guard) => Ok(Some(guard)),
-            Attempt::Busy { .. } => Ok(None),
+            Attempt::Busy(_) => Ok(None),
         }
     }
 
@@ -190,10 +204,18 @@ impl Lock {
             let hold = Hold::new(asked, self.term);
             return Ok(Attempt::Taken(LockGuard::new(claim.clone(), number, hold)));
         }
-        Ok(Attempt::Busy {
+        Ok(Attempt::Busy(Busy {
             remaining: Duration::from_millis(number),
             owner,
-        })
+        }))
+    }
+
+    fn busy(&self, busy: Busy) -> Error {
+        Error::LockBusy {
+            lock: self.name.to_string(),
+            owner: busy.owner,
+            remaining: busy.remaining,
+        }
     }
 
     fn check(&self) -> Result<()> {

@@ -40,7 +40,9 @@ impl Hold {
     /// For how long it is certainly ours; zero when it is lost.
     pub(crate) fn remaining(&self) -> Duration {
         let end = *self.end.borrow();
-        end.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()))
+        end.map_or(Duration::ZERO, |end| {
+            end.saturating_duration_since(Instant::now())
+        })
     }
 
     pub(crate) fn is_lost(&self) -> bool {
@@ -51,7 +53,9 @@ impl Hold {
     pub(crate) async fn lost(&self) {
         let mut end = self.end.subscribe();
         loop {
-            let Some(at) = *end.borrow_and_update() else { return };
+            let Some(at) = *end.borrow_and_update() else {
+                return;
+            };
             if at <= Instant::now() {
                 return;
             }
@@ -232,7 +236,11 @@ mod tests {
             })
             .await;
             assert!(hold.is_lost());
-            assert!((SURE..=SURE + Duration::from_millis(2)).contains(&began.elapsed()), "{:?}", began.elapsed());
+            assert!(
+                (SURE..=SURE + Duration::from_millis(2)).contains(&began.elapsed()),
+                "{:?}",
+                began.elapsed()
+            );
         }
     }
 
@@ -260,7 +268,11 @@ mod tests {
         };
         let lost: Result<(), Lost> = hold.protect(work).await;
         assert_eq!((lost, reached.get()), (Err(Lost), 4));
-        assert_eq!(hold.protect(async { 7 }).await, Err(Lost), "and not even begun afterwards");
+        assert_eq!(
+            hold.protect(async { 7 }).await,
+            Err(Lost),
+            "and not even begun afterwards"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -99,6 +99,28 @@ impl CacheKeys {
         self.named("l:", key)
     }
 
+    /// The fence of `TENANT:KEY:`.
+    pub(crate) fn fence(&self, key: &[u8]) -> Vec<u8> {
+        self.named("f:", key)
+    }
+
+    /// The pattern of entries whose `TENANT:KEY:` has this pattern.
+    pub(crate) fn entries_pattern(&self, names: &str) -> String {
+        format!("{}e:{names}", literal(&self.prefix))
+    }
+
+    /// The same of leases. Who removes what he finds looks for leases first: a load that ends meanwhile has left its entry before
+    /// entries are looked for.
+    pub(crate) fn leases_pattern(&self, names: &str) -> String {
+        format!("{}l:{names}", literal(&self.prefix))
+    }
+
+    /// `TENANT:KEY:` of a key that a pattern of entries or leases found.
+    pub(crate) fn name_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        let (kind, name) = key.strip_prefix(self.prefix.as_bytes())?.split_at_checked(2)?;
+        matches!(kind, b"e:" | b"l:").then_some(name)
+    }
+
     /// What a process that keeps entries of its own must be told of.
     pub(crate) fn watched(&self) -> [Vec<u8>; 3] {
         [self.named("e:", b""), self.named("t:", b""), self.named("n", b"")]
@@ -112,6 +134,16 @@ impl CacheKeys {
 /// What all keys and channels of the cache start with.
 pub(crate) fn cache_prefix(store_prefix: &str) -> String {
     format!("{store_prefix}:cache:")
+}
+
+/// The hash of what processes report of their caches.
+pub(crate) fn cache_reports(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:reports")
+}
+
+/// The hash of the namespaces there are, with their settings.
+pub(crate) fn cache_namespaces(store_prefix: &str) -> String {
+    format!("{store_prefix}:cache:namespaces")
 }
 
 /// What a key of the cache is.
@@ -174,14 +206,18 @@ pub(crate) fn cache_changes(store_prefix: &str) -> String {
 
 /// The pattern that finds every queue of a prefix: each has a `meta` key.
 pub(crate) fn queue_pattern(store_prefix: &str) -> String {
-    let mut pattern = String::with_capacity(store_prefix.len() + 7);
-    for character in store_prefix.chars() {
+    format!("{}:*:meta", literal(store_prefix))
+}
+
+/// The pattern that matches this text alone.
+pub(crate) fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
         if matches!(character, '*' | '?' | '[' | ']' | '\\') {
             pattern.push('\\');
         }
         pattern.push(character);
     }
-    pattern.push_str(":*:meta");
     pattern
 }
 

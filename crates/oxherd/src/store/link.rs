@@ -30,8 +30,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A request that got its connection late still has this long for its answer.
 const SHORTEST_ANSWER: Duration = Duration::from_millis(200);
-/// A dressed connection outlives a request that waited less than this in vain: its loss costs more than the request.
-const DOUBT: Duration = Duration::from_secs(1);
+/// A dressed connection outlives a request that waited less than this in vain: its loss costs more than the request. A
+/// little less than a ping may take, whose time begins before it has a connection.
+const DOUBT: Duration = Duration::from_millis(950);
 
 /// What each new connection of a link wears before anybody may use it, and who is told how it fares.
 pub(super) trait Dressing: Send + Sync {
@@ -45,7 +46,7 @@ pub(super) trait Dressing: Send + Sync {
     /// It is gone. No request on a later connection has been answered yet.
     fn lost(&self);
 
-    /// A request was not answered in a time that is too short to give the connection up.
+    /// A request was not answered, or found no connection, in a time that is too short to conclude anything from.
     fn doubted(&self);
 }
 
@@ -182,6 +183,9 @@ impl Link {
     {
         let started = Instant::now();
         let Ok(live) = timeout(self.deadline, self.shared.connected()).await else {
+            if let Some(dressing) = &self.shared.dressing {
+                dressing.doubted();
+            }
             return Err(self.never_sent());
         };
         let left = self

@@ -43,7 +43,10 @@ pub use boot::{BootProgress, Opening};
 pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
-pub(crate) use keys::{CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_prefix};
+pub(crate) use keys::{
+    CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_namespaces, cache_prefix,
+    cache_reports, literal,
+};
 pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;
 pub(crate) use scan::Pick;
@@ -269,7 +272,7 @@ impl Store {
             Backend::Redis { client, .. } => notices::Source::Redis(client.clone()),
             Backend::Engine { holding, .. } => notices::Source::Engine(holding.engine.clone()),
             #[cfg(test)]
-            Backend::Simulated { network, .. } => notices::Source::Engine(network.engine()),
+            Backend::Simulated { .. } => notices::Source::Silence,
         };
         self.inner.notices.hear(channel, source)
     }
@@ -344,13 +347,7 @@ impl Store {
     pub(crate) async fn run_once<T: FromRedisValue>(&self, script: &Script, call: &Cmd) -> Result<T> {
         match script.run(&mut self.shared(), call).await {
             Ok(reply) => decode(&script.operation(), reply),
-            Err(error) if error.is_io_error() && !error.is_connection_refusal() => {
-                Err(Error::OutcomeUnknown {
-                    operation: script.operation(),
-                    source: error.into(),
-                })
-            }
-            Err(error) => Err(refused(&script.operation(), error)),
+            Err(error) => Err(refused_once(&script.operation(), error)),
         }
     }
 
@@ -406,6 +403,17 @@ pub(crate) fn decode<T: FromRedisValue>(operation: &str, reply: Value) -> Result
 /// connection, has used its time up.
 pub(crate) fn is_cut_off(error: &redis::RedisError) -> bool {
     error.is_io_error() && !error.is_timeout() && !error.is_connection_refusal()
+}
+
+/// The error of a call that must not be repeated: it may have been executed.
+pub(crate) fn refused_once(operation: &str, error: redis::RedisError) -> Error {
+    if error.is_io_error() && !error.is_connection_refusal() {
+        return Error::OutcomeUnknown {
+            operation: operation.to_owned(),
+            source: error.into(),
+        };
+    }
+    refused(operation, error)
 }
 
 /// The error of a call whose repetition does no harm.

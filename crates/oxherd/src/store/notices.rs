@@ -48,6 +48,9 @@ pub(crate) struct Hearing {
 pub(super) enum Source {
     Redis(Box<redis::Client>),
     Engine(Engine),
+    /// A network that loses every notice.
+    #[cfg(test)]
+    Silence,
 }
 
 /// The listeners of a store.
@@ -243,6 +246,8 @@ impl Line {
                 let (connection, pushes) = engine.connect_with_pushes();
                 Ok(Self::Engine { connection, pushes })
             }
+            #[cfg(test)]
+            Source::Silence => std::future::pending().await,
         }
     }
 
@@ -293,8 +298,10 @@ fn ended() -> RedisError {
 }
 
 async fn within<T>(request: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    timeout(CONNECT_TIMEOUT, request).await.unwrap_or_else(|_elapsed| {
-        let reason = format!("no answer within {} ms", CONNECT_TIMEOUT.as_millis());
-        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, reason).into())
-    })
+    timeout(CONNECT_TIMEOUT, request)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            let reason = format!("no answer within {} ms", CONNECT_TIMEOUT.as_millis());
+            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, reason).into())
+        })
 }

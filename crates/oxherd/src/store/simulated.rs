@@ -156,11 +156,6 @@ impl Network {
         self.state().describe(event)
     }
 
-    /// The engine behind it.
-    pub(crate) fn engine(&self) -> Engine {
-        self.state().engine()
-    }
-
     /// Posts what the engine has done by itself: expiry, which comes when its clock was moved.
     pub(crate) fn gather(&self) {
         self.state().gather();
@@ -230,6 +225,7 @@ impl Line {
 
     pub(super) async fn watch(&self, prefixes: &[&[u8]]) -> RedisResult<()> {
         self.network.state().want(self.number, prefixes);
+        let _end = GiveUpIfLacking(self);
         let _turn = self.watching.lock().await;
         loop {
             let (connection, lacking) = self.network.state().lacking(self.number);
@@ -257,11 +253,6 @@ impl Line {
         connection.map(|_| ChannelMode::Tracking)
     }
 
-    /// The line's number in [`Event`].
-    pub(crate) fn number(&self) -> usize {
-        self.number
-    }
-
     async fn ask(&self, work: Work) -> RedisResult<Vec<Value>> {
         let (answer, reply) = oneshot::channel();
         self.network.state().send(self.number, work, answer);
@@ -269,4 +260,20 @@ impl Line {
     }
 }
 
+/// As in `tracked/channel.rs`.
+struct GiveUpIfLacking<'a>(&'a Line);
+
+impl Drop for GiveUpIfLacking<'_> {
+    fn drop(&mut self) {
+        let (connection, lacking) = self.0.network.state().lacking(self.0.number);
+        if let Some(connection) = connection
+            && lacking != Lacking::Nothing
+        {
+            let told = self.0.network.state().give_up(connection);
+            told.into_iter().for_each(state::Told::tell);
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

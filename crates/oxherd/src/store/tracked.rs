@@ -22,7 +22,7 @@ mod prefixes;
 use std::sync::Arc;
 
 use channel::Channel;
-pub(super) use ear::Ear;
+pub(crate) use ear::Ear;
 #[cfg(test)]
 pub(super) use prefixes::{Lacking, Prefixes, tracking};
 use redis::{PushInfo, PushKind, Value};
@@ -72,7 +72,10 @@ pub(crate) struct Tracked(Way);
 
 #[derive(Clone)]
 enum Way {
-    Server { link: Link, channel: Arc<Channel> },
+    Server {
+        link: Link,
+        channel: Arc<Channel>,
+    },
     Engine(Arc<Ear>),
     #[cfg(test)]
     Simulated(Line),
@@ -95,7 +98,9 @@ impl Store {
             }
             Backend::Engine { holding, .. } => Way::Engine(Arc::new(Ear::new(holding.engine.clone(), hears))),
             #[cfg(test)]
-            Backend::Simulated { network, process, .. } => Way::Simulated(network.hearing_line(*process, hears)),
+            Backend::Simulated { network, process, .. } => {
+                Way::Simulated(network.hearing_line(*process, hears))
+            }
         })
     }
 }
@@ -118,7 +123,8 @@ impl Tracked {
     /// is that one's matter.
     ///
     /// # Errors
-    /// When the store is away. They are then watched from its return on, before anything else is asked of it.
+    /// When the store is away. They are then watched from its return on, before anything else is asked of it; so they are when
+    /// the caller does not wait for the answer.
     pub(crate) async fn watch(&self, prefixes: &[&[u8]]) -> Result<()> {
         let watched = match &self.0 {
             Way::Server { link, channel } => channel.watch(link, prefixes).await,

@@ -25,7 +25,10 @@ impl Source {
 
 async fn read(products: &Namespace<u64, String>, source: &Source, id: u64) -> String {
     let source = source.clone();
-    let value = products.get_or_load(&id, move || source.load(id)).tag(Tag::new("all")).await;
+    let value = products
+        .get_or_load(&id, move || source.load(id))
+        .tag(Tag::new("all"))
+        .await;
     (*value.unwrap()).clone()
 }
 

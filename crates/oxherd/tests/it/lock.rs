@@ -19,7 +19,11 @@ fn lock(oxherd: &Oxherd) -> Lock {
 }
 
 async fn take(oxherd: &Oxherd) -> LockGuard {
-    lock(oxherd).try_acquire().await.unwrap().expect("the lock is free")
+    lock(oxherd)
+        .try_acquire()
+        .await
+        .unwrap()
+        .expect("the lock is free")
 }
 
 async fn is_taken(oxherd: &Oxherd) -> bool {
@@ -39,7 +43,10 @@ async fn until_awaited(scene: &Scene) {
 async fn die_holding(oxherd: &Oxherd, term: Duration) -> u64 {
     let lock = lock(oxherd).term(term);
     let life = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let guard = runtime.block_on(lock.acquire()).unwrap();
         drop(runtime);
         let fence = guard.fence();
@@ -298,8 +305,33 @@ on_every_store! {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_wait_in_one_process_do_not_all_ask_at_each_release() {
+    const WAITING: u64 = 50;
+    let scene = Scene::on_redis().await;
+    let held = take(&scene.oxherd).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..WAITING {
+        let lock = lock(&scene.oxherd);
+        tasks.spawn(async move { lock.acquire().await.unwrap().release().await.unwrap() });
+    }
+    let calls = async || {
+        let stats: String = scene.ask(&["INFO", "commandstats"]).await;
+        let calls = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+        calls.unwrap().split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    eventually("all have asked", PATIENCE, async || calls().await > WAITING).await;
+    until_awaited(&scene).await;
+    held.release().await.unwrap();
+    tasks.join_all().await;
+    // Each asked once, then in its turn once or twice, and released.
+    assert!(calls().await < 5 * WAITING, "{}", calls().await);
+}
+
 struct Lossy {
-    _server: RedisServer,
+    server: RedisServer,
     proxy: FaultProxy,
     steady: Oxherd,
     far: Oxherd,
@@ -313,7 +345,12 @@ impl Lossy {
         let far = Oxherd::connect(&proxy.url()).await.unwrap();
         // The server knows the scripts.
         take(&far).await.release().await.unwrap();
-        Self { _server: server, proxy, steady, far }
+        Self {
+            server,
+            proxy,
+            steady,
+            far,
+        }
     }
 }
 
@@ -338,7 +375,7 @@ async fn who_waits_finds_out_by_itself_when_no_notice_comes() {
         let lock = lock(&lossy.far);
         async move { lock.acquire().await }
     });
-    let mut raw = lossy._server.connection().await;
+    let mut raw = lossy.server.connection().await;
     eventually("it listens", PATIENCE, async || {
         let mut heard = redis::cmd("PUBSUB");
         heard.arg("NUMSUB").arg("bull:lock:wake");
@@ -349,7 +386,12 @@ async fn who_waits_finds_out_by_itself_when_no_notice_comes() {
     lossy.proxy.refuse(true);
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("TYPE").arg("pubsub");
-    assert_eq!(kill.query_async::<u64>(&mut lossy._server.connection().await).await.unwrap(), 1);
+    assert_eq!(
+        kill.query_async::<u64>(&mut lossy.server.connection().await)
+            .await
+            .unwrap(),
+        1
+    );
     held.release().await.unwrap();
     let held = waiting.await.unwrap().unwrap();
     held.release().await.unwrap();
@@ -358,7 +400,11 @@ async fn who_waits_finds_out_by_itself_when_no_notice_comes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_without_a_store_stops_at_the_end_of_its_term() {
     let lossy = Lossy::new().await;
-    let held = lock(&lossy.far).term(Duration::from_millis(400)).acquire().await.unwrap();
+    let held = lock(&lossy.far)
+        .term(Duration::from_millis(400))
+        .acquire()
+        .await
+        .unwrap();
     lossy.proxy.blackhole(true);
     let error = held.run(std::future::pending::<()>()).await.unwrap_err();
     assert!(matches!(error, Error::LockLost { .. }), "{error}");
@@ -366,4 +412,21 @@ async fn a_holder_without_a_store_stops_at_the_end_of_its_term() {
     lossy.proxy.cut_all();
     let next = lock(&lossy.steady).acquire().await.unwrap();
     assert!(next.fence() > held.fence());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_was_cut_comes_back() {
+    let scene = Scene::on_redis().await;
+    let processes = [scene.other_process().await, scene.other_process().await];
+    let mut held = take(&processes[0]).await;
+    for round in 1..=3 {
+        let next = lock(&processes[round % 2]);
+        let waiting = tokio::spawn(async move { next.acquire().await });
+        until_awaited(&scene).await;
+        let cut: u64 = scene.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        assert!(cut > 0);
+        until_awaited(&scene).await;
+        held.release().await.unwrap();
+        held = waiting.await.unwrap().unwrap();
+    }
 }

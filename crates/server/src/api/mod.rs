@@ -13,9 +13,15 @@
 //! | `POST   …/jobs/{id}/retry`                   | runs it again: `reset_attempts=true` to count from 0    |
 //! | `GET    …/jobs/{id}/logs`                    | a page of its log: `offset`, `limit`                    |
 //! | `GET    …/jobs/{id}/events`                  | what happens to it, as server-sent events               |
+//! | `GET    /api/v1/cache`                       | namespaces of the cache with what is counted            |
+//! | `GET    /api/v1/cache/{namespace}`           | one namespace                                           |
+//! | `GET    /api/v1/cache/{namespace}/entries/{key}` | one entry: `tenant`                                 |
+//! | `GET    /api/v1/cache/{namespace}/top`       | the keys read most, and the largest: `limit`, `sample`  |
+//! | `POST   /api/v1/cache/{namespace}/invalidate` | by key, tag, tenant, prefix, pattern, or all           |
 //!
 //! Next: `job.rs`, `job_events.rs`; `extract.rs` (reading requests); `crate::problem` (errors).
 
+mod cache;
 mod extract;
 mod health;
 mod job;
@@ -49,6 +55,12 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/queues/{queue}/jobs/{id}/retry", post(job::retry))
         .route("/api/v1/queues/{queue}/jobs/{id}/logs", get(job::logs))
         .route("/api/v1/queues/{queue}/jobs/{id}/events", get(job_events::follow))
+        .route("/api/v1/cache", get(cache::list))
+        .route("/api/v1/cache/{namespace}", get(cache::show))
+        // Keys have slashes; they may come escaped or not.
+        .route("/api/v1/cache/{namespace}/entries/{*key}", get(cache::entry))
+        .route("/api/v1/cache/{namespace}/top", get(cache::top))
+        .route("/api/v1/cache/{namespace}/invalidate", post(cache::invalidate))
 }
 
 /// The routes that probes ask.

@@ -4,8 +4,11 @@
 //! asks, so there are no stale series. What happened in this process (jobs added through it, jobs its workers ended,
 //! how long they waited and ran) is counted as it happens and starts at zero with the process.
 //! No label ever holds a job's id or name, and there is an end to the number of queues.
-//! Next: `counted.rs` (what happened), `scraped.rs` (what is).
+//! What the caches of all processes counted is what they report to the
+//! store, so each server tells the same; it goes down when a process ends, which Prometheus takes for a restart.
+//! Next: `counted.rs` (what happened), `scraped.rs` (what is), `cache.rs` (caches).
 
+mod cache;
 mod counted;
 mod scraped;
 

@@ -31,6 +31,7 @@ pub(super) fn registry(status: &Status) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
     queues(&mut registry, status);
     workers(&mut registry, status);
+    super::cache::register(&mut registry, &status.cache);
 
     let up = Gauge::<i64>::default();
     up.set(i64::from(status.store.connected));

@@ -2,9 +2,11 @@
 //!
 //! Counts come from sizes of sets and never from scans; payloads are masked and cut before they leave; concurrent
 //! readers of the status share one read of the store, so the store's load does not grow with the number of readers.
-//! Nothing here changes a job: that is done on the [`Queue`] handle that [`View::queue`] gives out.
-//! Next: `status.rs` (the whole), `queue.rs` (counts), `job.rs` (one job), `shown.rs` (what is masked and cut).
+//! Nothing here changes anything: that is done on the [`Queue`] handle that [`View::queue`] gives out, and on the [`Inspector`]
+//! of [`View::inspector`].
+//! Next: `status.rs` (the whole), `queue.rs` (counts), `job.rs` (one job), `cache.rs` (caches), `shown.rs` (what is masked and cut).
 
+mod cache;
 mod job;
 mod limits;
 mod masking;
@@ -21,14 +23,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use oxherd::cache::{Bounds, Fleet, Inspector};
 use oxherd::{Error, JobId, JobState, JobView, Queue, QueueName, Result, Store};
 
+pub use cache::{
+    CacheEntry, CacheLatency, CacheNamespace, CacheOverview, CacheProcess, CacheStatus, CacheTop, CacheTopKey,
+};
 pub use job::{JobDetail, JobList, JobSummary, LogPage, ProblemField};
 pub use limits::Limits;
 pub use masking::Masking;
 pub use queue::{QueueCounts, QueueStatus};
 pub use shown::Shown;
-pub use status::{CacheStatus, PersistenceStatus, SchedulerStatus, Status, StoreStatus};
+pub use status::{PersistenceStatus, SchedulerStatus, Status, StoreStatus};
 pub use workers::{WorkerStatus, Workers};
 
 use queue_list::QueueList;
@@ -50,6 +56,7 @@ pub struct View {
 #[derive(Debug)]
 struct Inner {
     store: Store,
+    inspector: Inspector,
     list: QueueList,
     handles: Mutex<HashMap<QueueName, Queue>>,
     max_waiting: BTreeMap<QueueName, u64>,
@@ -88,6 +95,7 @@ impl View {
             .collect();
         Self {
             inner: Arc::new(Inner {
+                inspector: Inspector::new(store.clone()),
                 store,
                 list,
                 handles: Mutex::default(),
@@ -233,6 +241,63 @@ impl View {
         Ok(Some(LogPage::new(job.log_rows, offset, limit, rows)))
     }
 
+    /// The caches on the store, with what all processes counted.
+    ///
+    /// # Errors
+    /// [`oxherd::Error::StoreUnavailable`].
+    pub async fn cache(&self) -> Result<CacheOverview> {
+        let fleet = self.inner.inspector.fleet().await?;
+        Ok(self.overview(&fleet))
+    }
+
+    /// One namespace (`name@version`) of the cache; `None` when no process ever opened it.
+    ///
+    /// # Errors
+    /// As [`View::cache`].
+    pub async fn cache_namespace(&self, name: &str) -> Result<Option<CacheNamespace>> {
+        let namespaces = self.cache().await?.namespaces;
+        Ok(namespaces.into_iter().find(|namespace| namespace.name == name))
+    }
+
+    /// The keys of a namespace that are read most (`limit` of them), and the largest. With `sample`, the store is looked
+    /// through for large entries, at most so many of them. `None` when no process ever opened the namespace.
+    ///
+    /// # Errors
+    /// As [`View::cache`].
+    pub async fn cache_top(&self, name: &str, limit: usize, sample: u64) -> Result<Option<CacheTop>> {
+        let stats = self.inner.inspector.fleet().await?.stats();
+        let Some(stats) = stats.namespaces.get(name) else {
+            return Ok(None);
+        };
+        let sample = match sample {
+            0 => None,
+            keys => {
+                let bounds = Bounds::default().with_keys(keys);
+                Some(self.inner.inspector.big_keys(name, bounds).await?)
+            }
+        };
+        Ok(Some(CacheTop::new(name, stats, sample, limit)))
+    }
+
+    /// One entry of the cache, or `None`. Its value is masked, and cut at [`Limits::DETAIL`].
+    ///
+    /// # Errors
+    /// [`oxherd::Error::CacheName`], [`oxherd::Error::CacheKey`], [`oxherd::Error::StoreUnavailable`].
+    pub async fn cache_entry(&self, namespace: &str, tenant: &str, key: &str) -> Result<Option<CacheEntry>> {
+        let entry = self.inner.inspector.entry(namespace, tenant, key).await?;
+        Ok(entry.map(|entry| CacheEntry::new(entry, &self.inner.masking)))
+    }
+
+    /// Invalidates entries of the cache.
+    #[must_use]
+    pub fn inspector(&self) -> &Inspector {
+        &self.inner.inspector
+    }
+
+    fn overview(&self, fleet: &Fleet) -> CacheOverview {
+        CacheOverview::new(fleet, self.inner.store.server())
+    }
+
     /// A piece of a job's JSON that came another way, such as an event, masked and cut like the rest.
     #[must_use]
     pub fn show(&self, json: &str) -> Shown {
@@ -260,11 +325,20 @@ impl View {
                 .map(|name| QueueStatus::uncounted(name, "the store does not answer"))
                 .collect()
         };
+        // What cannot be read is told as nothing; the store's own part says why.
+        let cache = match store.connected {
+            true => self
+                .cache()
+                .await
+                .map(CacheOverview::into_status)
+                .unwrap_or_default(),
+            false => CacheStatus::default(),
+        };
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_ms: self.inner.serving_since.map(|since| whole_ms(since.elapsed())),
             store,
-            cache: CacheStatus::default(),
+            cache,
             scheduler: SchedulerStatus::of(&queues),
             queues,
             workers: self.inner.workers.status(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use oxherd::{Health, Persistence, Timestamp};
 use serde::Serialize;
 
+use super::cache::CacheStatus;
 use super::queue::QueueStatus;
 use super::whole_ms;
 use super::workers::WorkerStatus;
@@ -117,20 +118,6 @@ impl StoreStatus {
             max_memory_bytes: health.memory.and_then(|memory| memory.limit),
         }
     }
-}
-
-/// The cache. There is none in this version: never connected, nothing counted.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CacheStatus {
-    /// Whether there is one.
-    pub connected: bool,
-    /// Reads that found something.
-    pub hits: u64,
-    /// Reads that found nothing.
-    pub misses: u64,
-    /// Hits among all reads, from 0 to 1; `null` before the first read.
-    pub hit_rate: Option<f64>,
 }
 
 /// Job schedulers, as BullMQ programs registered them; this version registers and continues none itself.

@@ -10,6 +10,7 @@
 
 mod adding;
 mod bulk;
+mod cache;
 mod client;
 mod config;
 mod deliveries;

@@ -247,7 +247,9 @@ fn explain(log: &Path) -> StartError {
     let output = std::fs::read_to_string(log).unwrap_or_default();
     if output.contains("Address already in use") {
         StartError::PortTaken
-    } else if output.contains("tls-") && output.contains("Bad directive") {
+    } else if output.contains("Failed finding TLS support")
+        || output.contains("tls-") && output.contains("Bad directive")
+    {
         StartError::WithoutTls
     } else {
         StartError::Failed(output)

@@ -31,9 +31,11 @@ impl Program {
     /// What to do when it is missing.
     pub(super) fn remedy(self) -> String {
         match self {
-            Self::Redis => "no program `redis-server`: install the package (`apt-get install redis-server`) or set \
+            Self::Redis => {
+                "no program `redis-server`: install the package (`apt-get install redis-server`) or set \
                             OXHERD_REDIS_SERVER to the path of a redis-server or valkey-server"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Valkey => {
                 let tools = tools();
                 let tools = tools.display();

@@ -3,6 +3,9 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -253,6 +256,46 @@ fn in_the_process_too_nothing_leaves_before_it_is_durable() {
     assert_eq!(publish.now_or_never().unwrap().unwrap(), Value::Int(1));
     let push = pushes.next().now_or_never().unwrap().unwrap();
     assert_eq!(push.kind, redis::PushKind::Message);
+}
+
+#[test]
+fn who_waits_for_pushes_is_woken_also_when_somebody_else_looked_for_them() {
+    let mut stage = Stage::new(Fsync::Always);
+    let (mut hearer, mut pushes) = stage.engine().connect_with_pushes();
+    let mut writer = stage.engine().connect();
+    let (mut subscribe, mut publish) = (redis::cmd("SUBSCRIBE"), redis::cmd("EVAL"));
+    subscribe.arg("news");
+    publish
+        .arg("redis.call('set', 'key', 1) return redis.call('publish', 'news', 1)")
+        .arg(0);
+    hearer
+        .req_packed_command(&subscribe)
+        .now_or_never()
+        .unwrap()
+        .unwrap();
+    while pushes.try_next().is_some() {}
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(pushes.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    let mut published = writer.req_packed_command(&publish);
+    assert!((&mut published).now_or_never().is_none());
+    // It has come and may not leave.
+    assert!(pushes.try_next().is_none());
+    woken.0.store(false, Ordering::SeqCst);
+    stage.writer.keep();
+    assert!(woken.0.load(Ordering::SeqCst), "it may leave now");
+    assert_eq!(pushes.try_next().unwrap().kind, redis::PushKind::Message);
+    assert!(pushes.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(published.now_or_never().unwrap().unwrap(), Value::Int(1));
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@
 //! Next: `held.rs` (an entry), `cell.rs` (tags), `pending.rs` (keys), `docs/design/cache.md`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
 use parking_lot::{Mutex, RwLock};
@@ -59,7 +59,8 @@ pub(crate) struct Local {
 }
 
 /// Asked once: the answer is read from files.
-static THREADS: LazyLock<u64> = LazyLock::new(|| available_parallelism().map_or(1, |threads| threads.get() as u64));
+static THREADS: LazyLock<u64> =
+    LazyLock::new(|| available_parallelism().map_or(1, |threads| threads.get() as u64));
 
 /// How often this process was told of anything but a key. On a cache line of its own, because it is written by
 /// every push while look-ups read its neighbours.
@@ -233,8 +234,8 @@ impl Local {
 
     /// Puts an entry in; whether it is there now. Called under the lock of the key's mark; what had to go is added to
     /// `departed`, to be dropped after that lock.
-    fn keep(&self, key: Key, held: &Arc<Held>, departed: &mut Departed) -> bool {
-        let bytes = weight(&key, held);
+    fn keep(&self, key: &Key, held: &Arc<Held>, departed: &mut Departed) -> bool {
+        let bytes = weight(key, held);
         held.count_in(&self.tally(key.namespace()), bytes);
         self.entries
             .insert_with_lifecycle(key.clone(), Arc::clone(held), departed);
@@ -242,11 +243,12 @@ impl Local {
         let mut evicted = 0;
         for (gone, value) in departed.iter() {
             // The table reports the value that was replaced like one that was evicted.
-            if *gone != key {
+            if gone != key {
                 evicted += 1;
             } else if Arc::ptr_eq(value, held) {
-                is_kept = false;
-                evicted += 1;
+                // Either it was too large, or it took its own place.
+                is_kept = self.entries.contains_key(key);
+                evicted += u64::from(!is_kept);
             }
         }
         if evicted > 0 {

@@ -122,6 +122,7 @@ impl Pending {
     }
 
     /// Whether the key changed since the read began.
+    #[cfg(test)]
     pub(crate) fn is_dirty(&self) -> bool {
         self.local
             .marks
@@ -142,7 +143,7 @@ impl Pending {
         // Cells and floor are asked at every look-up again; here it only spares the room.
         let is_kept = is_clean
             && self.local.validity(held) == Validity::Valid
-            && self.local.keep(self.key.clone(), held, &mut departed);
+            && self.local.keep(&self.key, held, &mut departed);
         drop(marks);
         is_kept
     }
@@ -161,7 +162,7 @@ impl Pending {
             is_clean
         });
         let is_valid = is_clean && self.local.validity(held) == Validity::Valid;
-        let is_kept = is_valid && self.local.keep(self.key.clone(), held, &mut departed);
+        let is_kept = is_valid && self.local.keep(&self.key, held, &mut departed);
         let old = if is_valid {
             None
         } else {

@@ -283,6 +283,19 @@ fn the_bytes_stay_below_the_capacity_and_the_counts_add_up() {
 }
 
 #[test]
+fn an_entry_that_takes_its_own_place_is_kept() {
+    let local = local();
+    let pending = local.pending(NAMESPACE, b"acme:a");
+    let entry = held(&local, 1_u64, &[], local.moment());
+    assert!(pending.fill(&entry) && pending.fill(&entry));
+    assert_eq!(local.counts().evictions, 0);
+    assert_eq!(local.usage(NAMESPACE).entries, 1);
+    drop(entry);
+    local.changed(NAMESPACE, b"acme:a");
+    assert_eq!(local.usage(NAMESPACE), Usage::default());
+}
+
+#[test]
 fn an_entry_that_never_fits_is_refused_and_takes_its_predecessor_along() {
     let local = Arc::new(Local::new(1 << 20));
     put(&local, "acme:a", 1_u64, &[]);

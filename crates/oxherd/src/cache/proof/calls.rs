@@ -52,8 +52,16 @@ pub(super) enum Then {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Work {
     Read(Read),
-    Write { row: (usize, usize), then: Then, commits: bool },
-    Announce { row: (usize, usize), term: Duration, concludes: bool },
+    Write {
+        row: (usize, usize),
+        then: Then,
+        commits: bool,
+    },
+    Announce {
+        row: (usize, usize),
+        term: Duration,
+        concludes: bool,
+    },
 }
 
 fn tag(number: usize) -> Tag {
@@ -83,16 +91,22 @@ impl Work {
             Way::Announcing | Way::Invalidating => match chance.below(10) {
                 0..=3 => Then::Remove,
                 4 if plan.is_versioned => Then::RemoveVersion,
-                4..=6 => Then::Invalidate { tag: chance.below(TAGS) },
+                4..=6 => Then::Invalidate {
+                    tag: chance.below(TAGS),
+                },
                 7 => Then::Clear,
                 _ if plan.tenants > 1 => Then::ClearTenant,
-                _ => Then::Invalidate { tag: chance.below(TAGS) },
+                _ => Then::Invalidate {
+                    tag: chance.below(TAGS),
+                },
             },
             Way::Versioned | Way::Lagging => match chance.below(10) {
                 0..=4 => Then::Set { tags },
                 5..=8 => Then::RemoveVersion,
                 // Promises nothing here, see `Way`.
-                _ => Then::Invalidate { tag: chance.below(TAGS) },
+                _ => Then::Invalidate {
+                    tag: chance.below(TAGS),
+                },
             },
         };
         Self::Write {
@@ -147,7 +161,12 @@ impl Desk {
     }
 
     async fn read(self, read: Read) {
-        let Self { stage, process, clock, rows } = &self;
+        let Self {
+            stage,
+            process,
+            clock,
+            rows,
+        } = &self;
         let rows = &rows[read.row.0];
         let is_live = rows.site.shared.is_live();
         let mut least = 0;
@@ -191,7 +210,12 @@ impl Desk {
     }
 
     async fn load(self, read: Read) -> Result<Loaded<Row>, std::io::Error> {
-        let Self { stage, process, clock, .. } = &self;
+        let Self {
+            stage,
+            process,
+            clock,
+            ..
+        } = &self;
         let (tenant, key) = read.row;
         let load = stage.begin_load(*process, read.row);
         stage.gate(*process, "its load reads the source").await;
@@ -216,11 +240,20 @@ impl Desk {
             load: Some(load),
         });
         let loaded = loaded.tags(tags(late));
-        Ok(if stage.plan.is_versioned { loaded.version(version) } else { loaded })
+        Ok(if stage.plan.is_versioned {
+            loaded.version(version)
+        } else {
+            loaded
+        })
     }
 
     async fn write(&self, row: (usize, usize), then: Then) {
-        let Self { stage, process, clock, rows } = self;
+        let Self {
+            stage,
+            process,
+            clock,
+            rows,
+        } = self;
         let (tenant, key) = (row.0, row.1 as u64);
         let rows = &rows[tenant];
         let (tag_of, whole, all) = match then {
@@ -231,15 +264,26 @@ impl Desk {
         };
         let versions = stage.versions(|of, at| all || (of == tenant && (whole || at == row.1)));
         let version = versions[tenant][row.1];
-        let begun = stage.begin(*process, row, clock.now(), false, |_| format!("{then:?} for version {version}"));
+        let begun = stage.begin(*process, row, clock.now(), false, |_| {
+            format!("{then:?} for version {version}")
+        });
         let epoch = stage.book().ledger.epoch;
         let answer = match then {
             Then::Remove => rows.remove(&key).await.map(drop),
             Then::RemoveVersion => rows.remove(&key).version(version).await.map(drop),
             Then::Set { tags: bits } => {
                 let (tenant, key) = row;
-                let value = Row { tenant, key, version, tags: bits, load: None };
-                rows.set(&(key as u64), value).version(version).tags(tags(bits)).await
+                let value = Row {
+                    tenant,
+                    key,
+                    version,
+                    tags: bits,
+                    load: None,
+                };
+                rows.set(&(key as u64), value)
+                    .version(version)
+                    .tags(tags(bits))
+                    .await
             }
             Then::Invalidate { tag: number } => rows.invalidate(&[tag(number)]).await,
             Then::Clear => self.rows[0].clear().await,
@@ -252,7 +296,10 @@ impl Desk {
         match answer {
             Ok(()) => {
                 if is_promised {
-                    let claim = Claim { tag: tag_of, versions };
+                    let claim = Claim {
+                        tag: tag_of,
+                        versions,
+                    };
                     stage.acknowledged(Some(*process), &claim, epoch);
                 }
                 stage.end(&begun, "done");
@@ -262,7 +309,12 @@ impl Desk {
     }
 
     async fn announce(&self, row: (usize, usize), term: Duration, concludes: bool) {
-        let Self { stage, process, clock, rows } = self;
+        let Self {
+            stage,
+            process,
+            clock,
+            rows,
+        } = self;
         let rows = &rows[row.0];
         let key = row.1 as u64;
         let (asked, flushes) = (clock.now(), stage.book().flushes);
@@ -279,7 +331,10 @@ impl Desk {
         let only_this = |tenant, key| (tenant, key) == row;
         // The mark stood, by the clock of the store, which runs as this one.
         if clock.now() < asked.after(term) && stage.book().flushes == flushes {
-            let claim = Claim { tag: None, versions: stage.versions(only_this) };
+            let claim = Claim {
+                tag: None,
+                versions: stage.versions(only_this),
+            };
             let epoch = stage.book().ledger.epoch;
             stage.acknowledged(None, &claim, epoch);
         }
@@ -287,7 +342,10 @@ impl Desk {
         if !concludes {
             return;
         }
-        let claim = Claim { tag: None, versions: stage.versions(only_this) };
+        let claim = Claim {
+            tag: None,
+            versions: stage.versions(only_this),
+        };
         let begun = stage.begin(*process, row, clock.now(), false, |_| "conclude".to_owned());
         let epoch = stage.book().ledger.epoch;
         match intent.conclude().await {

@@ -73,7 +73,9 @@ impl Floors {
 impl RowFloors {
     /// For a value with these tags.
     pub(super) fn of(&self, tags: u8) -> u64 {
-        let tagged = (0..TAGS).filter(|tag| tags & (1 << tag) != 0).map(|tag| self.0[tag + 1]);
+        let tagged = (0..TAGS)
+            .filter(|tag| tags & (1 << tag) != 0)
+            .map(|tag| self.0[tag + 1]);
         tagged.fold(self.0[0], u64::max)
     }
 }
@@ -114,13 +116,20 @@ impl Ledger {
     }
 
     /// A call begins.
-    pub(super) fn promise(&mut self, number: usize, heard: Option<Heard>, (tenant, key): (usize, usize)) -> Promise {
+    pub(super) fn promise(
+        &mut self,
+        number: usize,
+        heard: Option<Heard>,
+        (tenant, key): (usize, usize),
+    ) -> Promise {
         let mut promise = Promise {
             store: self.store.row(tenant, key),
             epoch: self.epoch,
             ..Promise::default()
         };
-        let Some(process) = self.processes.get_mut(&number) else { return promise };
+        let Some(process) = self.processes.get_mut(&number) else {
+            return promise;
+        };
         for (sent, claim) in std::mem::take(&mut process.coming) {
             match heard {
                 Some(now) if now.connection == sent.connection && now.arrived < sent.sent => {

@@ -62,10 +62,16 @@ fn no_answer_is_older_than_what_was_promised() {
     let began = std::time::Instant::now();
     match campaign(&mut theatre, first..first + count) {
         Ok((moves, answers)) => {
-            println!("{count} schedules from seed {first}: {moves} moves, {answers:?}, {:?}", began.elapsed());
+            println!(
+                "{count} schedules from seed {first}: {moves} moves, {answers:?}, {:?}",
+                began.elapsed()
+            );
         }
         Err((seed, wrong)) => {
-            panic!("OXHERD_CACHE_SEED={seed} OXHERD_CACHE_SCHEDULES=1: {wrong}\n{}", story(&mut theatre, seed))
+            panic!(
+                "OXHERD_CACHE_SEED={seed} OXHERD_CACHE_SCHEDULES=1: {wrong}\n{}",
+                story(&mut theatre, seed)
+            )
         }
     }
 }
@@ -74,7 +80,12 @@ fn no_answer_is_older_than_what_was_promised() {
 fn a_seed_tells_the_same_story_twice() {
     // Tokens are drawn anew.
     let moves = |story: &str| -> Vec<String> {
-        let without_words = |line: &str| line.split(" asks ").next().and_then(|line| line.split(" hears ").next()).map(str::to_owned);
+        let without_words = |line: &str| {
+            line.split(" asks ")
+                .next()
+                .and_then(|line| line.split(" hears ").next())
+                .map(str::to_owned)
+        };
         story.lines().filter_map(without_words).collect()
     };
     let (mut one, mut other) = (Theatre::new(), Theatre::new());
@@ -82,8 +93,19 @@ fn a_seed_tells_the_same_story_twice() {
     campaign(&mut other, 500..520).unwrap();
     for seed in 1..300 {
         let (left, right) = (story(&mut one, seed), story(&mut other, seed));
-        if let Some(at) = moves(&left).iter().zip(moves(&right)).position(|(left, right)| *left != right) {
-            let until = |story: &str| story.lines().take(at + 1).map(str::to_owned).collect::<Vec<_>>().join("\n");
+        if let Some(at) = moves(&left)
+            .iter()
+            .zip(moves(&right))
+            .position(|(left, right)| *left != right)
+        {
+            let until = |story: &str| {
+                story
+                    .lines()
+                    .take(at + 1)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            };
             panic!("seed {seed}, line {at}\n{}\n\n{}", until(&left), until(&right));
         }
     }

@@ -163,7 +163,14 @@ impl Stage {
     }
 
     /// A call begins.
-    pub(super) fn begin(&self, process: usize, row: (usize, usize), at: Timestamp, is_live: bool, what: impl FnOnce(&Book) -> String) -> Begun {
+    pub(super) fn begin(
+        &self,
+        process: usize,
+        row: (usize, usize),
+        at: Timestamp,
+        is_live: bool,
+        what: impl FnOnce(&Book) -> String,
+    ) -> Begun {
         let heard = self.network.heard(process);
         let mut book = self.book();
         let promise = book.ledger.promise(process, heard, row);
@@ -194,15 +201,28 @@ impl Stage {
         let Some(row) = answer.held.value::<Row>() else {
             return self.wrong(format!("call {}: no row in {answer:?}", begun.call));
         };
-        self.end(begun, format_args!("{row:?}, {:?}{}", answer.tier, if answer.is_stale { ", stale" } else { "" }));
+        self.end(
+            begun,
+            format_args!(
+                "{row:?}, {:?}{}",
+                answer.tier,
+                if answer.is_stale { ", stale" } else { "" }
+            ),
+        );
         let mut book = self.book();
         book.answers.count(answer.tier, answer.is_stale);
         let wrong = |book: &mut Book, what: &str, least: u64| {
-            let wrong = format!("call {}: version {} of {:?} although {least} {what}", begun.call, row.version, begun.row);
+            let wrong = format!(
+                "call {}: version {} of {:?} although {least} {what}",
+                begun.call, row.version, begun.row
+            );
             book.wrong(wrong);
         };
         if (row.tenant, row.key) != begun.row {
-            book.wrong(format!("call {}: another row: {row:?} for {:?}", begun.call, begun.row));
+            book.wrong(format!(
+                "call {}: another row: {row:?} for {:?}",
+                begun.call, begun.row
+            ));
         }
         if row.version < begun.min_version {
             wrong(&mut book, "is the least that the caller takes", begun.min_version);
@@ -210,7 +230,9 @@ impl Stage {
         if book.ledger.epoch == begun.promise.epoch {
             let promise = &begun.promise;
             let (floors, what) = match (answer.tier, answer.is_stale) {
-                (Some(Tier::Shared), _) | (None, false) => (Some(promise.store), "was acknowledged before it began"),
+                (Some(Tier::Shared), _) | (None, false) => {
+                    (Some(promise.store), "was acknowledged before it began")
+                }
                 (Some(Tier::Local), _) => (
                     begun.is_live.then_some(promise.memory),
                     "was acknowledged, and heard of, before it began",
@@ -231,7 +253,11 @@ impl Stage {
         if !plan.skew.is_zero() || plan.is_sliding {
             return;
         }
-        let Some((_, made)) = row.load.and_then(|load| book.loads.get(load)).and_then(|load| load.ended) else {
+        let Some((_, made)) = row
+            .load
+            .and_then(|load| book.loads.get(load))
+            .and_then(|load| load.ended)
+        else {
             return;
         };
         let mut life = plan.ttl;
@@ -240,7 +266,10 @@ impl Stage {
         }
         if begun.at >= made.after(life) {
             let age = begun.at.since(made);
-            book.wrong(format!("call {}: {age:?} old when it began, of at most {life:?}", begun.call));
+            book.wrong(format!(
+                "call {}: {age:?} old when it began, of at most {life:?}",
+                begun.call
+            ));
         }
     }
 
@@ -265,7 +294,8 @@ impl Stage {
     pub(super) fn acknowledged(&self, by: Option<usize>, claim: &Claim, epoch: u64) {
         let mut book = self.book();
         if book.ledger.epoch == epoch {
-            book.ledger.claim(by, claim, |process| self.network.heard(process));
+            book.ledger
+                .claim(by, claim, |process| self.network.heard(process));
         }
     }
 
@@ -280,7 +310,12 @@ impl Stage {
         let mut book = self.book();
         book.source[tenant][key] += 1;
         let version = book.source[tenant][key];
-        book.note(|| format!("process {process} commits version {version} of {:?}", (tenant, key)));
+        book.note(|| {
+            format!(
+                "process {process} commits version {version} of {:?}",
+                (tenant, key)
+            )
+        });
         version
     }
 
@@ -309,16 +344,37 @@ impl Stage {
     pub(super) fn kept(&self, row: &Row) {
         let Some(load) = row.load else { return };
         let mut book = self.book();
-        let Load { is_kept: false, ended: Some((ended, _)), began, row, .. } = book.loads[load] else { return };
+        let Load {
+            is_kept: false,
+            ended: Some((ended, _)),
+            began,
+            row,
+            ..
+        } = book.loads[load]
+        else {
+            return;
+        };
         book.loads[load].is_kept = true;
         book.answers.kept += 1;
         let overlaps = |other: &&Load| {
-            other.is_kept && other.row == row && other.began < ended && other.ended.is_some_and(|(end, _)| began < end)
+            other.is_kept
+                && other.row == row
+                && other.began < ended
+                && other.ended.is_some_and(|(end, _)| began < end)
         };
-        let others = book.loads.iter().enumerate().filter(|(number, _)| *number != load);
-        let other = others.map(|(_, other)| other).find(overlaps).map(|other| format!("{other:?}"));
+        let others = book
+            .loads
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| *number != load);
+        let other = others
+            .map(|(_, other)| other)
+            .find(overlaps)
+            .map(|other| format!("{other:?}"));
         if let Some(other) = other {
-            book.wrong(format!("load {load} was kept, and so was {other}, which ran at the same time"));
+            book.wrong(format!(
+                "load {load} was kept, and so was {other}, which ran at the same time"
+            ));
         }
     }
 
@@ -352,7 +408,10 @@ impl Book {
 
     /// Those who have no answer yet.
     pub(super) fn open_calls(&self) -> Vec<String> {
-        self.calls.iter().map(|(call, (process, what))| format!("call {call} of process {process}: {what}")).collect()
+        self.calls
+            .iter()
+            .map(|(call, (process, what))| format!("call {call} of process {process}: {what}"))
+            .collect()
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -3,7 +3,8 @@
 use super::campaign;
 use super::world::Theatre;
 use crate::store::{
-    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE, CACHE_REMOVE, CACHE_SET, Script,
+    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE, CACHE_REMOVE,
+    CACHE_SET, Script,
 };
 
 /// Within how many schedules.

@@ -18,13 +18,13 @@ use super::chance::Chance;
 use super::plan::Plan;
 use super::stage::{Answers, Row, Stage};
 use crate::breaker::Breaker;
-use crate::cache::{CacheBuilder, Namespace};
 use crate::cache::value::Envelope;
+use crate::cache::{CacheBuilder, Namespace};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::store::simulated::{Event, Network};
 use crate::store::{
-    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE, CACHE_RELEASE, CACHE_REMOVE,
-    CACHE_RENEW, CACHE_SET, CACHE_TOUCH, Script, Store,
+    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE, CACHE_RELEASE,
+    CACHE_REMOVE, CACHE_RENEW, CACHE_SET, CACHE_TOUCH, Script, Store,
 };
 
 /// More moves than any schedule needs.
@@ -130,12 +130,15 @@ impl Theatre {
         assert_ne!(spoilt, text, "nothing was changed");
         let mut load = redis::cmd("SCRIPT");
         let other = self.ask(load.arg("LOAD").arg(spoilt));
-        self.replaced.push((sha.to_owned(), redis::from_redis_value(other).unwrap()));
+        self.replaced
+            .push((sha.to_owned(), redis::from_redis_value(other).unwrap()));
     }
 
     fn ask(&mut self, cmd: &redis::Cmd) -> redis::Value {
         let answer = tokio::task::coop::unconstrained(self.direct.req_packed_command(cmd)).now_or_never();
-        answer.expect("the engine answers at once").expect("the engine answers")
+        answer
+            .expect("the engine answers at once")
+            .expect("the engine answers")
     }
 
     /// Plays the schedule of a seed.
@@ -187,7 +190,11 @@ impl World<'_> {
         let plan = &self.stage.plan;
         let runtime = self.theatre.runtimes.pop().unwrap_or_else(|| {
             let mut builder = Builder::new_current_thread();
-            builder.enable_time().start_paused(true).build().expect("a runtime without I/O")
+            builder
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .expect("a runtime without I/O")
         });
         let skew = plan.skew.as_millis() as u64 * (number % 3) as u64;
         let (clock, hands) = Clock::manual(Timestamp::from_millis(self.theatre.now + skew));
@@ -198,8 +205,15 @@ impl World<'_> {
             .build()
             .expect("a breaker");
         let store = Store::simulated(&self.network, number);
-        let cache = CacheBuilder::new(store, clock.clone()).local_bytes(1 << 18).breaker(breaker).open_unchecked();
-        let rows = cache.namespace::<u64, Row>("rows").level(plan.level).tiers(plan.tiers).freshness(plan.freshness());
+        let cache = CacheBuilder::new(store, clock.clone())
+            .local_bytes(1 << 18)
+            .breaker(breaker)
+            .open_unchecked();
+        let rows = cache
+            .namespace::<u64, Row>("rows")
+            .level(plan.level)
+            .tiers(plan.tiers)
+            .freshness(plan.freshness());
         let mut rows = rows.lease_term(plan.lease_term).lock_wait(plan.lock_wait);
         if plan.soft_timeout {
             rows = rows.soft_timeout(Duration::from_millis(100));
@@ -315,7 +329,8 @@ impl World<'_> {
 
     /// Removes a key as a store that is full does. Announcements do not count among what may be lost.
     fn evict(&mut self) {
-        let keys: Vec<String> = redis::from_redis_value(self.theatre.ask(redis::cmd("KEYS").arg("*"))).unwrap();
+        let keys: Vec<String> =
+            redis::from_redis_value(self.theatre.ask(redis::cmd("KEYS").arg("*"))).unwrap();
         let mut keys: Vec<String> = keys.into_iter().filter(|key| !key.contains("}:w:")).collect();
         if keys.is_empty() {
             return;
@@ -333,7 +348,8 @@ impl World<'_> {
     fn die(&mut self, which: usize) {
         let process = self.processes.remove(which);
         let is_cut = self.chance.percent(50);
-        self.stage.note(|| format!("process {} dies, cut: {is_cut}", process.number));
+        self.stage
+            .note(|| format!("process {} dies, cut: {is_cut}", process.number));
         drop(process.desk);
         drop(process.runtime);
         self.network.end_process(process.number, is_cut);
@@ -390,7 +406,8 @@ impl World<'_> {
             _ => None,
         };
         let process = line.and_then(|line| self.network.process_of(line));
-        self.stage.note(|| format!("{event:?}: {}", self.network.describe(event)));
+        self.stage
+            .note(|| format!("{event:?}: {}", self.network.describe(event)));
         self.network.play(event);
         if let Event::Execute { .. } = event {
             self.look();
@@ -400,16 +417,24 @@ impl World<'_> {
 
     /// What the store has now: which loads were kept.
     fn look(&mut self) {
-        let Some(process) = self.processes.first() else { return };
+        let Some(process) = self.processes.first() else {
+            return;
+        };
         let stage = Arc::clone(&self.stage);
         let rows = process.desk.rows.clone();
         for rows in rows.iter().take(stage.plan.tenants) {
             for key in 0..stage.plan.keys {
                 let space = &rows.site.space;
                 let key = rows.key(&(key as u64)).unwrap();
-                let entry = self.theatre.ask(redis::cmd("GET").arg(space.keys.entry(key.as_bytes())));
-                let redis::Value::BulkString(entry) = entry else { continue };
-                let Ok(envelope) = Envelope::parse(Bytes::from(entry)) else { continue };
+                let entry = self
+                    .theatre
+                    .ask(redis::cmd("GET").arg(space.keys.entry(key.as_bytes())));
+                let redis::Value::BulkString(entry) = entry else {
+                    continue;
+                };
+                let Ok(envelope) = Envelope::parse(Bytes::from(entry)) else {
+                    continue;
+                };
                 if let Ok(Some(row)) = envelope.decode::<Row>(&space.settings.packing, space.place(&key)) {
                     stage.kept(&row);
                 }

@@ -20,15 +20,19 @@ pub struct BigKey {
 }
 
 impl BigKey {
-    /// Of a key as `TENANT:KEY`.
-    pub(crate) fn of(text: &str, bytes: u64) -> Self {
-        let (tenant, key) = text.split_once(':').unwrap_or(("", text));
-        Self {
-            tenant: tenant.to_owned(),
-            key: key.to_owned(),
-            bytes,
-        }
+    /// Of a key as `TENANT:KEY:`.
+    pub(crate) fn of(text: &[u8], bytes: u64) -> Self {
+        let (tenant, key) = tenant_and_key(text);
+        Self { tenant, key, bytes }
     }
+}
+
+/// Tenant and key of `TENANT:KEY:`.
+pub(crate) fn tenant_and_key(text: &[u8]) -> (String, String) {
+    let text = String::from_utf8_lossy(text);
+    let text = text.strip_suffix(':').unwrap_or(&text);
+    let (tenant, key) = text.split_once(':').unwrap_or(("", text));
+    (tenant.to_owned(), key.to_owned())
 }
 
 /// The largest, largest first; of equal keys the first is kept.
@@ -47,11 +51,11 @@ pub(crate) fn largest(mut keys: Vec<BigKey>) -> Vec<BigKey> {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Big(Mutex<Vec<(Box<str>, u64)>>);
+pub(crate) struct Big(Mutex<Vec<(Box<[u8]>, u64)>>);
 
 impl Big {
     /// A value was written.
-    pub(crate) fn wrote(&self, key: &str, bytes: u64) {
+    pub(crate) fn wrote(&self, key: &[u8], bytes: u64) {
         let mut list = self.0.lock();
         if let Some(known) = list.iter_mut().find(|known| &*known.0 == key) {
             known.1 = bytes;
@@ -83,9 +87,9 @@ mod tests {
     fn the_largest_stay_with_their_last_size() {
         let big = Big::default();
         for number in 0..100_u64 {
-            big.wrote(&format!("acme:{number}"), number);
+            big.wrote(format!("acme:{number}:").as_bytes(), number);
         }
-        big.wrote("acme:99", 7);
+        big.wrote(b"acme:99:", 7);
         let keys = big.snapshot();
         assert_eq!(keys.len(), KEPT);
         assert_eq!(
@@ -94,7 +98,7 @@ mod tests {
         );
         assert_eq!((keys[15].key.as_str(), keys[15].bytes), ("99", 7));
         // The small one leaves first.
-        big.wrote("acme:new", 50);
+        big.wrote(b"acme:new:", 50);
         assert!(big.snapshot().iter().all(|key| key.key != "99"));
     }
 }

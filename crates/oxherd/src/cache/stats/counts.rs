@@ -103,8 +103,6 @@ counts! {
     StoreError store_errors;
     /// Calls that were not made, for the store's breaker was open.
     SkippedByBreaker skipped_by_breaker;
-    /// Entries that had to leave this process for others.
-    Eviction evictions;
     /// Bytes written to the store.
     BytesWritten bytes_written;
     /// Bytes read from it.

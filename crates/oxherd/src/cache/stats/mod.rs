@@ -23,6 +23,7 @@ pub use histogram::Latency;
 pub use snapshot::{CacheStats, LastMinute, Latencies, LocalStats, NamespaceStats};
 pub use top::{TopKey, TopKeys};
 
+pub(crate) use big::{largest, tenant_and_key};
 pub(crate) use recorder::Recorder;
 
 /// Where a hit was answered from.

@@ -2,7 +2,7 @@
 //!
 //! The cheap path is a local hit: [`Recorder::sample`] (a draw in a thread-local), then [`Recorder::local_hit`] (one
 //! relaxed addition in the thread's stripe). Only when the draw says so the caller looks at the time and tells key, bytes and
-//! duration besides, with [`Recorder::local_hit_in_detail`]. Keys are told as `TENANT:KEY`.
+//! duration besides, with [`Recorder::local_hit_in_detail`]. Keys are told as `TENANT:KEY:`.
 //! Next: `snapshot.rs` (what comes out).
 
 use std::collections::VecDeque;
@@ -111,7 +111,7 @@ impl Recorder {
     fn saw(&self, key: &str, weight: u64, tier: Option<Tier>, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.top.saw(Seen {
-            key,
+            key: key.as_bytes(),
             weight,
             tier,
             bytes,
@@ -165,7 +165,7 @@ impl Recorder {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.count(Count::FillTaken);
         self.counts.add(Count::BytesWritten as usize, bytes);
-        self.big.wrote(key, bytes);
+        self.big.wrote(key.as_bytes(), bytes);
     }
 
     /// The store refused a value, or it was not offered.
@@ -223,11 +223,6 @@ impl Recorder {
     /// A call was not made, for the store's breaker was open.
     pub(crate) fn skipped_by_breaker(&self) {
         self.count(Count::SkippedByBreaker);
-    }
-
-    /// An entry had to leave this process for others.
-    pub(crate) fn evicted(&self) {
-        self.count(Count::Eviction);
     }
 
     /// So many bytes of envelopes came from the store.

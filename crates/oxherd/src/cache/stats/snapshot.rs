@@ -95,6 +95,8 @@ pub struct LocalStats {
     pub bytes: u64,
     /// Bytes there may be; 0 where it is the whole cache that has the limit.
     pub capacity_bytes: u64,
+    /// Entries that had to leave for want of room, or never fitted; counted for the whole cache alone.
+    pub evictions: u64,
 }
 
 impl LocalStats {
@@ -105,6 +107,7 @@ impl LocalStats {
             entries,
             bytes,
             capacity_bytes,
+            evictions: 0,
         }
     }
 
@@ -113,6 +116,7 @@ impl LocalStats {
         self.entries = self.entries.saturating_add(other.entries);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.capacity_bytes = self.capacity_bytes.saturating_add(other.capacity_bytes);
+        self.evictions = self.evictions.saturating_add(other.evictions);
     }
 }
 

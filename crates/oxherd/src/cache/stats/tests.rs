@@ -22,10 +22,10 @@ fn millis(millis: u64) -> Duration {
 fn each_thing_that_happens_is_counted_under_its_name() {
     let (recorder, _hand) = recorder();
     recorder.local_hit();
-    recorder.shared_hit(":a", 100, millis(1));
+    recorder.shared_hit(":a:", 100, millis(1));
     recorder.hit_was_absent();
-    recorder.missed(":b", Some(millis(2)));
-    recorder.missed(":b", None);
+    recorder.missed(":b:", Some(millis(2)));
+    recorder.missed(":b:", None);
     recorder.served_stale(StaleReason::Revalidating);
     recorder.served_stale(StaleReason::Error);
     recorder.served_stale(StaleReason::Timeout);
@@ -34,7 +34,7 @@ fn each_thing_that_happens_is_counted_under_its_name() {
     recorder.load_ended(LoadReason::Refresh, LoadEnd::TimedOut, millis(500));
     recorder.waited_here(millis(3));
     recorder.waited_elsewhere(millis(3));
-    recorder.fill_taken(":b", 1000);
+    recorder.fill_taken(":b:", 1000);
     for reason in [
         FillRefusal::Voided,
         FillRefusal::Cleared,
@@ -54,7 +54,6 @@ fn each_thing_that_happens_is_counted_under_its_name() {
     recorder.found_garbage();
     recorder.store_failed();
     recorder.skipped_by_breaker();
-    recorder.evicted();
     recorder.read_bytes(100);
     recorder.verified(false);
     recorder.verified(true);
@@ -78,8 +77,8 @@ fn each_thing_that_happens_is_counted_under_its_name() {
 #[test]
 fn a_timed_local_hit_stands_for_sixty_four() {
     let (recorder, _hand) = recorder();
-    recorder.local_hit_in_detail("acme:a", 10, Duration::from_nanos(60));
-    recorder.shared_hit("acme:a", 10, millis(1));
+    recorder.local_hit_in_detail("acme:a:", 10, Duration::from_nanos(60));
+    recorder.shared_hit("acme:a:", 10, millis(1));
     let stats = recorder.snapshot(LocalStats::default());
     let gets = stats.latency.gets();
     assert_eq!(gets.count, 65);
@@ -92,7 +91,7 @@ fn a_timed_local_hit_stands_for_sixty_four() {
 fn the_last_minute_forgets_what_was_before_it() {
     let (recorder, hand) = recorder();
     let look = || recorder.snapshot(LocalStats::default()).last_minute;
-    (0..10).for_each(|_| recorder.missed(":a", None));
+    (0..10).for_each(|_| recorder.missed(":a:", None));
     assert_eq!(look().misses, 10);
     for _ in 0..20 {
         hand.advance(Duration::from_secs(5));
@@ -127,9 +126,9 @@ fn threads_count_together() {
                 for number in 0..5000 {
                     recorder.local_hit();
                     if recorder.sample() {
-                        recorder.local_hit_in_detail(":hot", 1, Duration::from_nanos(50));
+                        recorder.local_hit_in_detail(":hot:", 1, Duration::from_nanos(50));
                     }
-                    recorder.missed(&format!(":{thread}/{number}"), None);
+                    recorder.missed(&format!(":{thread}/{number}:"), None);
                 }
             });
         }
@@ -143,7 +142,7 @@ fn threads_count_together() {
 #[test]
 fn names_in_json_are_those_that_programs_rely_on() {
     let (recorder, _hand) = recorder();
-    recorder.missed("acme:a", None);
+    recorder.missed("acme:a:", None);
     let json = serde_json::to_value(recorder.snapshot(LocalStats::default())).unwrap();
     for pointer in [
         "/counts/hitsLocal",

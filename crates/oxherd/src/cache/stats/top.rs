@@ -13,11 +13,12 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::Tier;
+use super::big::tenant_and_key;
 use super::counts::share;
 use crate::clock::{Clock, Timestamp};
 
 /// Keys with a counter.
-pub(super) const KEPT: usize = 128;
+const KEPT: usize = 128;
 /// How long a window is.
 const WINDOW: Duration = Duration::from_secs(60);
 /// A hot key is not worth a warning below so many reads.
@@ -129,11 +130,20 @@ impl TopKeys {
         }
         self.floor = self.floor.saturating_add(other.floor);
         self.reads = self.reads.saturating_add(other.reads);
+        self.sort();
+        self.shorten(KEPT);
+    }
+
+    fn sort(&mut self) {
         self.keys
             .sort_by(|one, two| two.rank().cmp(&one.rank()).then_with(|| one.key.cmp(&two.key)));
-        if let Some(first_out) = self.keys.get(KEPT) {
+    }
+
+    /// Leaves the first `kept` keys.
+    pub(crate) fn shorten(&mut self, kept: usize) {
+        if let Some(first_out) = self.keys.get(kept) {
             self.floor = self.floor.max(first_out.reads);
-            self.keys.truncate(KEPT);
+            self.keys.truncate(kept);
         }
     }
 }
@@ -141,8 +151,8 @@ impl TopKeys {
 /// What is fed in: one read that was looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
-    /// `TENANT:KEY`.
-    pub(crate) key: &'a str,
+    /// `TENANT:KEY:`.
+    pub(crate) key: &'a [u8],
     /// Reads that it stands for.
     pub(crate) weight: u64,
     /// `None` for a miss.
@@ -212,7 +222,7 @@ impl Windows {
 struct Window {
     began: Timestamp,
     reads: u64,
-    at: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    at: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
     counters: Vec<Counter>,
     /// The counters' reads again, close together: the smallest is looked for often.
     weights: Vec<u64>,
@@ -220,7 +230,7 @@ struct Window {
 
 #[derive(Debug)]
 struct Counter {
-    key: Box<str>,
+    key: Box<[u8]>,
     error: u64,
     misses: u64,
     bytes: u64,
@@ -258,7 +268,7 @@ impl Window {
     }
 
     /// A counter for a key that has none.
-    fn place(&mut self, key: &str) -> usize {
+    fn place(&mut self, key: &[u8]) -> usize {
         let counter = |error| Counter {
             key: key.into(),
             error,
@@ -289,10 +299,10 @@ impl Window {
         let keys = self.counters.iter().zip(&self.weights);
         let mut keys: Vec<TopKey> = keys
             .map(|(counter, reads)| {
-                let (tenant, key) = counter.key.split_once(':').unwrap_or(("", &counter.key));
+                let (tenant, key) = tenant_and_key(&counter.key);
                 TopKey {
-                    tenant: tenant.to_owned(),
-                    key: key.to_owned(),
+                    tenant,
+                    key,
                     reads: *reads,
                     error: counter.error,
                     misses: counter.misses,
@@ -322,7 +332,7 @@ mod tests {
 
     fn saw(top: &Top, key: &str, weight: u64, tier: Option<Tier>) {
         top.saw(Seen {
-            key,
+            key: format!("{key}:").as_bytes(),
             weight,
             tier,
             bytes: 10,

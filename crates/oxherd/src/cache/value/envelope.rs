@@ -16,7 +16,7 @@ use super::compress::{Method, unpack};
 use super::header::{Content, Header, hash_of};
 use super::scratch::{self, PACKED, PLAIN};
 use super::seal::{NONCE, TAG};
-use super::{Foreign, Packing, Place};
+use super::{Foreign, KeyId, Packing, Place};
 use crate::error::{Cause, Error, Result};
 
 /// An entry of the store: its header read, its value not looked at yet.
@@ -134,6 +134,26 @@ impl Envelope {
     /// succeeded, but for `incarnation` and `as_of`, which scripts write.
     pub(crate) const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// How its value is written.
+    pub(crate) const fn form(&self) -> Form {
+        self.content.form
+    }
+
+    /// How its value is compressed.
+    pub(crate) const fn method(&self) -> Method {
+        self.content.method
+    }
+
+    /// The key its value is sealed with.
+    pub(crate) const fn sealed(&self) -> Option<KeyId> {
+        self.content.sealed
+    }
+
+    /// How many plain bytes its value has, as the header says.
+    pub(crate) const fn plain_size(&self) -> usize {
+        self.content.size
     }
 
     /// All of it, as it is in the store.

@@ -14,6 +14,7 @@ mod header;
 pub(crate) mod layout;
 mod packing;
 mod place;
+mod read;
 mod scratch;
 mod seal;
 #[cfg(test)]
@@ -21,10 +22,12 @@ mod tests;
 mod varint;
 
 pub use codec::Codec;
+pub(crate) use codec::Form;
 pub use compress::Compression;
+pub(crate) use compress::Method;
 pub(crate) use envelope::Envelope;
 pub(crate) use foreign::Foreign;
-pub(crate) use header::{Header, MAX_TAG_BYTES, MAX_TAGS, Tags};
+pub(crate) use header::{Header, Tags};
 pub use packing::Packing;
 pub(crate) use place::Place;
 pub use seal::{EncryptionKey, KeyId, KeyRing};

@@ -19,7 +19,7 @@ type Answer = RedisResult<Vec<Value>>;
 const NOBODY: usize = usize::MAX;
 
 pub(super) struct State {
-    engine: Engine,
+    pub(super) engine: Engine,
     turns: Turns,
     lines: Vec<Line>,
     connections: BTreeMap<usize, Connection>,
@@ -126,10 +126,6 @@ impl State {
         }
     }
 
-    pub(super) fn engine(&self) -> Engine {
-        self.engine.clone()
-    }
-
     pub(super) fn describe(&self, event: Event) -> String {
         let of = |connection: &usize| self.connections.get(connection);
         let process = |connection: &Connection| self.lines[connection.line].process;
@@ -187,7 +183,11 @@ impl State {
         let connection = self.connections.get(&number)?;
         Some(Heard {
             connection: number,
-            sent: if connection.loses_replies { u64::MAX } else { connection.sent },
+            sent: if connection.loses_replies {
+                u64::MAX
+            } else {
+                connection.sent
+            },
             arrived: connection.arrived,
         })
     }
@@ -199,10 +199,13 @@ impl State {
     /// The call of the script that stands for the one that is called.
     fn replaced(&self, work: Work) -> Work {
         let Work::One(cmd) = &work else { return work };
-        let words: Vec<&[u8]> = cmd.args_iter().filter_map(|word| match word {
-            redis::Arg::Simple(word) => Some(word),
-            _ => None,
-        }).collect();
+        let words: Vec<&[u8]> = cmd
+            .args_iter()
+            .filter_map(|word| match word {
+                redis::Arg::Simple(word) => Some(word),
+                _ => None,
+            })
+            .collect();
         match words.as_slice() {
             [b"EVALSHA", sha, rest @ ..] if self.replaced.contains_key(*sha) => {
                 let mut other = redis::cmd("EVALSHA");
@@ -231,11 +234,17 @@ impl State {
     }
 
     pub(super) fn line_of(&self, connection: usize) -> Option<usize> {
-        self.connections.get(&connection).map(|connection| connection.line)
+        self.connections
+            .get(&connection)
+            .map(|connection| connection.line)
     }
 
     pub(super) fn send(&mut self, line: usize, work: Work, answer: oneshot::Sender<Answer>) {
-        let work = if self.replaced.is_empty() { work } else { self.replaced(work) };
+        let work = if self.replaced.is_empty() {
+            work
+        } else {
+            self.replaced(work)
+        };
         let request = Request { work, answer };
         let line = &mut self.lines[line];
         match line.live.and_then(|live| self.connections.get_mut(&live)) {
@@ -282,7 +291,11 @@ impl State {
             let is_silent = connection.loses_requests || connection.loses_replies;
             events.extend(connection_is(Event::TimeOut { connection: number }, is_silent));
         }
-        if self.connections.values().any(|connection| !connection.turn.is_empty()) {
+        if self
+            .connections
+            .values()
+            .any(|connection| !connection.turn.is_empty())
+        {
             events.push(Event::EndTurn);
         }
         events
@@ -346,7 +359,9 @@ impl State {
     }
 
     fn connect(&mut self, number: usize) {
-        let Some(line) = self.lines.get_mut(number) else { return };
+        let Some(line) = self.lines.get_mut(number) else {
+            return;
+        };
         if line.live.is_some() || line.connecting.is_some() {
             return;
         }
@@ -384,11 +399,17 @@ impl State {
         let Some(connection) = self.connections.get_mut(&number).filter(|it| it.can_execute()) else {
             return;
         };
-        let Some((request, work)) = connection.to_server.pop_front() else { return };
-        let Some((engine, _)) = &mut connection.engine else { return };
+        let Some((request, work)) = connection.to_server.pop_front() else {
+            return;
+        };
+        let Some((engine, _)) = &mut connection.engine else {
+            return;
+        };
         let answer = run(engine, &work);
         self.post(number);
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
         connection.turn.replies.push(Item::Reply(request, answer));
         if self.turns == Turns::Short {
             self.end_turn();
@@ -404,7 +425,9 @@ impl State {
             }
         }
         for connection in self.connections.values_mut() {
-            let Some((_, pushes)) = &mut connection.engine else { continue };
+            let Some((_, pushes)) = &mut connection.engine else {
+                continue;
+            };
             while let Some(push) = pushes.try_next() {
                 let is_confirmation = !matches!(push.kind, PushKind::Invalidate | PushKind::Message);
                 if !is_confirmation && !connection.loses_replies {
@@ -420,9 +443,11 @@ impl State {
             let mut turn = std::mem::take(&mut connection.turn);
             // The server tells everybody but the one that changed a key last.
             let is_long = self.turns == Turns::Long;
-            turn.pushes.retain(|push| !is_long || {
-                let mut keys = keys_of(push).peekable();
-                keys.peek().is_none() || keys.any(|key| changed_by.get(key) != Some(number))
+            turn.pushes.retain(|push| {
+                !is_long || {
+                    let mut keys = keys_of(push).peekable();
+                    keys.peek().is_none() || keys.any(|key| changed_by.get(key) != Some(number))
+                }
             });
             if !connection.loses_replies {
                 connection.receives(turn.into_items());
@@ -434,7 +459,9 @@ impl State {
         let Some(connection) = self.connections.get_mut(&number).filter(|it| it.can_deliver()) else {
             return Vec::new();
         };
-        let Some(item) = connection.to_client.pop_front() else { return Vec::new() };
+        let Some(item) = connection.to_client.pop_front() else {
+            return Vec::new();
+        };
         connection.arrived += 1;
         let line = &mut self.lines[connection.line];
         let told = match item {
@@ -443,7 +470,9 @@ impl State {
                 line.live = Some(number);
                 line.was_lost = false;
                 line.prefixes.begin(connection.prefixes.clone());
-                line.waiting.drain(..).for_each(|request| connection.send(request));
+                line.waiting
+                    .drain(..)
+                    .for_each(|request| connection.send(request));
                 line.hears.iter().cloned().map(Told::Live).collect()
             }
             Item::Connected => Vec::new(),
@@ -451,13 +480,25 @@ impl State {
                 let is_his = |(caller, _): &(usize, _)| *caller == request;
                 let place = connection.callers.iter().position(is_his);
                 let caller = place.and_then(|place| connection.callers.remove(place));
-                caller.into_iter().map(|(_, caller)| Told::Answer(caller, answer.clone())).collect()
+                caller
+                    .into_iter()
+                    .map(|(_, caller)| Told::Answer(caller, answer.clone()))
+                    .collect()
             }
-            Item::Push(push) => line.hears.iter().cloned().map(|hears| Told::Push(hears, push.clone())).collect(),
+            Item::Push(push) => line
+                .hears
+                .iter()
+                .cloned()
+                .map(|hears| Told::Push(hears, push.clone()))
+                .collect(),
             Item::End => {
                 let callers = std::mem::take(&mut connection.callers);
                 let mut told = self.give_up(number);
-                told.extend(callers.into_iter().map(|(_, caller)| Told::Answer(caller, Err(closed()))));
+                told.extend(
+                    callers
+                        .into_iter()
+                        .map(|(_, caller)| Told::Answer(caller, Err(closed()))),
+                );
                 self.connections.remove(&number);
                 told
             }
@@ -467,7 +508,9 @@ impl State {
     }
 
     fn time_out(&mut self, number: usize) -> Vec<Told> {
-        let Some(connection) = self.connections.get_mut(&number) else { return Vec::new() };
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return Vec::new();
+        };
         let caller = connection.callers.pop_front();
         let mut told = self.give_up(number);
         told.extend(caller.map(|(_, caller)| Told::Answer(caller, Err(timed_out()))));
@@ -483,7 +526,9 @@ impl State {
 
     /// The line goes over to its next connection; this one lives on for those who still wait on it.
     pub(super) fn give_up(&mut self, number: usize) -> Vec<Told> {
-        let Some(connection) = self.connections.get(&number) else { return Vec::new() };
+        let Some(connection) = self.connections.get(&number) else {
+            return Vec::new();
+        };
         let line = &mut self.lines[connection.line];
         if line.connecting == Some(number) {
             line.connecting = None;
@@ -499,7 +544,9 @@ impl State {
 
     /// A client closes a connection that it has given up and nobody waits on; what it has sent may still arrive.
     fn forget_deserted(&mut self, number: usize) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
         let line = &self.lines[connection.line];
         let is_in_use = line.live == Some(number) || line.connecting == Some(number);
         if is_in_use || !connection.callers.is_empty() {
@@ -608,7 +655,11 @@ fn timed_out() -> RedisError {
 }
 
 fn never_sent() -> RedisError {
-    io::Error::new(io::ErrorKind::ConnectionRefused, "not connected within the deadline").into()
+    io::Error::new(
+        io::ErrorKind::ConnectionRefused,
+        "not connected within the deadline",
+    )
+    .into()
 }
 
 pub(super) fn closed() -> RedisError {

@@ -46,6 +46,23 @@ struct State {
     has_warned: bool,
 }
 
+/// At its end no connection that lacks something stays in use.
+struct GiveUpIfLacking<'a> {
+    channel: &'a Channel,
+    link: &'a Link,
+}
+
+impl Drop for GiveUpIfLacking<'_> {
+    fn drop(&mut self) {
+        let number = self.channel.state().connection.map(|(number, _)| number);
+        if let Some(number) = number
+            && self.channel.lacking(number) != Lacking::Nothing
+        {
+            self.link.give_up(number);
+        }
+    }
+}
+
 /// A task that ends with its owner.
 #[derive(Debug)]
 pub(super) struct Task(JoinHandle<()>);
@@ -79,8 +96,11 @@ impl Channel {
         state.is_live.then_some(mode)
     }
 
+    /// Whatever ends it early, an error or a caller that goes away: nothing more is asked of a connection that lacks
+    /// something.
     pub(super) async fn watch(&self, link: &Link, prefixes: &[&[u8]]) -> RedisResult<()> {
         self.state().prefixes.want(prefixes);
+        let _end = GiveUpIfLacking { channel: self, link };
         // A prefix that is told twice is refused.
         let _turn = self.watching.lock().await;
         loop {
@@ -93,6 +113,16 @@ impl Channel {
         }
     }
 
+    /// What a connection lacks; of one that is not the last, everything.
+    fn lacking(&self, number: u64) -> Lacking {
+        let state = self.state();
+        match state.connection {
+            Some((current, ChannelMode::Tracking)) if current == number => state.prefixes.lacking(),
+            Some((current, ChannelMode::Announced)) if current == number => Lacking::Nothing,
+            _ => Lacking::Anew,
+        }
+    }
+
     /// Whether everything is in force; if not, the next connection will see to it.
     async fn bring_in_force(
         &self,
@@ -100,16 +130,7 @@ impl Channel {
         number: u64,
         mut connection: MultiplexedConnection,
     ) -> RedisResult<bool> {
-        let lacking = {
-            let state = self.state();
-            match state.connection {
-                Some((current, ChannelMode::Tracking)) if current == number => state.prefixes.lacking(),
-                Some((current, ChannelMode::Announced)) if current == number => Lacking::Nothing,
-                // It has gone.
-                _ => Lacking::Anew,
-            }
-        };
-        let new = match lacking {
+        let new = match self.lacking(number) {
             Lacking::Nothing => return Ok(true),
             Lacking::These(new) => new,
             Lacking::Anew => {
@@ -147,8 +168,8 @@ impl Channel {
         }
     }
 
-    /// A RESP3 connection with everything in force, and how it hears.
-    async fn dress(&self, client: &Client, witness: &Witness) -> RedisResult<(Dressed, ChannelMode)> {
+    /// A RESP3 connection with everything in force, and how it hears; `None` where RESP3 is refused.
+    async fn dress(&self, client: &Client, witness: &Witness) -> RedisResult<Option<(Dressed, ChannelMode)>> {
         let client = open::speaking_resp3(client)?;
         let (hears, seen_by) = (Arc::clone(&self.hears), witness.clone());
         let hear = move |push: PushInfo| -> Result<(), ()> {
@@ -158,7 +179,14 @@ impl Channel {
             }
             Ok(())
         };
-        let mut connection = open::connect_hearing(&client, CONNECT_TIMEOUT, hear).await?;
+        let mut connection = match open::connect_hearing(&client, CONNECT_TIMEOUT, hear).await {
+            Ok(connection) => connection,
+            Err(error) if is_hello_refused(&error) => {
+                self.warn_once(&error);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         let mode = self.track(&mut connection).await?;
         match mode {
             ChannelMode::Tracking => connection.subscribe(&self.hears.wakes).await?,
@@ -168,7 +196,7 @@ impl Channel {
             connection,
             beside: None,
         };
-        Ok((dressed, mode))
+        Ok(Some((dressed, mode)))
     }
 
     async fn track(&self, connection: &mut MultiplexedConnection) -> RedisResult<ChannelMode> {
@@ -226,15 +254,9 @@ impl Dressing for Channel {
     fn connect<'a>(&'a self, client: &'a Client, witness: Witness) -> RedisFuture<'a, Dressed> {
         Box::pin(async move {
             self.keep_pinging(witness.link());
-            let (dressed, mode) = match self.dress(client, &witness).await {
-                Ok(dressed) => dressed,
-                // Whatever else is wrong, the second attempt says it too.
-                Err(refusal) if is_hello_refused(&refusal) => {
-                    let dressed = self.dress_in_two(client, &witness).await?;
-                    self.warn_once(&refusal);
-                    (dressed, ChannelMode::Announced)
-                }
-                Err(error) => return Err(error),
+            let (dressed, mode) = match self.dress(client, &witness).await? {
+                Some(dressed) => dressed,
+                None => (self.dress_in_two(client, &witness).await?, ChannelMode::Announced),
             };
             self.state().connection = Some((witness.number(), mode));
             Ok(dressed)
@@ -295,14 +317,19 @@ async fn ping_beside(mut sink: PubSubSink, witness: Witness) {
 
 /// The server said no, and will say no again; a server that is busy or still reads its data says so.
 fn is_refusal(error: &redis::RedisError) -> bool {
-    const FOR_NOW: [&str; 6] = ["BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOAUTH"];
+    const FOR_NOW: [&str; 6] = [
+        "BUSY",
+        "LOADING",
+        "MASTERDOWN",
+        "TRYAGAIN",
+        "CLUSTERDOWN",
+        "NOAUTH",
+    ];
     let is_of_the_wire = error.is_io_error() || error.is_unrecoverable_error();
     !is_of_the_wire && error.code().is_none_or(|code| !FOR_NOW.contains(&code))
 }
 
-/// HELLO 3 was refused; nothing that came later was.
+/// Whether an error on connecting may be one of HELLO 3 alone; if it is not, RESP2 will fail in the same way.
 fn is_hello_refused(error: &redis::RedisError) -> bool {
-    let says = |text: &str| error.to_string().contains(text);
-    error.kind() == redis::ErrorKind::RESP3NotSupported
-        || (is_refusal(error) && (says("HELLO") || says("NOPROTO") || says("unknown command")))
+    is_refusal(error) && !matches!(error.code(), Some("WRONGPASS" | "NOPERM"))
 }

@@ -7,6 +7,7 @@
 //! Next: `oxherd_engine::Pushes`.
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -20,11 +21,13 @@ use super::prefixes::{Lacking, Prefixes, tracking};
 use super::{ChannelMode, Hears};
 
 /// One cache's way to hear of changes in the engine.
-pub(in crate::store) struct Ear {
+pub(crate) struct Ear {
     engine: Engine,
     post: Arc<Post>,
     connection: OnceCell<(Connection, Task)>,
     prefixes: tokio::sync::Mutex<Prefixes>,
+    /// Not everything that is wanted is in force.
+    is_lacking: AtomicBool,
 }
 
 /// What has come, and who it is for.
@@ -43,6 +46,7 @@ impl Ear {
             }),
             connection: OnceCell::new(),
             prefixes: tokio::sync::Mutex::default(),
+            is_lacking: AtomicBool::new(false),
         }
     }
 
@@ -55,34 +59,44 @@ impl Ear {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let answer = send(self.connection().await?).await;
+        let connection = self.connection().await?;
+        if self.is_lacking.load(Ordering::Acquire) {
+            self.bring_in_force(connection.clone()).await?;
+        }
+        let answer = send(connection).await;
         self.post.hand_over();
         answer
     }
 
     pub(super) async fn watch(&self, prefixes: &[&[u8]]) -> RedisResult<()> {
-        let mut connection = self.connection().await?;
-        let mut state = self.prefixes.lock().await;
-        state.want(prefixes);
-        let new = match state.lacking() {
-            Lacking::Nothing => return Ok(()),
-            Lacking::These(new) => new,
+        self.prefixes.lock().await.want(prefixes);
+        self.is_lacking.store(true, Ordering::Release);
+        self.bring_in_force(self.connection().await?).await
+    }
+
+    async fn bring_in_force(&self, mut connection: Connection) -> RedisResult<()> {
+        let mut prefixes = self.prefixes.lock().await;
+        match prefixes.lacking() {
+            Lacking::Nothing => {}
+            Lacking::These(new) => {
+                let told = connection.req_packed_command(&tracking(&new)).await?;
+                told.extract_error()?;
+                prefixes.told(new);
+            }
             Lacking::Anew => {
-                // In the engine nothing is lost in between: what is heard is heard at once, and the next line is
-                // sent in the same pipeline.
+                // What others change between the two is made good for below.
                 let mut anew = redis::pipe();
                 anew.cmd("CLIENT").arg("TRACKING").arg("OFF").ignore();
-                anew.add_command(tracking(&state.wanted())).ignore();
+                anew.add_command(tracking(&prefixes.wanted())).ignore();
+                prefixes.begin(Vec::new());
                 anew.exec_async(&mut connection).await?;
-                let wanted = state.wanted();
-                state.begin(wanted);
-                // Somebody may have come in between.
+                let wanted = prefixes.wanted();
+                prefixes.begin(wanted);
                 self.post.hears.listener.flushed();
-                return Ok(());
             }
-        };
-        connection.req_packed_command(&tracking(&new)).await?.extract_error()?;
-        state.told(new);
+        }
+        // Still under the lock: who wants more says so afterwards.
+        self.is_lacking.store(false, Ordering::Release);
         Ok(())
     }
 

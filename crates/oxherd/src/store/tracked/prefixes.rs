@@ -44,7 +44,10 @@ impl Prefixes {
     }
 
     pub(in crate::store) fn lacking(&self) -> Lacking {
-        let new = self.wanted.iter().filter(|wanted| !self.in_force.contains(wanted));
+        let new = self
+            .wanted
+            .iter()
+            .filter(|wanted| !self.in_force.contains(wanted));
         let new: Vec<Vec<u8>> = new.cloned().collect();
         if new.is_empty() {
             return Lacking::Nothing;

@@ -71,32 +71,44 @@ fn the_fields_that_scripts_know_lie_where_they_look() {
     assert_eq!(layout::field::<16>(&bytes[..50], layout::AT_AS_OF), None);
 }
 
-/// What the script does with `string.match(envelope, '%-?%d+$')`.
-fn counted_on(envelope: &[u8], by: i64) -> Vec<u8> {
-    let digits = envelope
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let signed = usize::from(envelope[envelope.len() - digits - 1] == b'-');
-    let (head, text) = envelope.split_at(envelope.len() - digits - signed);
-    let count: i64 = std::str::from_utf8(text).unwrap().parse().unwrap();
-    let text = (count + by).to_string();
-    let mut next = head[..head.len() - 1].to_vec();
-    next.push(text.len() as u8);
-    next.extend_from_slice(text.as_bytes());
-    next
+/// What a script of the store answers, with `envelope` and `more` as its arguments.
+async fn scripted(script: &str, envelope: &[u8], more: &str) -> Vec<u8> {
+    let mut connection = oxherd_engine::Engine::in_memory().connect();
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(script).arg(0).arg(envelope).arg(more);
+    eval.query_async(&mut connection).await.unwrap()
 }
 
-#[test]
-fn a_counter_is_counted_on_without_reading_its_header() {
-    for count in [0, 5, 9, -1, -10, 99, i64::MIN, i64::MAX - 2] {
+#[tokio::test]
+async fn a_script_counts_on_without_reading_the_header() {
+    let script = "
+        local envelope = ARGV[1]
+        local text = string.match(envelope, '%-?%d+$')
+        local head = string.sub(envelope, 1, -2 - #text)
+        local sum = string.format('%.0f', tonumber(text) + tonumber(ARGV[2]))
+        return head .. string.char(#sum) .. sum";
+    for count in [0, 5, 9, -1, -10, 99, -(1 << 52), 1 << 52] {
         let bytes = Envelope::encode_counter(&header(), count, PLACE).unwrap();
-        let next = Envelope::parse(Bytes::from(counted_on(&bytes, 2))).unwrap();
+        let next = Envelope::parse(Bytes::from(scripted(script, &bytes, "2").await)).unwrap();
         assert_eq!(next.counter(), Ok(Some(count + 2)));
         assert_eq!(
             next.bytes(),
             &Envelope::encode_counter(&header(), count + 2, PLACE).unwrap()
         );
     }
+}
+
+#[tokio::test]
+async fn a_script_writes_incarnation_and_count() {
+    let script = "
+        local envelope = ARGV[1]
+        return string.sub(envelope, 1, 28) .. ARGV[2] .. string.sub(envelope, 53)";
+    let bytes = Envelope::encode_value(&header(), Some(&1), &Packing::new(), PLACE).unwrap();
+    let written = scripted(script, &bytes, "renewed!0000000000000099").await;
+    let envelope = Envelope::parse(Bytes::from(written)).unwrap();
+    assert_eq!(
+        (envelope.header().incarnation, envelope.header().as_of),
+        (*b"renewed!", 99)
+    );
+    assert_eq!(envelope.decode(&Packing::new(), PLACE), Ok(Some(1)));
 }

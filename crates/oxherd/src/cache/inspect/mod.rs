@@ -1,0 +1,113 @@
+//! Looking at a cache from outside, and invalidating by hand: what the HTTP API and the command line do.
+//!
+//! An [`Inspector`] needs a store and nothing else: no types, no loaders, no cache in this process. What it shows is what lies
+//! in the store; what it removes is announced to all processes as if one of them had done it. Keys and tags are given as text, in
+//! the form in which lists show them.
+//! Next: `entry.rs` (one entry), `remove.rs` (invalidation), `scan.rs` (what has no index), `../report.rs` (numbers).
+
+mod entry;
+mod remove;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use entry::{Entry, EntryHeader, EntryState};
+pub use remove::Removed;
+pub use scan::{BigKeys, Bounds, Matching};
+
+use super::key::check_name;
+use super::report::Fleet;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::store::{CacheKeys, Store};
+
+/// Longest text of a key, in bytes, as where keys are written.
+const LONGEST_KEY: usize = 512;
+
+/// Looks at the caches of one store.
+#[derive(Clone, Debug)]
+pub struct Inspector {
+    store: Store,
+    clock: Clock,
+}
+
+impl Inspector {
+    /// On this store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self {
+            store,
+            clock: Clock::system(),
+        }
+    }
+
+    /// The same, with time as this clock shows it.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The namespaces, and what the processes that use them report.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`].
+    pub async fn fleet(&self) -> Result<Fleet> {
+        Fleet::read(&self.store, &self.clock).await
+    }
+
+    fn keys(&self, namespace: &str) -> Result<CacheKeys> {
+        // A name and its version, each as plain as names are.
+        let (name, version) = namespace.split_once('@').unwrap_or((namespace, ""));
+        check_name("namespace", name)?;
+        if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) || version.len() > 10 {
+            return Err(Error::CacheName {
+                what: "namespace",
+                name: namespace.to_owned(),
+                reason: "it has no version; write NAME@VERSION, as `products@1`",
+            });
+        }
+        Ok(CacheKeys::new(self.store.prefix(), namespace))
+    }
+}
+
+/// `TENANT:TEXT:`, from text as lists show it. What cannot stand in a name is escaped; what is escaped stays as it is.
+fn full_name(tenant: &str, text: &str) -> Result<Vec<u8>> {
+    if !tenant.is_empty() {
+        check_name("tenant", tenant)?;
+    }
+    let mut name = format!("{tenant}:").into_bytes();
+    name.extend(written(text));
+    name.push(b':');
+    if name.len() > LONGEST_KEY {
+        let reason = format!(
+            "it has {} bytes with its tenant, and may have {LONGEST_KEY}",
+            name.len()
+        );
+        return Err(Error::CacheKey { reason });
+    }
+    Ok(name)
+}
+
+/// Text as it stands in names.
+fn written(text: &str) -> Vec<u8> {
+    let mut written = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b':' | b'{' | b'}' => written.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            b'!'..=b'~' => written.push(byte),
+            _ => written.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    written
+}
+
+/// Whole milliseconds of what `PTTL` said; `None` when there is no key, or no end.
+fn remaining(pttl: i64) -> Option<u64> {
+    u64::try_from(pttl).ok()
+}
+
+/// How long a walk over the keys of a store may take unless told otherwise.
+const WALK: Duration = Duration::from_secs(20);

@@ -1,0 +1,117 @@
+//! What a cache tells of itself: its numbers, how it hears of changes, the settings of its namespaces.
+//!
+//! The task that writes it begins when a namespace is opened or used inside a runtime, and ends with the cache.
+//! Next: `report.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::report::{Present, Reporter};
+use super::settings::{Level, Settings, Tiers};
+use super::shared::Shared;
+use super::space::Space;
+use super::stats::{CacheStats, LocalStats};
+use crate::clock::millis;
+use crate::store::ChannelMode;
+
+impl Shared {
+    /// Sees to it that this process reports what it counts.
+    pub(crate) fn report(self: &Arc<Self>) {
+        if self.reporting.get().is_some() || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        self.reporting.get_or_init(|| {
+            let shared = Arc::downgrade(self);
+            let reporter = Reporter::new(self.store.clone(), self.clock.clone());
+            reporter.start(move || shared.upgrade().as_deref().map(Self::present))
+        });
+    }
+
+    /// What this process counted.
+    pub(crate) fn stats(&self) -> CacheStats {
+        let held = self.local.counts();
+        let mut stats = CacheStats {
+            local: LocalStats::new(held.entries, held.bytes, held.capacity_bytes),
+            ..CacheStats::default()
+        };
+        stats.local.evictions = held.evictions;
+        for space in self.spaces.read().values() {
+            let usage = self.local.usage(space.number);
+            let local = LocalStats::new(usage.entries, usage.bytes, 0);
+            stats
+                .namespaces
+                .insert(space.name.to_string(), space.recorder.snapshot(local));
+        }
+        stats
+    }
+
+    fn present(&self) -> Present {
+        let channel = match *self.channel.read() {
+            Some(ChannelMode::Tracking) => "tracking",
+            Some(ChannelMode::Announced) => "announced",
+            None => "lost",
+        };
+        let spaces = self.spaces.read();
+        // A cache that keeps nothing here need not hear of anything.
+        let listens = spaces
+            .values()
+            .any(|space| space.settings.keeps_local() && space.settings.keeps_shared());
+        let settings = spaces
+            .values()
+            .map(|space| (space.name.to_string(), settings_of(space)));
+        let settings: BTreeMap<String, Value> = settings.collect();
+        drop(spaces);
+        Present {
+            channel: if listens { channel } else { "none" },
+            breaker: self.breaker.state().as_str(),
+            stats: self.stats(),
+            settings,
+        }
+    }
+}
+
+fn settings_of(space: &Space) -> Value {
+    let Settings {
+        freshness,
+        tiers,
+        level,
+        packing,
+        loads,
+        fence_life,
+        outage_ttl,
+        ..
+    } = &space.settings;
+    let ms = |time: Duration| millis(time);
+    json!({
+        "tiers": match tiers {
+            Tiers::Both => "both",
+            Tiers::Local => "local",
+            Tiers::Shared => "shared",
+        },
+        "level": match level {
+            Level::Ttl => "ttl",
+            Level::Delete => "delete",
+            Level::Fenced => "fenced",
+            Level::Intent => "intent",
+        },
+        "ttlMs": ms(freshness.ttl),
+        "sliding": freshness.is_sliding,
+        "staleWhileRevalidateMs": ms(freshness.stale_while_revalidate),
+        "staleIfErrorMs": ms(freshness.stale_if_error),
+        "negativeTtlMs": ms(freshness.negative_ttl),
+        "localTtlMs": ms(freshness.local_ttl),
+        "codec": format!("{:?}", packing.codec()).to_ascii_lowercase(),
+        "sealed": packing.keys().is_some(),
+        "maxValue": packing.max_value(),
+        "bigValue": packing.big_value(),
+        "softTimeoutMs": loads.soft_timeout.map(ms),
+        "hardTimeoutMs": ms(loads.hard_timeout),
+        "leaseTermMs": ms(loads.lease_term),
+        "concurrentLoads": loads.concurrency,
+        "fenceLifeMs": ms(*fence_life),
+        "outageTtlMs": ms(*outage_ttl),
+    })
+}
