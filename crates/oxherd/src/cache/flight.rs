@@ -7,11 +7,12 @@
 //! Next: `loading.rs` (what a flight does), `docs/design/cache.md` ("Who may have the result").
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::key::KeyText;
 use super::local::Held;
@@ -28,7 +29,9 @@ struct Flight {
     /// Changed under the lock of [`Flights`] alone.
     has_load_begun: AtomicBool,
     waiting: AtomicUsize,
-    end: watch::Sender<Option<Landing>>,
+    end: OnceLock<Landing>,
+    /// Wakes those on board in the order in which they came.
+    landed: Notify,
 }
 
 /// How a flight ended.
@@ -59,7 +62,6 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Seat {
     flight: Arc<Flight>,
-    end: watch::Receiver<Option<Landing>>,
     came_before_load: bool,
 }
 
@@ -84,7 +86,8 @@ impl Flights {
         let flight = Arc::new(Flight {
             has_load_begun: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
-            end: watch::Sender::new(None),
+            end: OnceLock::new(),
+            landed: Notify::new(),
         });
         let seat = Seat::on(&flight);
         open.insert(key.clone(), Arc::clone(&flight));
@@ -105,23 +108,36 @@ impl Flights {
     }
 }
 
+impl Flight {
+    fn land(&self, landing: Landing) {
+        // Its pilot does this once.
+        let _ = self.end.set(landing);
+        self.landed.notify_waiters();
+    }
+}
+
 impl Seat {
     fn on(flight: &Arc<Flight>) -> Self {
         flight.waiting.fetch_add(1, Ordering::Relaxed);
         Self {
             flight: Arc::clone(flight),
-            end: flight.end.subscribe(),
             came_before_load: !flight.has_load_begun.load(Ordering::Relaxed),
         }
     }
 
     /// Waits for the end. `None`: it may not answer this caller, who starts over.
     pub(crate) async fn landing(&mut self) -> Option<Result<Arc<Held>, LoadCause>> {
-        let landing = match self.end.wait_for(Option::is_some).await {
-            Ok(landing) => landing.clone()?,
-            // The task was dropped with its runtime.
-            Err(_gone) => return None,
+        let mut landed = pin!(self.flight.landed.notified());
+        // First the place in the queue, then the look: an end in between is not missed.
+        landed.as_mut().enable();
+        let landing = match self.flight.end.get() {
+            Some(landing) => landing,
+            None => {
+                landed.await;
+                self.flight.end.get()?
+            }
         };
+        let landing = landing.clone();
         match landing.result {
             Ok(_) if landing.answers == Answers::CameBeforeLoad && !self.came_before_load => None,
             Ok(held) => Some(Ok(held)),
@@ -169,7 +185,7 @@ impl Pilot {
     pub(crate) fn land(mut self, result: Result<Arc<Held>, Failure>, answers: Answers) {
         self.close();
         self.has_landed = true;
-        self.flight.end.send_replace(Some(Landing { result, answers }));
+        self.flight.land(Landing { result, answers });
     }
 }
 
@@ -182,7 +198,7 @@ impl Drop for Pilot {
                 result: Err(Failure::Again),
                 answers: Answers::Everybody,
             };
-            self.flight.end.send_replace(Some(landing));
+            self.flight.land(landing);
         }
     }
 }

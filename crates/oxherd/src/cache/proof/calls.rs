@@ -76,7 +76,7 @@ impl Work {
     pub(super) fn draw(stage: &Stage, chance: &mut Chance) -> Self {
         let plan = &stage.plan;
         let row = (chance.below(plan.tenants), chance.below(plan.keys));
-        if chance.percent(70) {
+        if chance.percent(plan.reads) {
             return Self::Read(Read::draw(stage, chance, row));
         }
         let tags = chance.below(4) as u8;
@@ -177,6 +177,7 @@ impl Desk {
             format!("{read:?}, at least {least}")
         });
         begun.min_version = least;
+        begun.troubles = self.troubles(read.row.0);
         let key = rows.key(&(read.row.1 as u64)).unwrap();
         let call = Call {
             min_version: least,
@@ -184,18 +185,18 @@ impl Desk {
             tags: tags(read.tags).collect(),
             ..rows.call()
         };
-        if let Some(held) = rows.site.quick(&key, &call) {
+        if let Ok(held) = rows.site.quick(&key, &call) {
             let answer = Answered {
                 held,
                 tier: Some(Tier::Local),
                 is_stale: false,
             };
-            return stage.answered(&begun, &answer);
+            return stage.answered(&begun, &answer, self.troubles(read.row.0));
         }
         if !read.loads {
             let found = rows.site.find(&key, &call).await;
             return match found.filter(|answer| answer.held.meta().version >= least) {
-                Some(answer) => stage.answered(&begun, &answer),
+                Some(answer) => stage.answered(&begun, &answer, self.troubles(read.row.0)),
                 None => stage.unanswered(&begun, "nothing there"),
             };
         }
@@ -204,9 +205,18 @@ impl Desk {
             move || desk.load(read)
         });
         match rows.site.clone().obtain(key, call, loader).await {
-            Ok(answer) => stage.answered(&begun, &answer),
+            Ok(answer) => stage.answered(&begun, &answer, self.troubles(read.row.0)),
             Err(error) => stage.unanswered(&begun, error),
         }
+    }
+
+    /// How often the store has not answered this process.
+    fn troubles(&self, tenant: usize) -> u64 {
+        if self.stage.plan.way != Way::Lagging {
+            return 0;
+        }
+        let counts = self.rows[tenant].site.space.recorder.counts();
+        counts.store_errors + counts.skipped_by_breaker
     }
 
     async fn load(self, read: Read) -> Result<Loaded<Row>, std::io::Error> {

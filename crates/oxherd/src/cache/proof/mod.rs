@@ -15,8 +15,14 @@ mod stage;
 mod teeth;
 mod world;
 
+use std::io::Error;
+use std::time::Duration;
+
 use stage::Answers;
 use world::Theatre;
+
+use super::{Cache, Level, Loaded, Namespace};
+use crate::store::Store;
 
 /// How many schedules each run of the tests plays, from [`FIRST`] on.
 const SCHEDULES: u64 = 3_000;
@@ -103,4 +109,33 @@ fn a_seed_tells_the_same_story_twice() {
             panic!("seed {seed}, line {at}\n{}\n\n{}", until(&left), until(&right));
         }
     }
+}
+
+#[tokio::test]
+async fn a_load_below_the_fence_answers_nobody() {
+    // The replica was behind: the removal was acknowledged before the read began.
+    let rows = fenced("fence").await;
+    rows.remove(&1).version(2).await.unwrap();
+    let error = rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(10).version(1)) }).await.unwrap_err();
+    assert!(error.to_string().contains("cannot load"), "{error}");
+    let loaded = rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(20).version(2)) }).await.unwrap();
+    assert_eq!(*loaded, 20);
+}
+
+#[tokio::test]
+async fn a_load_below_the_fence_answers_nobody_who_went_without_the_lease_either() {
+    let rows = fenced("fence-without-lease").await;
+    rows.remove(&1).version(2).await.unwrap();
+    let lease = rows.site.space.keys.lease(rows.key(&1).unwrap().as_bytes());
+    let mut store = rows.site.shared.store.shared();
+    redis::cmd("SET").arg(lease).arg("somebody else...").arg("PX").arg(60_000).exec_async(&mut store).await.unwrap();
+    rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(10).version(1)) }).await.unwrap_err();
+    let loaded = rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(20).version(2)) }).await.unwrap();
+    assert_eq!(*loaded, 20);
+}
+
+async fn fenced(name: &str) -> Namespace<u64, u64> {
+    let store = Store::open("memory:").await.unwrap();
+    let rows = Cache::builder(&store).open().unwrap().namespace(name).level(Level::Fenced);
+    rows.lock_wait(Duration::from_millis(1)).open().unwrap()
 }

@@ -112,6 +112,8 @@ pub(super) struct Begun {
     is_live: bool,
     at: Timestamp,
     pub(super) min_version: u64,
+    /// How often the store had not answered this process.
+    pub(super) troubles: u64,
 }
 
 impl Stage {
@@ -187,7 +189,13 @@ impl Stage {
             is_live: is_live && heard.is_some(),
             at,
             min_version: 0,
+            troubles: 0,
         }
+    }
+
+    /// What is below the fence is known to the store alone: a load from a replica that it did not answer promises nothing.
+    fn is_promised(&self, begun: &Begun, answer: &Answered, troubles: u64) -> bool {
+        self.plan.way != Way::Lagging || answer.tier.is_some() || troubles == begun.troubles
     }
 
     pub(super) fn end(&self, begun: &Begun, how: impl Display) {
@@ -197,7 +205,7 @@ impl Stage {
     }
 
     /// A read was answered with this.
-    pub(super) fn answered(&self, begun: &Begun, answer: &Answered) {
+    pub(super) fn answered(&self, begun: &Begun, answer: &Answered, troubles: u64) {
         let Some(row) = answer.held.value::<Row>() else {
             return self.wrong(format!("call {}: no row in {answer:?}", begun.call));
         };
@@ -227,7 +235,7 @@ impl Stage {
         if row.version < begun.min_version {
             wrong(&mut book, "is the least that the caller takes", begun.min_version);
         }
-        if book.ledger.epoch == begun.promise.epoch {
+        if book.ledger.epoch == begun.promise.epoch && self.is_promised(begun, answer, troubles) {
             let promise = &begun.promise;
             let (floors, what) = match (answer.tier, answer.is_stale) {
                 (Some(Tier::Shared), _) | (None, false) => {

@@ -253,9 +253,11 @@ impl World<'_> {
             let gates = self.stage.gates();
             let pending = self.network.pending();
             let haste = self.stage.plan.haste;
-            // Calls come in bursts: seldom enough that one may end before the next begins.
-            let begin = if calls > 0 { 2 } else { 0 };
-            let all = due * 8 + gates * 2 + pending.len() * 4 + begin;
+            let plan = &self.stage.plan;
+            let (run, gate, network) = (plan.run_weight, plan.gate_weight, plan.network_weight);
+            let begin = if calls > 0 { plan.begin_weight } else { 0 };
+            let crowd = plan.crowd;
+            let all = due * run + gates * gate + pending.len() * network + begin;
             if all == 0 && calls == 0 {
                 return;
             }
@@ -265,23 +267,24 @@ impl World<'_> {
                 continue;
             }
             let mut choice = self.chance.below(all);
-            if choice < due * 8 {
-                self.let_run(choice / 8);
+            if choice < due * run {
+                self.let_run(choice / run);
                 continue;
             }
-            choice -= due * 8;
-            if choice < gates * 2 {
-                self.open(choice / 2);
+            choice -= due * run;
+            if choice < gates * gate {
+                self.open(choice / gate);
                 continue;
             }
-            choice -= gates * 2;
-            if choice < pending.len() * 4 {
-                self.network_moves(pending[choice / 4]);
+            choice -= gates * gate;
+            if choice < pending.len() * network {
+                self.network_moves(pending[choice / network]);
                 continue;
             }
             calls -= 1;
             let work = Work::draw(&self.stage, &mut self.chance);
-            let process = self.chance.below(self.processes.len());
+            let is_in_crowd = self.chance.percent(crowd);
+            let process = if is_in_crowd { 0 } else { self.chance.below(self.processes.len()) };
             self.begin_work(process, work);
         }
     }
