@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::flight::Flights;
+use super::flight::{Failure, Flights};
 use super::key::KeyText;
 use super::loading::Loader;
 use super::local::{Held, Validity};
@@ -161,6 +161,10 @@ impl Site {
                 None => self.there(&key, &call).await,
             };
             let asked = seen.as_ref().map(|seen| seen.took);
+            if seen.is_some() {
+                // The store knows better than a process that may have missed an invalidation.
+                fallback = fallback.filter(|held| self.shared.local.validity(held) == Validity::Valid);
+            }
             let Seen { id, held, .. } = seen.unwrap_or_default();
             if let Some(held) = held.filter(|held| held.meta().version >= call.min_version) {
                 match self.standing(&held) {
@@ -245,20 +249,21 @@ impl Site {
                 Ok(Some(answered(held, None, false)))
             }
             // Our own load saw the source after we asked: the source is behind.
-            Some(Ok(held)) if is_pilot => Err(Error::BehindVersion {
-                namespace: self.space.name.to_string(),
-                key: key.to_string(),
-                wanted: call.min_version,
-                found: held.meta().version,
-            }),
+            Some(Ok(held)) if is_pilot => Err(self.behind(key, call.min_version, held.meta().version)),
             Some(Ok(_too_old)) => Ok(None),
-            Some(Err(cause)) => match fallback {
+            // Another's load; ours comes later and may see more.
+            Some(Err(Failure::Behind { .. } | Failure::Again)) if !is_pilot => Ok(None),
+            Some(Err(failure)) => match fallback {
                 Some(held) => {
                     self.space.recorder.served_stale(StaleReason::Error);
-                    tracing::debug!(namespace = &*self.space.name, %key, %cause, "a load failed; stale is served");
+                    tracing::debug!(namespace = &*self.space.name, %key, ?failure, "a load failed; stale is served");
                     Ok(Some(answered(Arc::clone(held), None, true)))
                 }
-                None => Err(self.load_error(key, cause)),
+                None => match failure {
+                    Failure::Load(cause) => Err(self.load_error(key, cause)),
+                    Failure::Behind { wanted, found } => Err(self.behind(key, wanted, found)),
+                    Failure::Again => Ok(None),
+                },
             },
         }
     }
@@ -328,6 +333,15 @@ impl Site {
         recorder.shared_hit(key.as_str(), held.bytes() as usize, began.elapsed());
         if held.is_absent() {
             recorder.hit_was_absent();
+        }
+    }
+
+    fn behind(&self, key: &KeyText, wanted: u64, found: u64) -> Error {
+        Error::BehindVersion {
+            namespace: self.space.name.to_string(),
+            key: key.to_string(),
+            wanted,
+            found,
         }
     }
 

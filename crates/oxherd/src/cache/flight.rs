@@ -53,6 +53,8 @@ pub(crate) enum Failure {
     Load(LoadCause),
     /// Something else came between: whoever waited starts over.
     Again,
+    /// What was loaded is below a version that was invalid before anybody on board came.
+    Behind { wanted: u64, found: u64 },
 }
 
 /// A caller's place.
@@ -120,7 +122,7 @@ impl Seat {
     }
 
     /// Waits for the end. `None`: it may not answer this caller, who starts over.
-    pub(crate) async fn landing(&mut self) -> Option<Result<Arc<Held>, LoadCause>> {
+    pub(crate) async fn landing(&mut self) -> Option<Result<Arc<Held>, Failure>> {
         let landing = match self.end.wait_for(Option::is_some).await {
             Ok(landing) => landing.clone()?,
             // The task was dropped with its runtime.
@@ -129,8 +131,8 @@ impl Seat {
         match landing.result {
             Ok(_) if landing.answers == Answers::CameBeforeLoad && !self.came_before_load => None,
             Ok(held) => Some(Ok(held)),
-            Err(Failure::Load(cause)) => Some(Err(cause)),
             Err(Failure::Again) => None,
+            Err(failure) => Some(Err(failure)),
         }
     }
 }
@@ -155,6 +157,12 @@ impl Pilot {
     pub(crate) fn begin_load(&self) {
         let _joining = self.flights.open.lock();
         self.flight.has_load_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// The load has not begun after all: somebody else loads first.
+    pub(crate) fn put_off_load(&self) {
+        let _joining = self.flights.open.lock();
+        self.flight.has_load_begun.store(false, Ordering::Relaxed);
     }
 
     /// Takes nobody in any more. To be called before the store is asked for what answers the flight.

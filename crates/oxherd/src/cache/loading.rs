@@ -61,10 +61,10 @@ pub struct LoadPanicked(
 
 /// What the store said to the wish to load.
 enum Lease {
-    Granted { incarnation: [u8; 8], as_of: u64 },
+    Granted { fence: u64, incarnation: [u8; 8], as_of: u64 },
     Changed,
-    Busy { left: Duration },
-    Marked,
+    Busy { fence: u64, left: Duration },
+    Marked { fence: u64 },
 }
 
 /// Under what a loader runs.
@@ -117,18 +117,27 @@ impl Site {
             None => space.loads.acquire().await.ok(),
         };
         if !space.settings.keeps_shared() {
-            return self.load(pilot, call, loader, None, reason).await;
+            return self.load(pilot, call, loader, None, 0, reason).await;
         }
         let wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
         let began_waiting = Instant::now();
+        // Nothing below the fence of a moment answers whoever came before that moment.
+        let is_fenced = space.settings.level == Level::Fenced;
         let patience = tokio::time::sleep(space.settings.loads.lock_wait);
         tokio::pin!(patience);
-        let mut has_waited = false;
+        let (mut has_waited, mut is_patient) = (false, true);
         loop {
+            if is_fenced {
+                pilot.begin_load();
+            }
             let before = self.before(pilot.key());
             let token: [u8; 16] = rand::random();
             match self.lease(pilot.key(), &call, &seen, &token).await {
-                Ok(Lease::Granted { incarnation, as_of }) => {
+                Ok(Lease::Granted {
+                    fence,
+                    incarnation,
+                    as_of,
+                }) => {
                     if has_waited {
                         space.recorder.waited_elsewhere(began_waiting.elapsed());
                     }
@@ -138,7 +147,7 @@ impl Site {
                         as_of,
                     };
                     return self
-                        .load(pilot, call, loader, Some((tenure, before)), reason)
+                        .load(pilot, call, loader, Some((tenure, before)), fence, reason)
                         .await;
                 }
                 Ok(Lease::Changed) => {
@@ -158,15 +167,19 @@ impl Site {
                             }
                             seen = now.id;
                         }
-                        Err(_counted) => return self.load(pilot, call, loader, None, reason).await,
+                        Err(_counted) => return self.load(pilot, call, loader, None, 0, reason).await,
                     }
                 }
-                Ok(Lease::Busy { left }) => {
+                Ok(Lease::Busy { fence, .. }) if !is_patient => {
+                    return self.load(pilot, call, loader, None, fence, reason).await;
+                }
+                Ok(Lease::Busy { left, .. }) => {
                     if reason == LoadReason::Refresh && pilot.is_alone() {
                         // Another process refreshes it already.
                         return pilot.land(Err(Failure::Again), Answers::Everybody);
                     }
                     has_waited = true;
+                    pilot.put_off_load();
                     if let Some(place) = &call.batch {
                         place.step_aside();
                     }
@@ -175,15 +188,15 @@ impl Site {
                         () = wait.woken() => (),
                         // A lease ends by the store's clock, a little after ours says so.
                         () = tokio::time::sleep(left + Duration::from_millis(5)) => (),
-                        () = &mut patience => {
-                            return self.load(pilot, call, loader, None, reason).await;
-                        }
+                        () = &mut patience => is_patient = false,
                     }
                 }
-                Ok(Lease::Marked) => return self.load(pilot, call, loader, None, reason).await,
+                Ok(Lease::Marked { fence }) => {
+                    return self.load(pilot, call, loader, None, fence, reason).await;
+                }
                 Err(trouble) => {
                     self.troubled(&trouble);
-                    return self.load(pilot, call, loader, None, reason).await;
+                    return self.load(pilot, call, loader, None, 0, reason).await;
                 }
             }
         }
@@ -259,13 +272,15 @@ impl Site {
         crate::store::decode(&operation, answer).map_err(Trouble::Failed)
     }
 
-    /// Calls the loader, keeps what it returned if it may be kept, and answers.
+    /// Calls the loader, keeps what it returned if it may be kept, and answers. `fence` is the version below which everything was
+    /// invalid before the load began, if that is known.
     async fn load(
         self,
         pilot: Pilot,
         call: Call,
         loader: Loader,
         tenure: Option<(Tenure, Before)>,
+        fence: u64,
         reason: LoadReason,
     ) {
         let Some(loader) = loader.take() else {
@@ -290,6 +305,16 @@ impl Site {
         match result {
             Ok(fresh) => {
                 self.space.recorder.load_ended(reason, LoadEnd::Ok, took);
+                let found = self.version_of(&fresh).unwrap_or(0);
+                // What has no version (an absence, mostly) cannot be said to be old; it is not kept.
+                if self.space.settings.level == Level::Fenced && found != 0 && found < fence {
+                    self.space.recorder.fill_refused(FillRefusal::Fenced);
+                    if let Some(tenure) = &tenure {
+                        self.release(pilot.key(), tenure).await;
+                    }
+                    let behind = Failure::Behind { wanted: fence, found };
+                    return pilot.land(Err(behind), Answers::Everybody);
+                }
                 self.keep(pilot, call, fresh, took, tenure, before).await;
             }
             Err((cause, end)) => {
@@ -453,22 +478,12 @@ impl Site {
             (None, Some(_)) => freshness.ttl,
             (None, None) => freshness.negative_ttl,
         };
-        let version_of = |value| {
-            self.space
-                .form
-                .version_of
-                .as_ref()
-                .map(|version_of| version_of(value))
-        };
-        let version = fresh
-            .version
-            .or_else(|| fresh.value.as_ref().and_then(version_of));
         let mut tags: Vec<&Tag> = call.tags.iter().chain(&fresh.tags).collect();
         tags.sort_unstable();
         tags.dedup();
         Header {
             id: tenure.map_or_else(rand::random, |tenure| tenure.token),
-            version: version.unwrap_or(0),
+            version: self.version_of(fresh).unwrap_or(0),
             incarnation: tenure.map_or([0; 8], |tenure| tenure.incarnation),
             as_of: tenure.map_or(0, |tenure| tenure.as_of),
             created: self.shared.clock.now(),
@@ -481,6 +496,14 @@ impl Site {
             tags: tags.into_iter().map(|tag| tag.as_str().into()).collect(),
             hash: 0,
         }
+    }
+
+    /// The version that the loader said, or that is in the value.
+    fn version_of(&self, fresh: &Fresh) -> Option<u64> {
+        fresh.version.or_else(|| {
+            let version_of = self.space.form.version_of.as_ref()?;
+            Some(version_of(fresh.value.as_ref()?))
+        })
     }
 
     /// `None`: it was taken.
@@ -533,19 +556,32 @@ fn read_lease(reply: Vec<redis::Value>) -> Option<Lease> {
     let word: String = from_redis_value(parts.next()?).ok()?;
     Some(match word.as_str() {
         "changed" => Lease::Changed,
-        "marked" => Lease::Marked,
+        "marked" => Lease::Marked {
+            fence: read_fence(parts.next()?)?,
+        },
         "busy" => Lease::Busy {
+            fence: read_fence(parts.next()?)?,
             left: Duration::from_millis(from_redis_value(parts.next()?).ok()?),
         },
         "granted" => {
+            let fence = read_fence(parts.next()?)?;
             let incarnation: Vec<u8> = from_redis_value(parts.next()?).ok()?;
             Lease::Granted {
+                fence,
                 incarnation: incarnation.try_into().ok()?,
                 as_of: from_redis_value(parts.next()?).ok()?,
             }
         }
         _ => return None,
     })
+}
+
+/// A fence, or zero: there is none, or one that is not ours.
+fn read_fence(reply: redis::Value) -> Option<u64> {
+    let redis::Value::BulkString(fence) = reply else {
+        return None;
+    };
+    Some(fence.try_into().map_or(0, u64::from_be_bytes))
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
