@@ -52,7 +52,7 @@ pub(crate) async fn count(space: Arc<Space>) {
 
 /// How often the store failed; a snapshot is not for nothing, so only where it matters.
 fn troubles(space: &Space) -> u64 {
-    if space.promise != Promise::Fenced {
+    if space.promise != Promise::Fenced && !space.does_fail {
         return 0;
     }
     let counts = space.rows.stats().counts;

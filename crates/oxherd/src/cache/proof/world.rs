@@ -284,7 +284,11 @@ impl World<'_> {
             calls -= 1;
             let work = Work::draw(&self.stage, &mut self.chance);
             let is_in_crowd = self.chance.percent(crowd);
-            let process = if is_in_crowd { 0 } else { self.chance.below(self.processes.len()) };
+            let process = if is_in_crowd {
+                0
+            } else {
+                self.chance.below(self.processes.len())
+            };
             self.begin_work(process, work);
         }
     }
