@@ -53,7 +53,6 @@ pub(super) struct Theatre {
     hands: oxherd_engine::ManualClock,
     now: u64,
     direct: oxherd_engine::Connection,
-    runtimes: Vec<Runtime>,
     /// Scripts that are other ones: a mistake on purpose.
     replaced: Vec<(String, String)>,
 }
@@ -113,7 +112,6 @@ impl Theatre {
             hands,
             now,
             direct,
-            runtimes: Vec::new(),
             replaced: Vec::new(),
         };
         // Known from the start, or the first schedules would be others than the same ones played again.
@@ -169,7 +167,7 @@ impl Theatre {
         world.end();
         let moves = world.moves;
         let stage = Arc::clone(&world.stage);
-        world.clear();
+        drop(world);
         let mut book = stage.book();
         if PANICS.get() > 0 {
             book.wrong("something panicked".to_owned());
@@ -188,14 +186,9 @@ impl World<'_> {
         let number = self.made;
         self.made += 1;
         let plan = &self.stage.plan;
-        let runtime = self.theatre.runtimes.pop().unwrap_or_else(|| {
-            let mut builder = Builder::new_current_thread();
-            builder
-                .enable_time()
-                .start_paused(true)
-                .build()
-                .expect("a runtime without I/O")
-        });
+        // A new one each time: where timers lie depends on how long a runtime has been there.
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime without I/O");
         let skew = plan.skew.as_millis() as u64 * (number % 3) as u64;
         let (clock, hands) = Clock::manual(Timestamp::from_millis(self.theatre.now + skew));
         let breaker = Breaker::builder("simulated")
@@ -492,17 +485,6 @@ impl World<'_> {
         if !is_over {
             let open = self.stage.book().open_calls();
             self.stage.wrong(format!("not everything ended: {open:?}"));
-        }
-    }
-
-    /// Runtimes without tasks serve the next schedule.
-    fn clear(self) {
-        for process in self.processes {
-            drop(process.desk);
-            self.network.end_process(process.number, true);
-            if process.runtime.metrics().num_alive_tasks() == 0 {
-                self.theatre.runtimes.push(process.runtime);
-            }
         }
     }
 }
