@@ -14,7 +14,7 @@
 local prefix, key, version = KEYS[1], ARGV[1], ARGV[2]
 local entry, fence, channel = prefix .. 'e:' .. key, prefix .. 'f:' .. key, ARGV[10]
 if is_marked(prefix .. 'w:' .. key) then return {'marked', 0} end
-if is_outdated(fence, entry, version) then return {'outdated', 0} end
+if newer_than(fence, entry, version) then return {'outdated', 0} end
 local incarnation, count = read_sequence(prefix, ARGV[7])
 make_stamps(prefix, 12, count, ARGV[8], tonumber(ARGV[9]))
 redis.call('SET', entry, ARGV[3] .. incarnation .. string.format('%016.0f', count) .. ARGV[4], 'PX', ARGV[5])

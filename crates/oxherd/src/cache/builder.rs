@@ -159,6 +159,16 @@ impl Cache {
         self.shared.stats()
     }
 
+    /// How many invalidations failed because the store did not answer, and will be repeated as soon as it does. Look at it before a process
+    /// ends: they end with it, and what they concern may then be read by others until its TTL ends. One for each key and tag; one for a
+    /// whole namespace, if it is cleared.
+    #[must_use]
+    pub fn pending_invalidations(&self) -> usize {
+        let now = self.shared.clock.now();
+        let spaces = self.shared.spaces.read();
+        spaces.values().map(|space| space.recovery.pending(now)).sum()
+    }
+
     /// The store it is on.
     #[must_use]
     pub fn store(&self) -> &Store {
@@ -340,6 +350,8 @@ where
             has_complained: false.into(),
             has_warned_of_size: false.into(),
             watched: tokio::sync::OnceCell::new(),
+            recovery: super::recovery::Recovery::default(),
+            resting: Space::resting(),
             settings: self.settings,
         });
         spaces.insert(name.into(), Arc::clone(&space));

@@ -180,9 +180,11 @@ macro_rules! reading {
 
             #[inline]
             fn into_future(self) -> Self::IntoFuture {
-                if let Ok(key) = &self.key
-                    && let Some(held) = self.site.quick(key, &self.call)
-                {
+                let quick = self
+                    .key
+                    .as_ref()
+                    .map(|key| (key, self.site.quick(key, &self.call)));
+                if let Ok((key, Ok(held))) = quick {
                     let answer = $answer(self.site, key, held.value::<V>());
                     if self.site.is_to_be_verified() {
                         let loader = loader_of::<V, _, _, _, _>(self.loader);
@@ -190,13 +192,16 @@ macro_rules! reading {
                     }
                     return Answer::ready(answer);
                 }
+                // One draw for each read.
+                let is_ahead = matches!(quick, Ok((_, Err(true))));
                 let Self {
                     site,
                     key,
-                    call,
+                    mut call,
                     loader,
                     ..
                 } = self;
+                call.is_ahead = is_ahead;
                 Answer::later(async move {
                     let key = key?;
                     let loader = loader_of::<V, _, _, _, _>(loader);

@@ -54,14 +54,6 @@ pub struct LoadTimedOut(
     pub Duration,
 );
 
-/// A loader that returned what was already invalidated: its source is behind, as a replica may be.
-#[derive(Debug, thiserror::Error)]
-#[error("its source is behind: version {0} was invalidated or replaced; read the primary")]
-pub struct LoadOutdated(
-    /// The version that it returned.
-    pub u64,
-);
-
 /// A loader that panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("the loader panicked: {0}")]
@@ -69,6 +61,27 @@ pub struct LoadPanicked(
     /// The panic's message.
     pub String,
 );
+
+/// A load of less than a write was told to have been.
+#[derive(Debug, thiserror::Error)]
+#[error("the source returned version {found}, and a write of version {wanted} was told")]
+pub(crate) struct Behind {
+    pub(crate) wanted: u64,
+    pub(crate) found: u64,
+}
+
+/// Why the store did not take a value.
+struct Refused {
+    refusal: FillRefusal,
+    /// The version that it is below.
+    fence: Option<u64>,
+}
+
+impl Refused {
+    const fn by(refusal: FillRefusal) -> Self {
+        Self { refusal, fence: None }
+    }
+}
 
 /// What the store said to the wish to load.
 enum Lease {
@@ -123,12 +136,21 @@ impl Site {
         let Some(mut seen) = seen.filter(|_| space.settings.keeps_shared()) else {
             return self.load(pilot, call, loader, None, reason).await;
         };
+        // First, for what is loaded before changes are heard of is not kept here.
+        if let Err(trouble) = self.heed().await {
+            self.troubled(&trouble);
+            return self.load(pilot, call, loader, None, reason).await;
+        }
+        let named = || call.tags.iter().map(Tag::as_str);
         let wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
         let began_waiting = Instant::now();
         let patience = tokio::time::sleep(space.settings.loads.lock_wait);
         tokio::pin!(patience);
         let mut has_waited = false;
         loop {
+            if self.is_doubted(pilot.key(), &call.tenant, named()) {
+                return self.load(pilot, call.clone(), loader, None, reason).await;
+            }
             let before = self.before(pilot.key());
             let (token, asked) = (Token::random(), tokio::time::Instant::now());
             match self.lease(pilot.key(), &call, &seen, token).await {
@@ -302,15 +324,27 @@ impl Site {
         match result {
             Ok(fresh) => {
                 self.space.recorder.load_ended(reason, LoadEnd::Ok, took);
+                self.space.resting.remove(pilot.key());
                 self.keep(pilot, call, fresh, took, tenure, before).await;
             }
             Err((cause, end)) => {
+                self.rest(pilot.key());
                 self.space.recorder.load_ended(reason, end, took);
                 if let Some(tenure) = &tenure {
                     self.release(pilot.key(), tenure).await;
                 }
                 pilot.land(Err(Failure::Load(LoadCause::new(cause))), Answers::Everybody);
             }
+        }
+    }
+
+    /// The source failed: it is left alone while there is something stale to serve.
+    fn rest(&self, key: &KeyText) {
+        let freshness = &self.space.settings.freshness;
+        let may_be_stale = freshness.stale_if_error.max(freshness.stale_while_revalidate);
+        if !may_be_stale.is_zero() && !freshness.retry_after_error.is_zero() {
+            let until = self.shared.clock.now().after(freshness.retry_after_error);
+            self.space.resting.insert(key.clone(), until);
         }
     }
 
@@ -403,19 +437,23 @@ impl Site {
         pilot.close();
         let Some(tenure) = tenure else {
             let is_alone = !space.settings.keeps_shared();
-            let is_outage = !is_alone && space.settings.level <= Level::Delete && !self.shared.is_live();
+            let is_outage = !is_alone
+                && space.settings.level <= Level::Delete
+                && !self.shared.is_live()
+                && !self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag));
             if is_outage {
                 meta.ends = meta.ends.min(now.after(space.settings.outage_ttl));
             }
-            if self.is_outdated(pilot.key(), &call, &header, &entry).await {
-                return pilot.land(Err(outdated(&header)), Answers::Everybody);
+            if let Some(wanted) = self.fence_above(pilot.key(), &call, &header, &entry).await {
+                let landing = self.newer(pilot.key(), &call, header.version, wanted).await;
+                return pilot.land(landing, Answers::Everybody);
             }
             let held = hold(meta, entry.len());
-            let is_kept = (is_alone || is_outage)
-                && before
-                    .pending
-                    .as_mut()
-                    .is_some_and(|pending| pending.write(&held));
+            // Alone it is known that whatever was written meanwhile is newer; else nobody knows the order.
+            let is_kept = before.pending.as_mut().is_some_and(|pending| match is_alone {
+                true => pending.fill(&held),
+                false => is_outage && pending.write(&held),
+            });
             let answers = if is_kept {
                 Answers::Everybody
             } else {
@@ -424,6 +462,10 @@ impl Site {
             return pilot.land(Ok(held), answers);
         };
         let held = hold(meta, entry.len());
+        if self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag)) {
+            self.release(pilot.key(), &tenure).await;
+            return pilot.land(Ok(held), Answers::CameBeforeLoad);
+        }
         let answers = match self.fill(pilot.key(), &call, &header, &entry, &tenure).await {
             Ok(None) => {
                 space.wrote(pilot.key(), entry.len());
@@ -432,15 +474,13 @@ impl Site {
                 }
                 Answers::Everybody
             }
-            Ok(Some(refusal)) => {
+            Ok(Some(Refused { refusal, fence })) => {
                 space.recorder.fill_refused(refusal);
                 // A copy of this fill whose reply was lost may have been taken.
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
-                if refusal == FillRefusal::Fenced
-                    && space.settings.level == Level::Fenced
-                    && header.version > 0
-                {
-                    return pilot.land(Err(outdated(&header)), Answers::Everybody);
+                if let (Level::Fenced, Some(wanted)) = (space.settings.level, fence) {
+                    let landing = self.newer(pilot.key(), &call, header.version, wanted).await;
+                    return pilot.land(landing, Answers::Everybody);
                 }
                 Answers::CameBeforeLoad
             }
@@ -448,10 +488,26 @@ impl Site {
                 // It may have been taken all the same; what is held here may be older than that.
                 self.troubled(&trouble);
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
+                if matches!(&trouble, Trouble::Failed(error) if !error.is_store_unavailable()) {
+                    // A store that is full, for one, refuses to keep, and can be told all the same.
+                    self.release(pilot.key(), &tenure).await;
+                }
                 Answers::CameBeforeLoad
             }
         };
         pilot.land(Ok(held), answers);
+    }
+
+    /// What to answer instead of a load that is below the fence: what is there by now, if it is above.
+    async fn newer(&self, key: &KeyText, call: &Call, found: u64, wanted: u64) -> Result<Arc<Held>, Failure> {
+        let is_good = |held: &Arc<Held>| {
+            held.meta().version >= wanted && matches!(self.standing(held), Standing::Fresh | Standing::Ahead)
+        };
+        let there = self.read(key, call).await.ok().and_then(|seen| seen.held);
+        there.filter(is_good).ok_or_else(|| {
+            let behind = Behind { wanted, found };
+            Failure::Load(LoadCause::new(behind.into()))
+        })
     }
 
     pub(crate) fn header_of(
@@ -498,10 +554,10 @@ impl Site {
         }
     }
 
-    /// Whether the fence is above what was loaded without a lease. A store that does not answer knows of no fence.
-    async fn is_outdated(&self, key: &KeyText, call: &Call, header: &Header, entry: &[u8]) -> bool {
+    /// The fence above what was loaded without a lease. A store that does not answer knows of none.
+    async fn fence_above(&self, key: &KeyText, call: &Call, header: &Header, entry: &[u8]) -> Option<u64> {
         if self.space.settings.level != Level::Fenced || header.version == 0 {
-            return false;
+            return None;
         }
         // Nobody's token: it is judged, and not kept.
         let tenure = Tenure {
@@ -511,10 +567,10 @@ impl Site {
             as_of: header.as_of,
         };
         match self.fill(key, call, header, entry, &tenure).await {
-            Ok(refusal) => refusal == Some(FillRefusal::Fenced),
+            Ok(refused) => refused?.fence,
             Err(trouble) => {
                 self.troubled(&trouble);
-                false
+                None
             }
         }
     }
@@ -527,11 +583,11 @@ impl Site {
         header: &Header,
         entry: &[u8],
         tenure: &Tenure,
-    ) -> Result<Option<FillRefusal>, Trouble> {
+    ) -> Result<Option<Refused>, Trouble> {
         let space = &self.space;
         if space.settings.level == Level::Fenced && header.version == 0 {
             self.release(key, tenure).await;
-            return Ok(Some(FillRefusal::Fenced));
+            return Ok(Some(Refused::by(FillRefusal::Fenced)));
         }
         let life = header.ttl + header.stale_while_revalidate.max(header.stale_if_error);
         let (stamp_life, stamp_least) = space.settings.stamp_life(life);
@@ -553,14 +609,22 @@ impl Site {
         }
         let (answer, written): (String, u8) = self.run(&CACHE_FILL, &question).await?;
         self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
-        Ok(match answer.as_str() {
-            "taken" => None,
-            "cleared" => Some(FillRefusal::Cleared),
-            "outdated" => Some(FillRefusal::Fenced),
-            "invalidated" => Some(FillRefusal::Tagged),
-            "marked" => Some(FillRefusal::Marked),
-            _void => Some(FillRefusal::Voided),
-        })
+        let refusal = match answer.as_str() {
+            "taken" => return Ok(None),
+            "cleared" => FillRefusal::Cleared,
+            "invalidated" => FillRefusal::Tagged,
+            "marked" => FillRefusal::Marked,
+            other => match other.strip_prefix("outdated ") {
+                None => FillRefusal::Voided,
+                Some(fence) => {
+                    return Ok(Some(Refused {
+                        refusal: FillRefusal::Fenced,
+                        fence: u64::from_str_radix(fence, 16).ok(),
+                    }));
+                }
+            },
+        };
+        Ok(Some(Refused::by(refusal)))
     }
 }
 
@@ -583,10 +647,6 @@ fn read_lease(reply: Vec<redis::Value>) -> Option<Lease> {
         }
         _ => return None,
     })
-}
-
-fn outdated(header: &Header) -> Failure {
-    Failure::Load(LoadCause::new(LoadOutdated(header.version).into()))
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {

@@ -74,6 +74,7 @@ mod pattern;
 mod proof;
 mod read_through;
 mod reading;
+mod recovery;
 mod report;
 mod reporting;
 mod rules;
@@ -94,7 +95,7 @@ pub use inspect::{BigKeys, Bounds, Entry, EntryHeader, EntryState, Inspector, Ma
 pub use key::{CacheKey, KeyWriter, Tag};
 pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
-pub use loading::{LoadOutdated, LoadPanicked, LoadTimedOut};
+pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, WarmUp};
 pub use report::{Fleet, ProcessReport};

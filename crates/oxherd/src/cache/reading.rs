@@ -112,6 +112,12 @@ impl Site {
     /// Reads entries of the store with one question, in their order.
     pub(crate) async fn read_many(&self, keys: &[KeyText], call: &Call) -> Result<Vec<Seen>, Trouble> {
         let space = &self.space;
+        // First, for what is read before changes are heard of is not kept.
+        if let Err(trouble) = self.heed().await {
+            self.troubled(&trouble);
+            return Err(trouble);
+        }
+        let doubts = space.recovery.doubts();
         let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
         let began = Instant::now();
         let hints: SmallVec<[Option<Hint>; 1]> = keys.iter().map(|key| space.hints.get(key)).collect();
@@ -142,7 +148,12 @@ impl Site {
         let mut seen = Vec::with_capacity(keys.len());
         for (((key, before), hint), found) in keys.iter().zip(before).zip(hints).zip(found) {
             let (id, envelope) = found.unwrap_or_default();
-            let envelope = envelope.filter(|envelope| stamps.allow(envelope.header()));
+            let envelope = envelope.filter(|envelope| {
+                let tags = envelope.header().tags.iter().map(|tag| &**tag);
+                stamps.allow(envelope.header())
+                    && !self.is_doubted(key, &call.tenant, tags)
+                    && !space.recovery.has_told_since(doubts)
+            });
             let held = envelope.and_then(|envelope| {
                 self.remember(key, envelope.header(), call, hint.as_ref());
                 self.open(key, &envelope, call, &before)

@@ -47,6 +47,10 @@ pub(crate) struct Space {
     pub(crate) has_warned_of_size: AtomicBool,
     /// Set when this process hears of changes of it.
     pub(crate) watched: tokio::sync::OnceCell<()>,
+    /// What the store could not be told.
+    pub(crate) recovery: super::recovery::Recovery,
+    /// Until when a source that failed is left alone, by key.
+    pub(crate) resting: Cache<KeyText, Timestamp>,
 }
 
 /// What is remembered of a key of the store.
@@ -118,6 +122,8 @@ pub(crate) struct Call {
     /// Whether only the store may answer.
     pub(crate) is_strict: bool,
     pub(crate) ttl: Option<std::time::Duration>,
+    /// Whether it was drawn already that what this process has is refreshed ahead of its end.
+    pub(crate) is_ahead: bool,
     /// Where its loader meets others.
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
@@ -130,6 +136,7 @@ impl Call {
             min_version: 0,
             is_strict: false,
             ttl: None,
+            is_ahead: false,
             batch: None,
         }
     }
@@ -185,6 +192,10 @@ impl Space {
         own.into_iter()
             .chain(tags)
             .map(move |tag| [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat())
+    }
+
+    pub(crate) fn resting() -> Cache<KeyText, Timestamp> {
+        Cache::new(HINTS)
     }
 
     pub(crate) fn hints() -> Cache<KeyText, Hint> {

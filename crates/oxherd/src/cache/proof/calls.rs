@@ -185,7 +185,7 @@ impl Desk {
             tags: tags(read.tags).collect(),
             ..rows.call()
         };
-        if let Some(held) = rows.site.quick(&key, &call) {
+        if let Ok(held) = rows.site.quick(&key, &call) {
             let answer = Answered {
                 held,
                 tier: Some(Tier::Local),
