@@ -314,7 +314,12 @@ impl Desk {
                 }
                 stage.end(&begun, "done");
             }
-            Err(error) => stage.end(&begun, error),
+            Err(error) => {
+                if is_promised && !matches!(then, Then::Set { .. }) {
+                    stage.wished(*process, &claim, epoch);
+                }
+                stage.end(&begun, error);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use super::chance::Chance;
 use super::plan::Plan;
 use super::stage::{Answers, Row, Stage};
 use crate::breaker::Breaker;
+use crate::cache::report::Reporter;
 use crate::cache::value::Envelope;
 use crate::cache::{CacheBuilder, Namespace};
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -198,7 +199,7 @@ impl World<'_> {
             .build()
             .expect("a breaker");
         let store = Store::simulated(&self.network, number);
-        let cache = CacheBuilder::new(store, clock.clone())
+        let cache = CacheBuilder::new(store.clone(), clock.clone())
             .local_bytes(1 << 18)
             .breaker(breaker)
             .open_unchecked();
@@ -212,6 +213,11 @@ impl World<'_> {
             rows = rows.soft_timeout(Duration::from_millis(100));
         }
         let rows: Namespace<u64, Row> = rows.open().expect("a namespace");
+        if !plan.reports {
+            let _inside = runtime.enter();
+            let nothing = || Reporter::new(store, clock.clone()).start(|| None);
+            rows.site.shared.reporting.get_or_init(nothing);
+        }
         let tenant = rows.tenant("a").expect("a tenant");
         let desk = Desk {
             stage: Arc::clone(&self.stage),
