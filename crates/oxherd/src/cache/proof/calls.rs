@@ -315,7 +315,7 @@ impl Desk {
                 stage.end(&begun, "done");
             }
             Err(error) => {
-                if is_promised && !matches!(then, Then::Set { .. }) {
+                if is_promised && error.is_store_unavailable() {
                     stage.wished(*process, &claim, epoch);
                 }
                 stage.end(&begun, error);
