@@ -303,13 +303,10 @@ impl Desk {
             Then::Set { .. } | Then::RemoveVersion => true,
             _ => matches!(stage.plan.way, Way::Invalidating | Way::Announcing),
         };
+        let claim = Claim { tag: tag_of, versions };
         match answer {
             Ok(()) => {
                 if is_promised {
-                    let claim = Claim {
-                        tag: tag_of,
-                        versions,
-                    };
                     stage.acknowledged(Some(*process), &claim, epoch);
                 }
                 stage.end(&begun, "done");
