@@ -24,8 +24,8 @@ struct Figure {
     nanos: Vec<f64>,
 }
 
-/// Prints a line for each peer, trace, call and number of threads.
-pub(crate) fn run(rounds: usize) -> Outcome {
+/// Prints a line for each peer, trace, call and number of threads. Without names all take part.
+pub(crate) fn run(rounds: usize, names: &[String]) -> Outcome {
     let texts: Vec<String> = (0..KEYS).map(trace::text).collect();
     let traces = [
         ("zipf", trace::zipf(KEYS, LENGTH, SEED)),
@@ -40,7 +40,8 @@ pub(crate) fn run(rounds: usize) -> Outcome {
                 .collect::<Vec<_>>(),
         )
     });
-    let peers = peer::all(KEYS * 2)?;
+    let mut peers = peer::all(KEYS * 2)?;
+    peers.retain(|peer| names.is_empty() || names.iter().any(|name| name == peer.name()));
     for peer in &peers {
         for (number, text) in texts.iter().enumerate() {
             peer.put(text, Arc::new(Value::new(number)));

@@ -26,7 +26,7 @@ pub(crate) fn even(keys: usize, length: usize, seed: u64) -> Vec<usize> {
     (0..length).map(|_| random.usize(..keys)).collect()
 }
 
-/// The text of a key, of one length for all, scattered over memory and hashes alike.
+/// The text of a key, of one length for all, scattered over memory and hashes alike. Nothing in it needs to be escaped.
 pub(crate) fn text(number: usize) -> String {
-    format!("acme:user/{number:07}")
+    format!("acme.user.{number:07}")
 }

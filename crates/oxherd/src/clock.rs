@@ -4,12 +4,13 @@
 //! so a test can drive them with [`Clock::manual`]. Locks and the stall interval live on the server's own clock.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ impl Clock {
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let clock = ManualClock {
             now: Arc::new(AtomicU64::new(start.0)),
-            moved: watch::Sender::new(()),
+            moved: Arc::default(),
         };
         (Self(Source::Manual(clock.clone())), clock)
     }
@@ -132,14 +133,14 @@ impl Clock {
     pub async fn sleep_until(&self, due: Timestamp) {
         match &self.0 {
             Source::System => tokio::time::sleep(due.since(self.now())).await,
-            Source::Manual(clock) => {
-                let mut moved = clock.moved.subscribe();
-                while clock.now() < due {
-                    if moved.changed().await.is_err() {
-                        return std::future::pending().await;
-                    }
+            Source::Manual(clock) => loop {
+                let mut moved = pin!(clock.moved.notified());
+                moved.as_mut().enable();
+                if clock.now() >= due {
+                    return;
                 }
-            }
+                moved.await;
+            },
         }
     }
 }
@@ -165,7 +166,8 @@ fn ticks() -> u64 {
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: Arc<AtomicU64>,
-    moved: watch::Sender<()>,
+    /// Wakes those who wait in the order in which they came.
+    moved: Arc<Notify>,
 }
 
 impl ManualClock {
@@ -178,7 +180,7 @@ impl ManualClock {
     /// Moves the clock on and wakes whoever waited for that.
     pub fn advance(&self, by: Duration) {
         self.now.fetch_add(millis(by), Ordering::SeqCst);
-        self.moved.send_replace(());
+        self.moved.notify_waiters();
     }
 }
 

@@ -358,8 +358,7 @@ pub enum Error {
         /// What the loader said.
         source: LoadCause,
     },
-    /// Nothing as new as the caller asked for, or as a fence of [`crate::cache::Level::Fenced`] demands, could be had: the source is
-    /// behind what is known of it.
+    /// Nothing as new as the caller asked for could be had: the source is behind what the caller has seen of it.
     #[error(
         "cannot read {key} of cache namespace {namespace:?} at version {wanted} or later: the source says {found}; is it a replica that lags?"
     )]
@@ -368,7 +367,7 @@ pub enum Error {
         namespace: String,
         /// The key.
         key: String,
-        /// The version asked for, or that of the fence.
+        /// The version asked for.
         wanted: u64,
         /// The version that the last load had; 0 when it said none.
         found: u64,

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Outcome;
 
 mod amalgam;
@@ -12,6 +14,7 @@ mod cached;
 mod foyer;
 mod lru;
 mod moka;
+mod ours;
 mod quick_cache;
 mod tier;
 
@@ -19,16 +22,22 @@ mod tier;
 const TTL: Duration = Duration::from_secs(3600);
 
 /// What is cached.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Value {
-    _number: usize,
+    number: usize,
+    #[serde(skip, default = "text")]
     _text: [u8; 100],
+}
+
+const fn text() -> [u8; 100] {
+    [b'v'; 100]
 }
 
 impl Value {
     pub(crate) const fn new(number: usize) -> Self {
         Self {
-            _number: number,
-            _text: [b'v'; 100],
+            number,
+            _text: text(),
         }
     }
 }
@@ -55,6 +64,7 @@ pub(crate) trait Peer: Send + Sync {
 /// All of them, empty, with room for this many entries.
 pub(crate) fn all(capacity: usize) -> Outcome<Vec<Box<dyn Peer>>> {
     Ok(vec![
+        Box::new(ours::Ours::new(capacity)?),
         Box::new(tier::Tier::new(capacity)),
         Box::new(moka::Moka::new(capacity)),
         Box::new(quick_cache::QuickCache::new(capacity)),

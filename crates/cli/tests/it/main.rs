@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod bench_cache;
 mod cache;
 mod directory;
 mod exit_code;

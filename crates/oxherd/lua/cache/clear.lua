@@ -8,6 +8,8 @@
 -- @include cache_notice
 local prefix = KEYS[1]
 read_sequence(prefix, ARGV[1])
+-- What a full store allows, and after which it allows the rest.
+redis.call('UNLINK', prefix .. 'n')
 redis.call('SET', prefix .. 'n', ARGV[1])
 announce(ARGV[2], ARGV[3], prefix .. 'n')
 return 0

@@ -3,7 +3,8 @@
 -- ARGV   tenant:key:, token 16 bytes, incarnation 8 bytes, as_of int, version 8 bytes, entry, ttl_ms int,
 --        stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes, then tags as tenant:tag:
 -- CLOCK  store
--- RETURN "taken" | "void" the lease is not ours | "marked" | "cleared" | "outdated" by version | "invalidated" a tag
+-- RETURN {outcome, written 0|1}: "taken" | "outdated VERSION" the newer one in hex, whoever has the lease |
+--        "void" the lease is not ours | "marked" | "cleared" | "invalidated" a tag
 -- RESEND safe: the second copy finds the lease gone and is refused
 -- @include cache_stamps
 -- @include cache_intent
@@ -13,13 +14,15 @@
 local prefix, key, token = KEYS[1], ARGV[1], ARGV[2]
 local entry, lease, channel = prefix .. 'e:' .. key, prefix .. 'l:' .. key, ARGV[10]
 local as_of, life, least = tonumber(ARGV[4]), ARGV[8], tonumber(ARGV[9])
-if not lease_holds(lease, token) then return 'void' end
+local newer = newer_than(prefix .. 'f:' .. key, entry, ARGV[5])
+if newer then newer = 'outdated ' .. string.format(string.rep('%02x', 8), string.byte(newer, 1, 8)) end
+if not lease_holds(lease, token) then return {newer or 'void', 0} end
 local count = tonumber(redis.call('GET', prefix .. 's') or '')
 
 local function refusal()
   if is_marked(prefix .. 'w:' .. key) then return 'marked' end
   if not count or redis.call('GET', prefix .. 'n') ~= ARGV[3] then return 'cleared' end
-  if is_outdated(prefix .. 'f:' .. key, entry, ARGV[5]) then return 'outdated' end
+  if newer then return newer end
   if count == as_of then return end
   for at = 12, #ARGV do
     local stamp = read_stamp(prefix .. 't:' .. ARGV[at], count)
@@ -34,4 +37,4 @@ if not reason then
   announce(channel, ARGV[11], entry)
 end
 end_lease(channel, lease)
-return reason or 'taken'
+return {reason or 'taken', stamps_written}

@@ -4,7 +4,7 @@
 --        fresh incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes,
 --        then the tenant's stamp as tenant:: if there is one
 -- CLOCK  store
--- RETURN the sum as text | "marked" a write is under way | "other" what is there is no counter | "range" beyond 2^53
+-- RETURN {outcome, written 0|1|2}: the sum as text | "marked" a write is under way | "other" what is there is no counter | "range" beyond 2^53
 -- RESEND adds once more
 -- @include cache_sequence
 -- @include cache_stamps
@@ -12,7 +12,7 @@
 -- @include cache_notice
 local prefix, key, by, channel = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[9]
 local entry = prefix .. 'e:' .. key
-if is_marked(prefix .. 'w:' .. key) then return 'marked' end
+if is_marked(prefix .. 'w:' .. key) then return {'marked', 0} end
 local incarnation, count = read_sequence(prefix, ARGV[6])
 local present = redis.call('GET', entry)
 
@@ -30,13 +30,13 @@ end
 local head, sum = ARGV[3] .. incarnation .. string.format('%016.0f', count) .. ARGV[4], by
 local is_kept = is_valid()
 if is_kept then
-  if string.byte(present, 4) % 4 ~= 3 then return 'other' end
+  if string.byte(present, 4) % 4 ~= 3 then return {'other', is_sequence_new and 2 or stamps_written} end
   local digits = string.match(present, '%-?%d+$')
-  if not digits then return 'other' end
+  if not digits then return {'other', is_sequence_new and 2 or stamps_written} end
   sum = tonumber(digits) + by
   head = string.sub(present, 1, #present - #digits - 1)
 end
-if sum > 9007199254740992 or sum < -9007199254740992 then return 'range' end
+if sum > 9007199254740992 or sum < -9007199254740992 then return {'range', is_sequence_new and 2 or stamps_written} end
 local text = string.format('%.0f', sum)
 make_stamps(prefix, 11, count, ARGV[7], tonumber(ARGV[8]))
 local left = is_kept and redis.call('PTTL', entry) or 0
@@ -44,4 +44,4 @@ if left <= 0 then left = ARGV[5] end
 redis.call('SET', entry, head .. string.char(#text) .. text, 'PX', left)
 end_lease(channel, prefix .. 'l:' .. key)
 announce(channel, ARGV[10], entry)
-return text
+return {text, is_sequence_new and 2 or stamps_written}

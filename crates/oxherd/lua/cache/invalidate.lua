@@ -7,12 +7,19 @@
 -- @include cache_sequence
 -- @include cache_notice
 local prefix, life, channel = KEYS[1], ARGV[2], ARGV[3]
+-- First what a full store allows, and after which it allows the rest: a stamp that is missing is an invalidation too.
+local lives = {}
+for at = 5, #ARGV do
+  local key = prefix .. 't:' .. ARGV[at]
+  lives[at] = math.max(life, redis.call('PTTL', key))
+  redis.call('UNLINK', key)
+end
 local _, count = read_sequence(prefix, ARGV[1])
 count = string.format('%.0f', count + 1)
 redis.call('SET', prefix .. 's', count)
 for at = 5, #ARGV do
   local key = prefix .. 't:' .. ARGV[at]
-  redis.call('SET', key, count, 'PX', math.max(life, redis.call('PTTL', key)))
+  redis.call('SET', key, count, 'PX', lives[at])
   announce(channel, ARGV[4], key)
 end
 return count

@@ -10,8 +10,12 @@ local prefix, key, version, channel = KEYS[1], ARGV[1], ARGV[2], ARGV[4]
 local entry = prefix .. 'e:' .. key
 local present = entry_version(entry)
 local is_current = present and version ~= '\0\0\0\0\0\0\0\0' and not is_below(present, version)
-raise_fence(prefix .. 'f:' .. key, version, ARGV[3])
 end_lease(channel, prefix .. 'l:' .. key)
-if is_current then return 0 end
-announce(channel, ARGV[5], entry)
-return redis.call('UNLINK', entry)
+local removed = 0
+if not is_current then
+  announce(channel, ARGV[5], entry)
+  removed = redis.call('UNLINK', entry)
+end
+-- Last, because a store that is full refuses it, unless something was written before.
+raise_fence(prefix .. 'f:' .. key, version, ARGV[3])
+return removed

@@ -13,12 +13,13 @@ local function entry_version(key)
   if #version == 8 and version ~= '\0\0\0\0\0\0\0\0' then return version end
 end
 
--- Whether something of this version may not be written any more. What has no version is below every fence.
-local function is_outdated(fence_key, key, version)
+-- The version that keeps something of this version from being written; nil if none does. What has no version is below every
+-- fence.
+local function newer_than(fence_key, key, version)
   local fence = redis.call('GET', fence_key)
-  if fence and #fence == 8 and is_below(version, fence) then return true end
+  if fence and #fence == 8 and is_below(version, fence) then return fence end
   local present = entry_version(key)
-  return present and is_below(version, present) and version ~= '\0\0\0\0\0\0\0\0'
+  if present and is_below(version, present) and version ~= '\0\0\0\0\0\0\0\0' then return present end
 end
 
 local function raise_fence(fence_key, version, life)

@@ -7,15 +7,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::flight::{Failure, Flights};
+use super::flight::Flights;
 use super::key::KeyText;
-use super::loading::Loader;
+use super::loading::{Behind, Loader};
 use super::local::{Held, Validity};
 use super::reading::{EntryId, Seen};
 use super::settings::Level;
+use super::shared::Trouble;
 use super::space::{Call, Site};
 use super::standing::Standing;
 use super::stats::{LoadReason, StaleReason, Tier};
+use crate::clock::Timestamp;
 use crate::error::{Error, LoadCause, Result};
 
 /// How often a caller starts over before it is told that no load can answer it. Each time costs a load that something
@@ -48,6 +50,8 @@ pub(crate) struct Look {
     pub(crate) here: Here,
     /// `None`: the store was not asked, or did not answer.
     pub(crate) seen: Option<Seen>,
+    /// Whether it did not answer, so that asking again would take as long.
+    pub(crate) is_silent: bool,
     pub(crate) began: Instant,
 }
 
@@ -69,8 +73,11 @@ impl Site {
         let now = shared.clock.now_coarse();
         let is_trusted = match shared.local.validity(&held) {
             Validity::Valid => true,
-            Validity::Doubted => space.settings.level == Level::Ttl,
-            Validity::Gone => return Here::Nothing(None),
+            Validity::Doubted => space.settings.level == Level::Ttl || !space.settings.keeps_shared(),
+            Validity::Gone => {
+                shared.local.forget(space.number, key.as_bytes(), &held);
+                return Here::Nothing(None);
+            }
         };
         if !is_trusted || now >= meta.ends {
             // Invalidated it was not, as far as anybody knows.
@@ -79,7 +86,15 @@ impl Site {
             return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
         }
         match Standing::of(meta, &space.settings, now) {
-            Standing::Fresh => Here::Answer(held),
+            Standing::Fresh if call.is_ahead && now >= meta.refresh_from => {
+                Here::Refresh(held, Standing::Ahead)
+            }
+            Standing::Fresh => {
+                if now >= meta.refresh_from && meta.is_sliding && !space.settings.keeps_shared() {
+                    self.slide(key, &held, now);
+                }
+                Here::Answer(held)
+            }
             standing @ (Standing::Ahead | Standing::Stale) => Here::Refresh(held, standing),
             Standing::Spent => Here::Nothing(Some(held)),
             Standing::Ended => Here::Nothing(None),
@@ -96,7 +111,7 @@ impl Site {
             }
             Here::Refresh(..) | Here::Nothing(_) => (),
         }
-        let seen = self.there(key, call).await;
+        let seen = self.there(key, call).await.ok().flatten();
         let took = seen.as_ref().map(|seen| seen.took);
         let held = seen.and_then(|seen| seen.held);
         match held {
@@ -115,7 +130,7 @@ impl Site {
     pub(crate) async fn find_uncounted(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
         match self.here(key, call) {
             Here::Answer(held) | Here::Refresh(held, _) => Some(held),
-            Here::Nothing(_) => self.there(key, call).await?.held,
+            Here::Nothing(_) => self.there(key, call).await.ok()??.held,
         }
     }
 
@@ -124,6 +139,7 @@ impl Site {
         let look = Look {
             here: self.here(&key, &call),
             seen: None,
+            is_silent: false,
             began: Instant::now(),
         };
         self.obtain_after(key, call, loader, look).await
@@ -140,10 +156,14 @@ impl Site {
         let Look {
             here,
             mut seen,
+            mut is_silent,
             began,
         } = look;
         let mut fallback = match here {
-            Here::Answer(held) => return Ok(self.answered_here(&key, held, began)),
+            Here::Answer(held) => {
+                self.verify_some(&key, &call, &loader, &held);
+                return Ok(self.answered_here(&key, held, began));
+            }
             Here::Refresh(held, standing) => {
                 return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local, began));
             }
@@ -158,18 +178,24 @@ impl Site {
             }
             let seen = match seen.take() {
                 Some(seen) => Some(seen),
-                None => self.there(&key, &call).await,
+                None if is_silent => None,
+                None => {
+                    let seen = self.there(&key, &call).await;
+                    is_silent = matches!(&seen, Err(trouble) if trouble.is_lasting());
+                    seen.ok().flatten()
+                }
             };
-            let asked = seen.as_ref().map(|seen| seen.took);
             if seen.is_some() {
-                // The store knows better than a process that may have missed an invalidation.
+                // Only while nobody can say better.
                 fallback = fallback.filter(|held| self.shared.local.validity(held) == Validity::Valid);
             }
+            let asked = seen.as_ref().map(|seen| seen.took);
             let Seen { id, held, .. } = seen.unwrap_or_default();
             if let Some(held) = held.filter(|held| held.meta().version >= call.min_version) {
                 match self.standing(&held) {
                     Standing::Fresh => {
                         self.count_there(&key, &held, began);
+                        self.verify_some(&key, &call, &loader, &held);
                         return Ok(answered(held, Some(Tier::Shared), false));
                     }
                     standing @ (Standing::Ahead | Standing::Stale) => {
@@ -183,8 +209,14 @@ impl Site {
                 is_counted = true;
                 self.space.recorder.missed(key.as_str(), asked);
             }
+            if let Some(held) = fallback.as_ref().filter(|_| self.is_resting(&key)) {
+                self.space.recorder.served_stale(StaleReason::Error);
+                return Ok(answered(Arc::clone(held), None, true));
+            }
+            // In the next round it is asked again.
+            let seen = (!std::mem::take(&mut is_silent)).then_some(id);
             match self
-                .wait_for_load(&key, &call, &loader, id, fallback.as_ref())
+                .wait_for_load(&key, &call, &loader, seen, fallback.as_ref())
                 .await?
             {
                 Some(answer) => return Ok(answer),
@@ -202,7 +234,7 @@ impl Site {
         key: &KeyText,
         call: &Call,
         loader: &Loader,
-        seen: EntryId,
+        seen: Option<EntryId>,
         fallback: Option<&Arc<Held>>,
     ) -> Result<Option<Answered>> {
         let began = Instant::now();
@@ -249,21 +281,20 @@ impl Site {
                 Ok(Some(answered(held, None, false)))
             }
             // Our own load saw the source after we asked: the source is behind.
-            Some(Ok(held)) if is_pilot => Err(self.behind(key, call.min_version, held.meta().version)),
+            Some(Ok(held)) if is_pilot => Err(Error::BehindVersion {
+                namespace: self.space.name.to_string(),
+                key: key.to_string(),
+                wanted: call.min_version,
+                found: held.meta().version,
+            }),
             Some(Ok(_too_old)) => Ok(None),
-            // Another's load; ours comes later and may see more.
-            Some(Err(Failure::Behind { .. } | Failure::Again)) if !is_pilot => Ok(None),
-            Some(Err(failure)) => match fallback {
+            Some(Err(cause)) => match fallback {
                 Some(held) => {
                     self.space.recorder.served_stale(StaleReason::Error);
-                    tracing::debug!(namespace = &*self.space.name, %key, ?failure, "a load failed; stale is served");
+                    tracing::debug!(namespace = &*self.space.name, %key, %cause, "a load failed; stale is served");
                     Ok(Some(answered(Arc::clone(held), None, true)))
                 }
-                None => match failure {
-                    Failure::Load(cause) => Err(self.load_error(key, cause)),
-                    Failure::Behind { wanted, found } => Err(self.behind(key, wanted, found)),
-                    Failure::Again => Ok(None),
-                },
+                None => Err(self.load_error(key, cause)),
             },
         }
     }
@@ -291,7 +322,9 @@ impl Site {
         if is_stale {
             self.space.recorder.served_stale(StaleReason::Revalidating);
         }
-        self.refresh(key, call, loader, EntryId::from_slice(&held.meta().id));
+        if !self.is_resting(key) {
+            self.refresh(key, call, loader, EntryId::from_slice(&held.meta().id));
+        }
         answered(held, Some(tier), is_stale)
     }
 
@@ -299,16 +332,45 @@ impl Site {
     pub(crate) fn refresh(&self, key: &KeyText, call: Call, loader: Loader, seen: EntryId) {
         let (_seat, pilot) = Flights::join(&self.space.flights, key);
         if let Some(pilot) = pilot {
-            tokio::spawn(self.clone().fly(pilot, call, loader, seen, LoadReason::Refresh));
+            tokio::spawn(
+                self.clone()
+                    .fly(pilot, call, loader, Some(seen), LoadReason::Refresh),
+            );
         }
     }
 
-    /// Asks the store; `None` when it is not asked or does not answer, which is counted.
-    async fn there(&self, key: &KeyText, call: &Call) -> Option<Seen> {
+    /// Asks the store; `None` when it is not asked. Trouble is counted.
+    async fn there(&self, key: &KeyText, call: &Call) -> Result<Option<Seen>, Trouble> {
         if !self.space.settings.keeps_shared() {
-            return None;
+            return Ok(None);
         }
-        self.read(key, call).await.ok()
+        self.read(key, call).await.map(Some)
+    }
+
+    /// Whether the source failed so short a time ago that something stale is served without asking it.
+    fn is_resting(&self, key: &KeyText) -> bool {
+        let until = self.space.resting.get(key);
+        until.is_some_and(|until| self.shared.clock.now() < until)
+    }
+
+    /// An entry of this process alone was read: its life begins anew.
+    #[cold]
+    fn slide(&self, key: &KeyText, held: &Arc<Held>, now: Timestamp) {
+        let Self { shared, space } = self;
+        // Announced before looking again, so that no removal is undone.
+        let pending = shared.local.pending(space.number, key.as_bytes());
+        let present = shared.local.get(space.number, key.as_bytes());
+        if present.is_some_and(|present| Arc::ptr_eq(&present, held)) {
+            let meta = held.meta().from_now(now);
+            pending.fill(&Arc::new(held.with_meta(meta)));
+        }
+    }
+
+    /// Has a hit compared with what its loader says, if it is drawn. Keys of a batch share their loader, and are not.
+    fn verify_some(&self, key: &KeyText, call: &Call, loader: &Loader, held: &Arc<Held>) {
+        if call.batch.is_none() && self.is_to_be_verified() {
+            self.verify(key.clone(), call.clone(), loader.clone(), Arc::clone(held));
+        }
     }
 
     fn answered_here(&self, key: &KeyText, held: Arc<Held>, began: Instant) -> Answered {
@@ -336,16 +398,15 @@ impl Site {
         }
     }
 
-    fn behind(&self, key: &KeyText, wanted: u64, found: u64) -> Error {
-        Error::BehindVersion {
-            namespace: self.space.name.to_string(),
-            key: key.to_string(),
-            wanted,
-            found,
-        }
-    }
-
     fn load_error(&self, key: &KeyText, cause: LoadCause) -> Error {
+        if let Some(Behind { wanted, found }) = cause.downcast_ref() {
+            return Error::BehindVersion {
+                namespace: self.space.name.to_string(),
+                key: key.to_string(),
+                wanted: *wanted,
+                found: *found,
+            };
+        }
         Error::Load {
             namespace: self.space.name.to_string(),
             key: key.to_string(),

@@ -80,8 +80,8 @@ impl CacheBuilder {
         self
     }
 
-    /// The breaker that decides when the store is left alone. Its own opens when half of at least 20 questions in 10 s had no answer, for a
-    /// second at first.
+    /// The breaker that decides when the store is left alone. Unless told otherwise it opens when half of at least 5 questions in 10 s had no
+    /// answer, for half a second at first and two at the most.
     pub fn breaker(mut self, breaker: Breaker) -> Self {
         self.breaker = Some(breaker);
         self
@@ -103,6 +103,8 @@ impl CacheBuilder {
         let breaker = self.breaker.unwrap_or_else(|| {
             Breaker::builder("cache store")
                 .clock(self.clock.clone())
+                .minimum_calls(5)
+                .open_for(Duration::from_millis(500), 1.5, Duration::from_secs(2))
                 .build_unchecked()
         });
         let ear = Arc::new(Ear::default());
@@ -157,6 +159,16 @@ impl Cache {
         self.shared.stats()
     }
 
+    /// How many invalidations failed because the store did not answer, and will be repeated as soon as it does. Look at it before a process
+    /// ends: they end with it, and what they concern may then be read by others until its TTL ends. One for each key and tag; one for a
+    /// whole namespace, if it is cleared.
+    #[must_use]
+    pub fn pending_invalidations(&self) -> usize {
+        let now = self.shared.clock.now();
+        let spaces = self.shared.spaces.read();
+        spaces.values().map(|space| space.recovery.pending(now)).sum()
+    }
+
     /// The store it is on.
     #[must_use]
     pub fn store(&self) -> &Store {
@@ -187,6 +199,9 @@ impl Site {
     }
 }
 
+/// Finds the version in a value of this type.
+type VersionOf<V> = Arc<dyn Fn(&V) -> u64 + Send + Sync>;
+
 /// A namespace to be opened.
 #[must_use = "a namespace is opened by `open`"]
 pub struct NamespaceBuilder<K: ?Sized, V> {
@@ -194,7 +209,7 @@ pub struct NamespaceBuilder<K: ?Sized, V> {
     name: String,
     version: u32,
     settings: Settings,
-    version_of: Option<Arc<dyn Fn(&V) -> u64 + Send + Sync>>,
+    version_of: Option<VersionOf<V>>,
     kinds: PhantomData<fn(&K) -> V>,
 }
 
@@ -284,14 +299,15 @@ where
         self
     }
 
-    /// Compares this share of the hits of reads with a loader (0 to 1; none unless told otherwise) with what the loader says, in the background.
-    /// The rate of stale ones is in [`Namespace::stats`].
+    /// Compares this share of the hits of reads with a loader (0 to 1; none unless told otherwise) with what the loader says, in the background;
+    /// not those of [`Namespace::get_or_load_many`]. The rate of stale ones is in [`Namespace::stats`].
     pub fn verify(mut self, share: f64) -> Self {
         self.settings.verify = share;
         self
     }
 
-    /// Opens it. A name is opened once a process; asked for again with the same settings and type it is the same.
+    /// Opens it. A name (with its version) is opened once in a cache; asked for again with the same settings and type of values it is the
+    /// same.
     ///
     /// # Errors
     /// [`Error::CacheName`], [`Error::CacheOption`] for settings out of their ranges, or other ones than it was opened with.
@@ -333,7 +349,10 @@ where
             )),
             hints: Space::hints(),
             has_complained: false.into(),
+            has_warned_of_size: false.into(),
             watched: tokio::sync::OnceCell::new(),
+            recovery: super::recovery::Recovery::default(),
+            resting: Space::resting(),
             settings: self.settings,
         });
         spaces.insert(name.into(), Arc::clone(&space));

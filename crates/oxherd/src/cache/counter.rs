@@ -57,12 +57,13 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
         for stamp in super::space::Space::stamps(&call.tenant, []) {
             question.arg(stamp);
         }
-        let answer: Result<String, _> = site.run_once(&CACHE_INCREMENT, &question).await;
+        let answer: Result<(String, u8), _> = site.run_once(&CACHE_INCREMENT, &question).await;
         site.shared.local.changed(space.number, key.as_bytes());
-        let answer = answer.map_err(|trouble| {
+        let (answer, written) = answer.map_err(|trouble| {
             site.troubled(&trouble);
             trouble.into_error("add to the counter")
         })?;
+        site.wrote(written, &call.tenant, []);
         match answer.as_str() {
             "marked" => Err(site.refused(&key, "a write of it is announced")),
             "other" => Err(site.refused(&key, "what is there is no counter")),

@@ -7,11 +7,12 @@
 //! Next: `loading.rs` (what a flight does), `docs/design/cache.md` ("Who may have the result").
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::key::KeyText;
 use super::local::Held;
@@ -28,7 +29,9 @@ struct Flight {
     /// Changed under the lock of [`Flights`] alone.
     has_load_begun: AtomicBool,
     waiting: AtomicUsize,
-    end: watch::Sender<Option<Landing>>,
+    end: OnceLock<Landing>,
+    /// Wakes those on board in the order in which they came.
+    landed: Notify,
 }
 
 /// How a flight ended.
@@ -53,15 +56,12 @@ pub(crate) enum Failure {
     Load(LoadCause),
     /// Something else came between: whoever waited starts over.
     Again,
-    /// What was loaded is below a version that was invalid before anybody on board came.
-    Behind { wanted: u64, found: u64 },
 }
 
 /// A caller's place.
 #[derive(Debug)]
 pub(crate) struct Seat {
     flight: Arc<Flight>,
-    end: watch::Receiver<Option<Landing>>,
     came_before_load: bool,
 }
 
@@ -86,7 +86,8 @@ impl Flights {
         let flight = Arc::new(Flight {
             has_load_begun: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
-            end: watch::Sender::new(None),
+            end: OnceLock::new(),
+            landed: Notify::new(),
         });
         let seat = Seat::on(&flight);
         open.insert(key.clone(), Arc::clone(&flight));
@@ -100,14 +101,18 @@ impl Flights {
         (seat, Some(pilot))
     }
 
-    /// Whether a flight for this key takes callers in.
-    pub(crate) fn is_open(&self, key: &KeyText) -> bool {
-        self.open.lock().contains_key(key)
-    }
-
     /// How many flights take callers in.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.open.lock().len()
+    }
+}
+
+impl Flight {
+    fn land(&self, landing: Landing) {
+        // Its pilot does this once.
+        let _ = self.end.set(landing);
+        self.landed.notify_waiters();
     }
 }
 
@@ -116,23 +121,28 @@ impl Seat {
         flight.waiting.fetch_add(1, Ordering::Relaxed);
         Self {
             flight: Arc::clone(flight),
-            end: flight.end.subscribe(),
             came_before_load: !flight.has_load_begun.load(Ordering::Relaxed),
         }
     }
 
     /// Waits for the end. `None`: it may not answer this caller, who starts over.
-    pub(crate) async fn landing(&mut self) -> Option<Result<Arc<Held>, Failure>> {
-        let landing = match self.end.wait_for(Option::is_some).await {
-            Ok(landing) => landing.clone()?,
-            // The task was dropped with its runtime.
-            Err(_gone) => return None,
+    pub(crate) async fn landing(&mut self) -> Option<Result<Arc<Held>, LoadCause>> {
+        let mut landed = pin!(self.flight.landed.notified());
+        // First the place in the queue, then the look: an end in between is not missed.
+        landed.as_mut().enable();
+        let landing = match self.flight.end.get() {
+            Some(landing) => landing,
+            None => {
+                landed.await;
+                self.flight.end.get()?
+            }
         };
+        let landing = landing.clone();
         match landing.result {
             Ok(_) if landing.answers == Answers::CameBeforeLoad && !self.came_before_load => None,
             Ok(held) => Some(Ok(held)),
+            Err(Failure::Load(cause)) => Some(Err(cause)),
             Err(Failure::Again) => None,
-            Err(failure) => Some(Err(failure)),
         }
     }
 }
@@ -159,12 +169,6 @@ impl Pilot {
         self.flight.has_load_begun.store(true, Ordering::Relaxed);
     }
 
-    /// The load has not begun after all: somebody else loads first.
-    pub(crate) fn put_off_load(&self) {
-        let _joining = self.flights.open.lock();
-        self.flight.has_load_begun.store(false, Ordering::Relaxed);
-    }
-
     /// Takes nobody in any more. To be called before the store is asked for what answers the flight.
     pub(crate) fn close(&self) {
         let mut open = self.flights.open.lock();
@@ -181,7 +185,7 @@ impl Pilot {
     pub(crate) fn land(mut self, result: Result<Arc<Held>, Failure>, answers: Answers) {
         self.close();
         self.has_landed = true;
-        self.flight.end.send_replace(Some(Landing { result, answers }));
+        self.flight.land(Landing { result, answers });
     }
 }
 
@@ -194,7 +198,7 @@ impl Drop for Pilot {
                 result: Err(Failure::Again),
                 answers: Answers::Everybody,
             };
-            self.flight.end.send_replace(Some(landing));
+            self.flight.land(landing);
         }
     }
 }

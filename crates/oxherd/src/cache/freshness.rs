@@ -61,6 +61,7 @@ pub struct Freshness {
     pub(crate) negative_ttl: Duration,
     pub(crate) refresh_ahead: f64,
     pub(crate) local_ttl: Duration,
+    pub(crate) retry_after_error: Duration,
 }
 
 impl Default for Freshness {
@@ -84,6 +85,7 @@ impl Freshness {
             negative_ttl: ttl.min(Duration::from_secs(10)),
             refresh_ahead: 1.0,
             local_ttl: Duration::from_secs(60),
+            retry_after_error: Duration::from_secs(1),
         }
     }
 
@@ -113,6 +115,14 @@ impl Freshness {
     #[must_use]
     pub fn stale_if_error(mut self, duration: Duration) -> Self {
         self.stale_if_error = duration;
+        self
+    }
+
+    /// How long a source that failed is left alone by this process, key by key, while there is something stale to serve instead: a second
+    /// unless told otherwise; zero asks it for every read. Where nothing stale may be served, it is always asked.
+    #[must_use]
+    pub fn retry_after_error(mut self, pause: Duration) -> Self {
+        self.retry_after_error = pause;
         self
     }
 
@@ -158,6 +168,7 @@ impl Freshness {
         let all = [
             ("stale_while_revalidate", self.stale_while_revalidate),
             ("stale_if_error", self.stale_if_error),
+            ("retry_after_error", self.retry_after_error),
         ];
         for (option, time) in times.into_iter().chain(all) {
             if time > LONGEST {

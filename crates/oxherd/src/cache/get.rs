@@ -10,6 +10,7 @@ use super::key::{CacheKey, KeyText, Tag};
 use super::local::Held;
 use super::namespace::Namespace;
 use super::space::{Call, Site};
+use super::standing::Standing;
 use crate::error::Result;
 
 /// What a read found.
@@ -68,6 +69,12 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
         self
     }
 
+    /// As [`Self::tag`], several.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.call.tags.extend(tags);
+        self
+    }
+
     /// Tells apart what is known to be absent from what is not known.
     ///
     /// # Errors
@@ -93,7 +100,7 @@ impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
 
     fn into_future(self) -> Self::IntoFuture {
         if let Ok(key) = &self.key
-            && let Some(held) = self.site.quick(key, &self.call)
+            && let Ok(held) = self.site.quick(key, &self.call)
         {
             return Answer::ready(Ok(held.value::<V>()));
         }
@@ -107,14 +114,16 @@ impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
 }
 
 impl Site {
-    /// The answer of this process, when it is fresh and needs nothing.
+    /// The answer of this process, when it is fresh and needs nothing; else whether it was drawn to be refreshed ahead of time.
     #[inline]
-    pub(crate) fn quick(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
+    pub(crate) fn quick(&self, key: &KeyText, call: &Call) -> Result<Arc<Held>, bool> {
         let recorder = &self.space.recorder;
         // Only one hit in many is timed: looking at the time costs as much as the rest.
         let began = recorder.sample().then(std::time::Instant::now);
-        let Here::Answer(held) = self.here(key, call) else {
-            return None;
+        let held = match self.here(key, call) {
+            Here::Answer(held) => held,
+            Here::Refresh(_, standing) => return Err(standing == Standing::Ahead),
+            Here::Nothing(_) => return Err(false),
         };
         recorder.local_hit();
         if let Some(began) = began {
@@ -123,7 +132,7 @@ impl Site {
         if held.is_absent() {
             recorder.hit_was_absent();
         }
-        Some(held)
+        Ok(held)
     }
 }
 

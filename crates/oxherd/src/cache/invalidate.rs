@@ -6,6 +6,8 @@
 use super::key::{CacheKey, Tag};
 use super::loading::millis;
 use super::namespace::Namespace;
+use super::recovery::Notice;
+use super::shared::Trouble;
 use super::space::Site;
 use crate::error::Result;
 use crate::store::{CACHE_CLEAR, CACHE_INVALIDATE};
@@ -14,7 +16,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// Makes every entry that depends on one of these tags a miss, also those whose load is under way.
     ///
     /// # Errors
-    /// [`crate::Error::StoreUnavailable`] when the store did not answer: other processes may still read what was there.
+    /// [`crate::Error::StoreUnavailable`] when the store did not answer: other processes may still read what was there. This process does
+    /// not; it repeats the invalidation until the store answers ([`super::Cache::pending_invalidations`]).
     pub async fn invalidate(&self, tags: &[Tag]) -> Result<()> {
         let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
         self.site.invalidate(&self.tenant, &names).await?;
@@ -44,46 +47,70 @@ impl Site {
         if tags.is_empty() {
             return Ok(());
         }
-        let space = &self.space;
-        let mut answer = Ok(0);
-        if space.settings.keeps_shared() {
-            let (life, _) = space.settings.stamp_life(space.settings.freshness.life());
-            let mut question = CACHE_INVALIDATE.call(space.keys.prefix());
-            question
-                .arg(&rand::random::<[u8; 8]>()[..])
-                .arg(millis(life))
-                .arg(&self.shared.prefix)
-                .arg(&self.shared.origin[..]);
-            for tag in tags {
-                question.arg([tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat());
+        let stamp = |tag: &&str| [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
+        let stamps: Vec<Vec<u8>> = tags.iter().map(stamp).collect();
+        let telling = self.telling(Notice::Tags(stamps.clone()));
+        if self.space.settings.keeps_shared() {
+            let stamps: Vec<&[u8]> = stamps.iter().map(|stamp| &stamp[..]).collect();
+            if let Err(trouble) = self.send_invalidate(&stamps).await {
+                return Err(telling.failed(trouble, "invalidate tags of the cache"));
             }
-            answer = self.run::<i64>(&CACHE_INVALIDATE, &question).await;
         }
-        for tag in tags {
-            self.shared.local.tag_changed(space.number, tenant, tag);
-        }
-        self.told(answer.map(drop), "invalidate tags of the cache")
+        telling.told();
+        Ok(())
     }
 
     pub(crate) async fn clear(&self) -> Result<()> {
-        let space = &self.space;
-        let mut answer = Ok(0);
-        if space.settings.keeps_shared() {
-            let mut question = CACHE_CLEAR.call(space.keys.prefix());
-            question
-                .arg(&rand::random::<[u8; 8]>()[..])
-                .arg(&self.shared.prefix)
-                .arg(&self.shared.origin[..]);
-            answer = self.run::<i64>(&CACHE_CLEAR, &question).await;
+        let telling = self.telling(Notice::Everything);
+        if self.space.settings.keeps_shared()
+            && let Err(trouble) = self.send_clear().await
+        {
+            return Err(telling.failed(trouble, "clear the cache"));
         }
-        self.shared.local.clear(space.number);
-        self.told(answer.map(drop), "clear the cache")
+        telling.told();
+        Ok(())
     }
 
-    fn told(&self, answer: Result<(), super::shared::Trouble>, operation: &str) -> Result<()> {
-        answer.map_err(|trouble| {
-            self.troubled(&trouble);
-            trouble.into_error(operation)
-        })
+    /// A script of ours wrote stamps of these tags (1), or began the namespace anew (2). The store does not tell us of what others changed
+    /// before that in the same turn, so all of it counts as changed here. Rare: stamps are written once an hour at the most.
+    pub(crate) fn wrote<'t>(&self, written: u8, tenant: &str, tags: impl IntoIterator<Item = &'t str>) {
+        let (local, number) = (&self.shared.local, self.space.number);
+        match written {
+            0 => (),
+            1 => {
+                if !tenant.is_empty() {
+                    local.tag_changed(number, tenant, "");
+                }
+                for tag in tags {
+                    local.tag_changed(number, tenant, tag);
+                }
+            }
+            _ => local.namespace_changed(number),
+        }
+    }
+
+    /// By `TENANT:TAG:` of each.
+    pub(crate) async fn send_invalidate(&self, stamps: &[&[u8]]) -> Result<i64, Trouble> {
+        let space = &self.space;
+        let (life, _) = space.settings.stamp_life(space.settings.freshness.life());
+        let mut question = CACHE_INVALIDATE.call(space.keys.prefix());
+        question
+            .arg(&rand::random::<[u8; 8]>()[..])
+            .arg(millis(life))
+            .arg(&self.shared.prefix)
+            .arg(&self.shared.origin[..]);
+        for stamp in stamps {
+            question.arg(*stamp);
+        }
+        self.run(&CACHE_INVALIDATE, &question).await
+    }
+
+    pub(crate) async fn send_clear(&self) -> Result<i64, Trouble> {
+        let mut question = CACHE_CLEAR.call(self.space.keys.prefix());
+        question
+            .arg(&rand::random::<[u8; 8]>()[..])
+            .arg(&self.shared.prefix)
+            .arg(&self.shared.origin[..]);
+        self.run(&CACHE_CLEAR, &question).await
     }
 }

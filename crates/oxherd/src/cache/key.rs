@@ -209,11 +209,6 @@ impl KeyText {
         Ok(Self(writer.text))
     }
 
-    /// From `TENANT:KEY:` as it stands in a name.
-    pub(crate) fn written(text: &[u8]) -> Self {
-        Self(SmallVec::from_slice(text))
-    }
-
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -281,11 +276,6 @@ impl Tag {
         Self(String::from_utf8_lossy(text).into())
     }
 
-    /// The tag as it is written into entries and names, from one that was.
-    pub(crate) fn written(text: &str) -> Self {
-        Self(text.into())
-    }
-
     /// As it is written into entries and names.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -324,8 +314,12 @@ mod tests {
 
     use super::*;
 
+    /// However long it is.
     fn text(key: &(impl CacheKey + ?Sized)) -> String {
-        KeyText::of("acme", key).unwrap().as_str().to_owned()
+        let mut writer = KeyWriter::of_tenant("acme");
+        key.write(&mut writer);
+        writer.text.push(b':');
+        KeyText(writer.text).as_str().to_owned()
     }
 
     #[test]

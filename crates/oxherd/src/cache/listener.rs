@@ -77,6 +77,9 @@ impl Listener for Ear {
             if before.is_none() {
                 tracing::debug!(?mode, "a cache hears of changes");
             }
+            for space in shared.spaces.read().values() {
+                space.recovery.store_returned();
+            }
             shared.waits.wake_all();
         }
     }

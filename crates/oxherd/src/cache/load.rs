@@ -10,6 +10,7 @@ use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
 use super::namespace::Namespace;
 use super::space::{Call, Site};
+use super::stats::Tier;
 use crate::error::{Cause, Error, Result};
 
 /// A read with a loader; set options, then `.await` it.
@@ -109,6 +110,43 @@ impl<V, F, M> GetOrLoad<'_, V, F, M> {
     }
 }
 
+/// A value, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Found<V> {
+    /// `None`: there is no such value.
+    pub value: Option<Arc<V>>,
+    /// Where it was; `None`: it was loaded, now.
+    pub tier: Option<Tier>,
+    /// Whether it is past its TTL, and served because it is being refreshed, or could not be.
+    pub is_stale: bool,
+    /// Its version at the source; 0 when it has none.
+    pub version: u64,
+}
+
+impl<V, F, Fut, L, E, M> GetOrLoad<'_, V, F, M>
+where
+    V: Send + Sync + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<L, E>> + Send + 'static,
+    L: Into<Loaded<V>>,
+    E: Into<Cause>,
+{
+    /// The value, and how it came about.
+    ///
+    /// # Errors
+    /// As of the call it belongs to; an absent value is none.
+    pub async fn detailed(self) -> Result<Found<V>> {
+        let loader = loader_of::<V, _, _, _, _>(self.loader);
+        let answer = self.site.clone().obtain(self.key?, self.call, loader).await?;
+        Ok(Found {
+            value: value_of::<V>(&answer),
+            tier: answer.tier,
+            is_stale: answer.is_stale,
+            version: answer.held.meta().version,
+        })
+    }
+}
+
 /// A loader without its types.
 pub(crate) fn loader_of<V, F, Fut, L, E>(loader: F) -> Loader
 where
@@ -142,9 +180,11 @@ macro_rules! reading {
 
             #[inline]
             fn into_future(self) -> Self::IntoFuture {
-                if let Ok(key) = &self.key
-                    && let Some(held) = self.site.quick(key, &self.call)
-                {
+                let quick = self
+                    .key
+                    .as_ref()
+                    .map(|key| (key, self.site.quick(key, &self.call)));
+                if let Ok((key, Ok(held))) = quick {
                     let answer = $answer(self.site, key, held.value::<V>());
                     if self.site.is_to_be_verified() {
                         let loader = loader_of::<V, _, _, _, _>(self.loader);
@@ -152,13 +192,16 @@ macro_rules! reading {
                     }
                     return Answer::ready(answer);
                 }
+                // One draw for each read.
+                let is_ahead = matches!(quick, Ok((_, Err(true))));
                 let Self {
                     site,
                     key,
-                    call,
+                    mut call,
                     loader,
                     ..
                 } = self;
+                call.is_ahead = is_ahead;
                 Answer::later(async move {
                     let key = key?;
                     let loader = loader_of::<V, _, _, _, _>(loader);

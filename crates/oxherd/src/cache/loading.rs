@@ -24,7 +24,8 @@ use super::space::{AnyValue, Call, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::stats::{FillRefusal, LoadEnd, LoadReason};
 use super::value::Header;
-use crate::error::{Cause, Error, LoadCause};
+use crate::error::{Cause, Error, LoadCause, Result};
+use crate::lock::{Hold, Token};
 use crate::store::{CACHE_FILL, CACHE_LEASE, CACHE_RELEASE, CACHE_RENEW, Script};
 
 /// What a loader returned, whatever the type.
@@ -39,9 +40,11 @@ pub(crate) struct Fresh {
 
 pub(crate) type LoadFuture = Pin<Box<dyn Future<Output = Result<Fresh, Cause>> + Send>>;
 
+type BoxedLoader = Box<dyn FnOnce() -> LoadFuture + Send>;
+
 /// A caller's loader, until somebody calls it.
 #[derive(Clone)]
-pub(crate) struct Loader(Arc<Mutex<Option<Box<dyn FnOnce() -> LoadFuture + Send>>>>);
+pub(crate) struct Loader(Arc<Mutex<Option<BoxedLoader>>>);
 
 /// A loader that took longer than it may.
 #[derive(Debug, thiserror::Error)]
@@ -59,29 +62,42 @@ pub struct LoadPanicked(
     pub String,
 );
 
+/// A load of less than a write was told to have been.
+#[derive(Debug, thiserror::Error)]
+#[error("the source returned version {found}, and a write of version {wanted} was told")]
+pub(crate) struct Behind {
+    pub(crate) wanted: u64,
+    pub(crate) found: u64,
+}
+
+/// Why the store did not take a value.
+struct Refused {
+    refusal: FillRefusal,
+    /// The version that it is below.
+    fence: Option<u64>,
+}
+
+impl Refused {
+    const fn by(refusal: FillRefusal) -> Self {
+        Self { refusal, fence: None }
+    }
+}
+
 /// What the store said to the wish to load.
 enum Lease {
-    Granted { fence: u64, incarnation: [u8; 8], as_of: u64 },
+    Granted { incarnation: [u8; 8], as_of: u64 },
     Changed,
-    Busy { fence: u64, left: Duration },
-    Marked { fence: u64 },
+    Busy { left: Duration },
+    Marked,
 }
 
 /// Under what a loader runs.
 #[derive(Debug)]
 pub(crate) struct Tenure {
-    token: [u8; 16],
+    token: Token,
+    hold: Hold,
     incarnation: [u8; 8],
     as_of: u64,
-}
-
-/// Ends a task with its value.
-struct Companion(tokio::task::JoinHandle<()>);
-
-impl Drop for Companion {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Loader {
@@ -94,19 +110,20 @@ impl Loader {
         self.0.lock().is_none()
     }
 
-    fn take(&self) -> Option<Box<dyn FnOnce() -> LoadFuture + Send>> {
+    fn take(&self) -> Option<BoxedLoader> {
         self.0.lock().take()
     }
 }
 
 impl Site {
-    /// The whole flight. `seen` is the entry that was judged not good enough.
+    /// The whole flight. `seen` is the entry that was judged not good enough; `None` when there is no store to ask, or it did not answer:
+    /// its deadline is not waited for a second time.
     pub(crate) async fn fly(
         self,
         pilot: Pilot,
         call: Call,
         loader: Loader,
-        mut seen: EntryId,
+        seen: Option<EntryId>,
         reason: LoadReason,
     ) {
         let space = Arc::clone(&self.space);
@@ -116,38 +133,39 @@ impl Site {
             // Never closed: the semaphore lives as long as the namespace.
             None => space.loads.acquire().await.ok(),
         };
-        if !space.settings.keeps_shared() {
-            return self.load(pilot, call, loader, None, 0, reason).await;
+        let Some(mut seen) = seen.filter(|_| space.settings.keeps_shared()) else {
+            return self.load(pilot, call, loader, None, reason).await;
+        };
+        // First, for what is loaded before changes are heard of is not kept here.
+        if let Err(trouble) = self.heed().await {
+            self.troubled(&trouble);
+            return self.load(pilot, call, loader, None, reason).await;
         }
+        let named = || call.tags.iter().map(Tag::as_str);
         let wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
         let began_waiting = Instant::now();
-        // Nothing below the fence of a moment answers whoever came before that moment.
-        let is_fenced = space.settings.level == Level::Fenced;
         let patience = tokio::time::sleep(space.settings.loads.lock_wait);
         tokio::pin!(patience);
-        let (mut has_waited, mut is_patient) = (false, true);
+        let mut has_waited = false;
         loop {
-            if is_fenced {
-                pilot.begin_load();
+            if self.is_doubted(pilot.key(), &call.tenant, named()) {
+                return self.load(pilot, call.clone(), loader, None, reason).await;
             }
             let before = self.before(pilot.key());
-            let token: [u8; 16] = rand::random();
-            match self.lease(pilot.key(), &call, &seen, &token).await {
-                Ok(Lease::Granted {
-                    fence,
-                    incarnation,
-                    as_of,
-                }) => {
+            let (token, asked) = (Token::random(), tokio::time::Instant::now());
+            match self.lease(pilot.key(), &call, &seen, token).await {
+                Ok(Lease::Granted { incarnation, as_of }) => {
                     if has_waited {
                         space.recorder.waited_elsewhere(began_waiting.elapsed());
                     }
                     let tenure = Tenure {
                         token,
+                        hold: Hold::new(asked, space.settings.loads.lease_term),
                         incarnation,
                         as_of,
                     };
                     return self
-                        .load(pilot, call, loader, Some((tenure, before)), fence, reason)
+                        .load(pilot, call, loader, Some((tenure, before)), reason)
                         .await;
                 }
                 Ok(Lease::Changed) => {
@@ -167,19 +185,15 @@ impl Site {
                             }
                             seen = now.id;
                         }
-                        Err(_counted) => return self.load(pilot, call, loader, None, 0, reason).await,
+                        Err(_counted) => return self.load(pilot, call, loader, None, reason).await,
                     }
                 }
-                Ok(Lease::Busy { fence, .. }) if !is_patient => {
-                    return self.load(pilot, call, loader, None, fence, reason).await;
-                }
-                Ok(Lease::Busy { left, .. }) => {
+                Ok(Lease::Busy { left }) => {
                     if reason == LoadReason::Refresh && pilot.is_alone() {
                         // Another process refreshes it already.
                         return pilot.land(Err(Failure::Again), Answers::Everybody);
                     }
                     has_waited = true;
-                    pilot.put_off_load();
                     if let Some(place) = &call.batch {
                         place.step_aside();
                     }
@@ -188,15 +202,15 @@ impl Site {
                         () = wait.woken() => (),
                         // A lease ends by the store's clock, a little after ours says so.
                         () = tokio::time::sleep(left + Duration::from_millis(5)) => (),
-                        () = &mut patience => is_patient = false,
+                        () = &mut patience => {
+                            return self.load(pilot, call, loader, None, reason).await;
+                        }
                     }
                 }
-                Ok(Lease::Marked { fence }) => {
-                    return self.load(pilot, call, loader, None, fence, reason).await;
-                }
+                Ok(Lease::Marked) => return self.load(pilot, call, loader, None, reason).await,
                 Err(trouble) => {
                     self.troubled(&trouble);
-                    return self.load(pilot, call, loader, None, 0, reason).await;
+                    return self.load(pilot, call, loader, None, reason).await;
                 }
             }
         }
@@ -208,7 +222,7 @@ impl Site {
         key: &KeyText,
         call: &Call,
         seen: &EntryId,
-        token: &[u8; 16],
+        token: Token,
     ) -> Result<Lease, Trouble> {
         let space = &self.space;
         let (life, least) = space.settings.stamp_life(space.settings.freshness.life());
@@ -216,7 +230,7 @@ impl Site {
         question
             .arg(key.as_bytes())
             .arg(&seen[..])
-            .arg(&token[..])
+            .arg(token)
             .arg(millis(space.settings.loads.lease_term))
             .arg(1)
             .arg(&rand::random::<[u8; 8]>()[..])
@@ -226,6 +240,11 @@ impl Site {
             question.arg(stamp);
         }
         let reply: Vec<redis::Value> = self.run(&CACHE_LEASE, &question).await?;
+        let written = reply
+            .get(3)
+            .and_then(|written| redis::from_redis_value_ref(written).ok());
+        let tags = call.tags.iter().map(Tag::as_str);
+        self.wrote(written.unwrap_or(0), &call.tenant, tags);
         read_lease(reply).ok_or_else(|| {
             Trouble::Failed(Error::Reply {
                 operation: CACHE_LEASE.operation(),
@@ -272,15 +291,13 @@ impl Site {
         crate::store::decode(&operation, answer).map_err(Trouble::Failed)
     }
 
-    /// Calls the loader, keeps what it returned if it may be kept, and answers. `fence` is the version below which everything was
-    /// invalid before the load began, if that is known.
+    /// Calls the loader, keeps what it returned if it may be kept, and answers.
     async fn load(
         self,
         pilot: Pilot,
         call: Call,
         loader: Loader,
         tenure: Option<(Tenure, Before)>,
-        fence: u64,
         reason: LoadReason,
     ) {
         let Some(loader) = loader.take() else {
@@ -296,34 +313,38 @@ impl Site {
         };
         let began = Instant::now();
         pilot.begin_load();
-        let keeper = tenure
-            .as_ref()
-            .map(|tenure| self.keep_lease(pilot.key(), tenure.token));
-        let result = self.call(loader).await;
-        drop(keeper);
+        let result = match &tenure {
+            Some(tenure) => {
+                let renew = || self.renew(pilot.key(), tenure);
+                tenure.hold.renewing(renew, self.call(loader)).await
+            }
+            None => self.call(loader).await,
+        };
         let took = began.elapsed();
         match result {
             Ok(fresh) => {
                 self.space.recorder.load_ended(reason, LoadEnd::Ok, took);
-                let found = self.version_of(&fresh).unwrap_or(0);
-                // What has no version (an absence, mostly) cannot be said to be old; it is not kept.
-                if self.space.settings.level == Level::Fenced && found != 0 && found < fence {
-                    self.space.recorder.fill_refused(FillRefusal::Fenced);
-                    if let Some(tenure) = &tenure {
-                        self.release(pilot.key(), tenure).await;
-                    }
-                    let behind = Failure::Behind { wanted: fence, found };
-                    return pilot.land(Err(behind), Answers::Everybody);
-                }
+                self.space.resting.remove(pilot.key());
                 self.keep(pilot, call, fresh, took, tenure, before).await;
             }
             Err((cause, end)) => {
+                self.rest(pilot.key());
                 self.space.recorder.load_ended(reason, end, took);
                 if let Some(tenure) = &tenure {
                     self.release(pilot.key(), tenure).await;
                 }
                 pilot.land(Err(Failure::Load(LoadCause::new(cause))), Answers::Everybody);
             }
+        }
+    }
+
+    /// The source failed: it is left alone while there is something stale to serve.
+    fn rest(&self, key: &KeyText) {
+        let freshness = &self.space.settings.freshness;
+        let may_be_stale = freshness.stale_if_error.max(freshness.stale_while_revalidate);
+        if !may_be_stale.is_zero() && !freshness.retry_after_error.is_zero() {
+            let until = self.shared.clock.now().after(freshness.retry_after_error);
+            self.space.resting.insert(key.clone(), until);
         }
     }
 
@@ -334,7 +355,7 @@ impl Site {
     }
 
     /// A panic or a time-out is a failure like any other.
-    async fn call(&self, loader: Box<dyn FnOnce() -> LoadFuture + Send>) -> Result<Fresh, (Cause, LoadEnd)> {
+    async fn call(&self, loader: BoxedLoader) -> Result<Fresh, (Cause, LoadEnd)> {
         let limit = self.space.settings.loads.hard_timeout;
         let clock = &self.shared.clock;
         let late = clock.sleep_until(clock.now().after(limit));
@@ -350,29 +371,23 @@ impl Site {
         }
     }
 
-    /// Renews the lease until it is dropped, or lost. A load that is shorter than a third of the term never comes to it.
-    fn keep_lease(&self, key: &KeyText, token: [u8; 16]) -> Companion {
-        let (site, key) = (self.clone(), key.clone());
+    /// Another term for the lease of a load that takes longer than a third of it.
+    async fn renew(&self, key: &KeyText, tenure: &Tenure) -> Result<bool> {
         let term = self.space.settings.loads.lease_term;
-        Companion(tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(term / 3).await;
-                let mut question = CACHE_RENEW.call(site.space.keys.prefix());
-                question.arg(key.as_bytes()).arg(&token[..]).arg(millis(term));
-                match site.run::<i64>(&CACHE_RENEW, &question).await {
-                    Ok(1) => (),
-                    Ok(_lost) => return,
-                    Err(trouble) => site.troubled(&trouble),
-                }
-            }
-        }))
+        let mut question = CACHE_RENEW.call(self.space.keys.prefix());
+        question.arg(key.as_bytes()).arg(tenure.token).arg(millis(term));
+        let answer = self.run::<i64>(&CACHE_RENEW, &question).await;
+        answer.map(|renewed| renewed == 1).map_err(|trouble| {
+            self.troubled(&trouble);
+            trouble.into_error("renew the lease of a load")
+        })
     }
 
     async fn release(&self, key: &KeyText, tenure: &Tenure) {
         let mut question = CACHE_RELEASE.call(self.space.keys.prefix());
         question
             .arg(key.as_bytes())
-            .arg(&tenure.token[..])
+            .arg(tenure.token)
             .arg(&self.shared.prefix);
         // A lease that cannot be given back ends by itself.
         if let Err(trouble) = self.run::<i64>(&CACHE_RELEASE, &question).await {
@@ -422,16 +437,23 @@ impl Site {
         pilot.close();
         let Some(tenure) = tenure else {
             let is_alone = !space.settings.keeps_shared();
-            let is_outage = !is_alone && space.settings.level <= Level::Delete && !self.shared.is_live();
+            let is_outage = !is_alone
+                && space.settings.level <= Level::Delete
+                && !self.shared.is_live()
+                && !self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag));
             if is_outage {
                 meta.ends = meta.ends.min(now.after(space.settings.outage_ttl));
             }
+            if let Some(wanted) = self.fence_above(pilot.key(), &call, &header, &entry).await {
+                let landing = self.newer(pilot.key(), &call, header.version, wanted).await;
+                return pilot.land(landing, Answers::Everybody);
+            }
             let held = hold(meta, entry.len());
-            let is_kept = (is_alone || is_outage)
-                && before
-                    .pending
-                    .as_mut()
-                    .is_some_and(|pending| pending.write(&held));
+            // Alone it is known that whatever was written meanwhile is newer; else nobody knows the order.
+            let is_kept = before.pending.as_mut().is_some_and(|pending| match is_alone {
+                true => pending.fill(&held),
+                false => is_outage && pending.write(&held),
+            });
             let answers = if is_kept {
                 Answers::Everybody
             } else {
@@ -440,28 +462,52 @@ impl Site {
             return pilot.land(Ok(held), answers);
         };
         let held = hold(meta, entry.len());
+        if self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag)) {
+            self.release(pilot.key(), &tenure).await;
+            return pilot.land(Ok(held), Answers::CameBeforeLoad);
+        }
         let answers = match self.fill(pilot.key(), &call, &header, &entry, &tenure).await {
             Ok(None) => {
-                space.recorder.fill_taken(pilot.key().as_str(), entry.len());
+                space.wrote(pilot.key(), entry.len());
                 if let Some(pending) = &mut before.pending {
                     pending.write(&held);
                 }
                 Answers::Everybody
             }
-            Ok(Some(refusal)) => {
+            Ok(Some(Refused { refusal, fence })) => {
                 space.recorder.fill_refused(refusal);
                 // A copy of this fill whose reply was lost may have been taken.
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
+                if let (Level::Fenced, Some(wanted)) = (space.settings.level, fence) {
+                    let landing = self.newer(pilot.key(), &call, header.version, wanted).await;
+                    return pilot.land(landing, Answers::Everybody);
+                }
                 Answers::CameBeforeLoad
             }
             Err(trouble) => {
                 // It may have been taken all the same; what is held here may be older than that.
                 self.troubled(&trouble);
                 self.shared.local.changed(space.number, pilot.key().as_bytes());
+                if matches!(&trouble, Trouble::Failed(error) if !error.is_store_unavailable()) {
+                    // A store that is full, for one, refuses to keep, and can be told all the same.
+                    self.release(pilot.key(), &tenure).await;
+                }
                 Answers::CameBeforeLoad
             }
         };
         pilot.land(Ok(held), answers);
+    }
+
+    /// What to answer instead of a load that is below the fence: what is there by now, if it is above.
+    async fn newer(&self, key: &KeyText, call: &Call, found: u64, wanted: u64) -> Result<Arc<Held>, Failure> {
+        let is_good = |held: &Arc<Held>| {
+            held.meta().version >= wanted && matches!(self.standing(held), Standing::Fresh | Standing::Ahead)
+        };
+        let there = self.read(key, call).await.ok().and_then(|seen| seen.held);
+        there.filter(is_good).ok_or_else(|| {
+            let behind = Behind { wanted, found };
+            Failure::Load(LoadCause::new(behind.into()))
+        })
     }
 
     pub(crate) fn header_of(
@@ -478,12 +524,22 @@ impl Site {
             (None, Some(_)) => freshness.ttl,
             (None, None) => freshness.negative_ttl,
         };
+        let version_of = |value| {
+            self.space
+                .form
+                .version_of
+                .as_ref()
+                .map(|version_of| version_of(value))
+        };
+        let version = fresh
+            .version
+            .or_else(|| fresh.value.as_ref().and_then(version_of));
         let mut tags: Vec<&Tag> = call.tags.iter().chain(&fresh.tags).collect();
         tags.sort_unstable();
         tags.dedup();
         Header {
-            id: tenure.map_or_else(rand::random, |tenure| tenure.token),
-            version: self.version_of(fresh).unwrap_or(0),
+            id: tenure.map_or_else(rand::random, |tenure| *tenure.token.as_bytes()),
+            version: version.unwrap_or(0),
             incarnation: tenure.map_or([0; 8], |tenure| tenure.incarnation),
             as_of: tenure.map_or(0, |tenure| tenure.as_of),
             created: self.shared.clock.now(),
@@ -498,12 +554,25 @@ impl Site {
         }
     }
 
-    /// The version that the loader said, or that is in the value.
-    fn version_of(&self, fresh: &Fresh) -> Option<u64> {
-        fresh.version.or_else(|| {
-            let version_of = self.space.form.version_of.as_ref()?;
-            Some(version_of(fresh.value.as_ref()?))
-        })
+    /// The fence above what was loaded without a lease. A store that does not answer knows of none.
+    async fn fence_above(&self, key: &KeyText, call: &Call, header: &Header, entry: &[u8]) -> Option<u64> {
+        if self.space.settings.level != Level::Fenced || header.version == 0 {
+            return None;
+        }
+        // Nobody's token: it is judged, and not kept.
+        let tenure = Tenure {
+            token: Token::random(),
+            hold: Hold::new(tokio::time::Instant::now(), self.space.settings.loads.lease_term),
+            incarnation: header.incarnation,
+            as_of: header.as_of,
+        };
+        match self.fill(key, call, header, entry, &tenure).await {
+            Ok(refused) => refused?.fence,
+            Err(trouble) => {
+                self.troubled(&trouble);
+                None
+            }
+        }
     }
 
     /// `None`: it was taken.
@@ -514,18 +583,18 @@ impl Site {
         header: &Header,
         entry: &[u8],
         tenure: &Tenure,
-    ) -> Result<Option<FillRefusal>, Trouble> {
+    ) -> Result<Option<Refused>, Trouble> {
         let space = &self.space;
         if space.settings.level == Level::Fenced && header.version == 0 {
             self.release(key, tenure).await;
-            return Ok(Some(FillRefusal::Fenced));
+            return Ok(Some(Refused::by(FillRefusal::Fenced)));
         }
         let life = header.ttl + header.stale_while_revalidate.max(header.stale_if_error);
         let (stamp_life, stamp_least) = space.settings.stamp_life(life);
         let mut question = CACHE_FILL.call(space.keys.prefix());
         question
             .arg(key.as_bytes())
-            .arg(&tenure.token[..])
+            .arg(tenure.token)
             .arg(&tenure.incarnation[..])
             .arg(tenure.as_of)
             .arg(&header.version.to_be_bytes()[..])
@@ -538,15 +607,24 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer: String = self.run(&CACHE_FILL, &question).await?;
-        Ok(match answer.as_str() {
-            "taken" => None,
-            "cleared" => Some(FillRefusal::Cleared),
-            "outdated" => Some(FillRefusal::Fenced),
-            "invalidated" => Some(FillRefusal::Tagged),
-            "marked" => Some(FillRefusal::Marked),
-            _void => Some(FillRefusal::Voided),
-        })
+        let (answer, written): (String, u8) = self.run(&CACHE_FILL, &question).await?;
+        self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
+        let refusal = match answer.as_str() {
+            "taken" => return Ok(None),
+            "cleared" => FillRefusal::Cleared,
+            "invalidated" => FillRefusal::Tagged,
+            "marked" => FillRefusal::Marked,
+            other => match other.strip_prefix("outdated ") {
+                None => FillRefusal::Voided,
+                Some(fence) => {
+                    return Ok(Some(Refused {
+                        refusal: FillRefusal::Fenced,
+                        fence: u64::from_str_radix(fence, 16).ok(),
+                    }));
+                }
+            },
+        };
+        Ok(Some(Refused::by(refusal)))
     }
 }
 
@@ -556,32 +634,19 @@ fn read_lease(reply: Vec<redis::Value>) -> Option<Lease> {
     let word: String = from_redis_value(parts.next()?).ok()?;
     Some(match word.as_str() {
         "changed" => Lease::Changed,
-        "marked" => Lease::Marked {
-            fence: read_fence(parts.next()?)?,
-        },
+        "marked" => Lease::Marked,
         "busy" => Lease::Busy {
-            fence: read_fence(parts.next()?)?,
             left: Duration::from_millis(from_redis_value(parts.next()?).ok()?),
         },
         "granted" => {
-            let fence = read_fence(parts.next()?)?;
             let incarnation: Vec<u8> = from_redis_value(parts.next()?).ok()?;
             Lease::Granted {
-                fence,
                 incarnation: incarnation.try_into().ok()?,
                 as_of: from_redis_value(parts.next()?).ok()?,
             }
         }
         _ => return None,
     })
-}
-
-/// A fence, or zero: there is none, or one that is not ours.
-fn read_fence(reply: redis::Value) -> Option<u64> {
-    let redis::Value::BulkString(fence) = reply else {
-        return None;
-    };
-    Some(fence.try_into().map_or(0, u64::from_be_bytes))
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {

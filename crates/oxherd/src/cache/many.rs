@@ -180,6 +180,7 @@ impl Site {
             .map(|key| Look {
                 here: self.here(key, call),
                 seen: None,
+                is_silent: false,
                 began,
             })
             .collect();
@@ -193,8 +194,14 @@ impl Site {
         for part in open.chunks(QUESTION) {
             let asked: Vec<KeyText> = part.iter().filter_map(|at| keys.get(*at).cloned()).collect();
             // Trouble is counted, and means that nothing was seen.
-            let Ok(seen) = self.read_many(&asked, call).await else {
-                break;
+            let seen = match self.read_many(&asked, call).await {
+                Ok(seen) => seen,
+                Err(trouble) => {
+                    for look in &mut looks {
+                        look.is_silent = trouble.is_lasting();
+                    }
+                    break;
+                }
             };
             for (at, seen) in part.iter().zip(seen) {
                 if let Some(look) = looks.get_mut(*at) {

@@ -61,8 +61,20 @@ mod local;
 mod many;
 mod namespace;
 mod pattern;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+mod proof;
 mod read_through;
 mod reading;
+mod recovery;
 mod report;
 mod reporting;
 mod rules;
@@ -81,7 +93,7 @@ pub use freshness::{Freshness, Ttl};
 pub use get::{Answer, Get, Lookup};
 pub use inspect::{BigKeys, Bounds, Entry, EntryHeader, EntryState, Inspector, Matching, Removed};
 pub use key::{CacheKey, KeyWriter, Tag};
-pub use load::{GetOrLoad, Maybe, Value};
+pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;

@@ -18,6 +18,7 @@ use super::shared::Trouble;
 use super::space::{Call, Hint, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::value::{Envelope, Header};
+use crate::store::is_cut_off;
 
 /// What the store had.
 #[derive(Debug, Default)]
@@ -111,6 +112,12 @@ impl Site {
     /// Reads entries of the store with one question, in their order.
     pub(crate) async fn read_many(&self, keys: &[KeyText], call: &Call) -> Result<Vec<Seen>, Trouble> {
         let space = &self.space;
+        // First, for what is read before changes are heard of is not kept.
+        if let Err(trouble) = self.heed().await {
+            self.troubled(&trouble);
+            return Err(trouble);
+        }
+        let doubts = space.recovery.doubts();
         let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
         let began = Instant::now();
         let hints: SmallVec<[Option<Hint>; 1]> = keys.iter().map(|key| space.hints.get(key)).collect();
@@ -141,7 +148,12 @@ impl Site {
         let mut seen = Vec::with_capacity(keys.len());
         for (((key, before), hint), found) in keys.iter().zip(before).zip(hints).zip(found) {
             let (id, envelope) = found.unwrap_or_default();
-            let envelope = envelope.filter(|envelope| stamps.allow(envelope.header()));
+            let envelope = envelope.filter(|envelope| {
+                let tags = envelope.header().tags.iter().map(|tag| &**tag);
+                stamps.allow(envelope.header())
+                    && !self.is_doubted(key, &call.tenant, tags)
+                    && !space.recovery.has_told_since(doubts)
+            });
             let held = envelope.and_then(|envelope| {
                 self.remember(key, envelope.header(), call, hint.as_ref());
                 self.open(key, &envelope, call, &before)
@@ -221,7 +233,13 @@ impl Site {
     async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {
         let answer = match self.heed().await {
             Ok(()) => {
-                let send = |mut connection| async move { question.query_async(&mut connection).await };
+                let send = |mut connection| async move {
+                    let mut answer = question.query_async(&mut connection).await;
+                    if matches!(&answer, Err(error) if is_cut_off(error)) {
+                        answer = question.query_async(&mut connection).await;
+                    }
+                    answer
+                };
                 self.shared.ask("read the cache", send).await
             }
             Err(trouble) => Err(trouble),
@@ -245,7 +263,8 @@ impl Site {
             let prefixes = watched.each_ref().map(Vec::as_slice);
             shared.watch(&prefixes).await
         };
-        space.watched.get_or_try_init(|| watch).await.map(|()| ())
+        space.watched.get_or_try_init(|| watch).await?;
+        Ok(())
     }
 
     /// Counts a call that the store did not answer.

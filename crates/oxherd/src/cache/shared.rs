@@ -18,7 +18,7 @@ use super::waits::Waits;
 use crate::breaker::{Breaker, Permit};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::store::{ChannelMode, Connection, Store, Tracked, refused, refused_once};
+use crate::store::{ChannelMode, Connection, Store, Tracked, is_cut_off, refused, refused_once};
 
 /// What a cache is made of.
 pub(crate) struct Shared {
@@ -51,6 +51,17 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// Whether asking once more would be in vain: the time is used up, or the store is left alone.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Skipped { .. } => true,
+            Self::Failed(Error::StoreUnavailable { source, .. }) => source
+                .downcast_ref::<redis::RedisError>()
+                .is_none_or(|error| !is_cut_off(error)),
+            Self::Failed(_) => false,
+        }
+    }
+
     /// As the error of a call that cannot do without the store.
     pub(crate) fn into_error(self, operation: &str) -> Error {
         match self {

@@ -44,8 +44,13 @@ pub(crate) struct Space {
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) hints: Cache<KeyText, Hint>,
     pub(crate) has_complained: AtomicBool,
+    pub(crate) has_warned_of_size: AtomicBool,
     /// Set when this process hears of changes of it.
     pub(crate) watched: tokio::sync::OnceCell<()>,
+    /// What the store could not be told.
+    pub(crate) recovery: super::recovery::Recovery,
+    /// Until when a source that failed is left alone, by key.
+    pub(crate) resting: Cache<KeyText, Timestamp>,
 }
 
 /// What is remembered of a key of the store.
@@ -57,12 +62,15 @@ pub(crate) struct Hint {
     pub(crate) touched: Timestamp,
 }
 
+type Decode = fn(&Envelope, &Packing, Place<'_>) -> Result<Option<AnyValue>, Foreign>;
+type Encode = fn(&Header, Option<&AnyValue>, &Packing, Place<'_>) -> Result<Vec<u8>>;
+
 /// How a value becomes bytes, and the version of it.
 #[derive(Clone)]
 pub(crate) struct Form {
     pub(crate) kind: TypeId,
-    pub(crate) decode: fn(&Envelope, &Packing, Place<'_>) -> Result<Option<AnyValue>, Foreign>,
-    pub(crate) encode: fn(&Header, Option<&AnyValue>, &Packing, Place<'_>) -> Result<Vec<u8>>,
+    pub(crate) decode: Decode,
+    pub(crate) encode: Encode,
     pub(crate) version_of: Option<VersionOf>,
 }
 
@@ -114,6 +122,8 @@ pub(crate) struct Call {
     /// Whether only the store may answer.
     pub(crate) is_strict: bool,
     pub(crate) ttl: Option<std::time::Duration>,
+    /// Whether it was drawn already that what this process has is refreshed ahead of its end.
+    pub(crate) is_ahead: bool,
     /// Where its loader meets others.
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
@@ -126,6 +136,7 @@ impl Call {
             min_version: 0,
             is_strict: false,
             ttl: None,
+            is_ahead: false,
             batch: None,
         }
     }
@@ -159,6 +170,19 @@ impl Space {
         }
     }
 
+    /// The store took an entry.
+    pub(crate) fn wrote(&self, key: &KeyText, bytes: usize) {
+        self.recorder.fill_taken(key.as_str(), bytes);
+        if self.settings.packing.is_big(bytes) && !self.has_warned_of_size.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                namespace = &*self.name,
+                %key,
+                bytes,
+                "a large entry makes the store and its network slow for everybody; cache less of it, or raise `big_value`; further ones are in the figures only"
+            );
+        }
+    }
+
     /// `TENANT:TAG:` of everything an entry with these tags depends on, the namespace aside.
     pub(crate) fn stamps<'a>(
         tenant: &'a str,
@@ -168,6 +192,10 @@ impl Space {
         own.into_iter()
             .chain(tags)
             .map(move |tag| [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat())
+    }
+
+    pub(crate) fn resting() -> Cache<KeyText, Timestamp> {
+        Cache::new(HINTS)
     }
 
     pub(crate) fn hints() -> Cache<KeyText, Hint> {

@@ -51,11 +51,18 @@ pub(crate) fn meta_of(header: &Header, settings: &Settings, now: Timestamp) -> M
     let ahead = load
         .mul_f64(settings.freshness.refresh_ahead * AHEAD)
         .min(header.ttl / 2);
+    let is_sliding_here = header.is_sliding && !settings.keeps_shared();
     let refresh_from = Timestamp::from_millis(
         fresh_until
             .as_millis()
             .saturating_sub(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX)),
     );
+    // From then on a read prolongs its life.
+    let refresh_from = if is_sliding_here {
+        now.after(header.ttl / 4)
+    } else {
+        refresh_from
+    };
     Meta {
         fresh_until,
         refresh_from,

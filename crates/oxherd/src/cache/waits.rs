@@ -3,22 +3,22 @@
 //! Whoever ends a lease on which somebody waits publishes its name; every process wakes its own. A wake that is lost costs time
 //! and nothing else: waits end with the lease at the latest. Next: `loading.rs`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Who waits for what.
+/// Who waits for what; in an order, so that a simulation repeats itself.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    waiting: Arc<Mutex<HashMap<Vec<u8>, Arc<Notify>>>>,
+    waiting: Arc<Mutex<BTreeMap<Vec<u8>, Arc<Notify>>>>,
 }
 
 /// A place in the queue for one name; taken before the store is told that somebody waits, so that no wake is missed.
 #[derive(Debug)]
 pub(crate) struct Wait {
-    waiting: Arc<Mutex<HashMap<Vec<u8>, Arc<Notify>>>>,
+    waiting: Arc<Mutex<BTreeMap<Vec<u8>, Arc<Notify>>>>,
     name: Vec<u8>,
     notify: Arc<Notify>,
 }

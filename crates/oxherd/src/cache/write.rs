@@ -13,7 +13,9 @@ use super::get::Answer;
 use super::key::{CacheKey, KeyText, Tag};
 use super::loading::{Fresh, millis};
 use super::namespace::Namespace;
+use super::recovery::Notice;
 use super::settings::Level;
+use super::shared::Trouble;
 use super::space::{AnyValue, Call, Site, Space};
 use super::standing::meta_of;
 use super::stats::FillRefusal;
@@ -59,8 +61,9 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// # Errors
     /// [`Error::CacheRefused`] when something newer is there or a write of this key is announced,
-    /// [`Error::StoreUnavailable`] when the store did not take it, [`Error::ValueTooLarge`], [`Error::CacheValue`],
-    /// [`Error::CacheKey`].
+    /// [`Error::StoreUnavailable`] when the store did not take it: what was there before is then removed as soon as it answers
+    /// ([`super::Cache::pending_invalidations`]). [`Error::ValueTooLarge`] and [`Error::CacheValue`] when it cannot be stored: what was there
+    /// before is removed. [`Error::CacheKey`].
     pub fn set(&self, key: &K, value: V) -> Set<'_, V> {
         self.set_shared(key, Some(Arc::new(value)))
     }
@@ -92,7 +95,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// was an entry.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`] when the store did not answer: it may still have what was there. This process has let go of it.
+    /// [`Error::StoreUnavailable`] when the store did not answer: other processes may still read what was there. This process does not; it
+    /// repeats the removal until the store answers ([`super::Cache::pending_invalidations`]).
     pub fn remove(&self, key: &K) -> Remove<'_> {
         Remove {
             site: &self.site,
@@ -101,7 +105,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         }
     }
 
-    /// Prolongs an entry by its namespace's TTL. `false` when there is none.
+    /// Prolongs an entry of a sliding namespace ([`super::Freshness::sliding`]) by the namespace's TTL, without reading it. `false` when
+    /// there is none. In other namespaces it stays in the store for longer, and is no fresher for it.
     ///
     /// # Errors
     /// [`Error::StoreUnavailable`], [`Error::CacheKey`].
@@ -269,21 +274,32 @@ impl Site {
             fresh.value.as_ref(),
             &settings.packing,
             space.place(&key),
-        )?;
+        );
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                // The write at the source is done all the same; what is here is from before it.
+                self.remove(&key, header.version).await?;
+                return Err(error);
+            }
+        };
+        // What is there is from before the write: if it cannot be replaced, it is to go.
+        let telling = self.telling(Notice::Key(key.clone(), header.version));
+        if settings.keeps_shared()
+            && let Err(trouble) = self.heed().await
+        {
+            return Err(telling.failed(trouble, "write to the cache"));
+        }
         let mut before = self.before(&key);
         if settings.keeps_shared() {
             match self.send_set(&key, &call, &header, &entry).await {
-                Ok(None) => space.recorder.fill_taken(key.as_str(), entry.len()),
+                Ok(None) => space.wrote(&key, entry.len()),
                 Ok(Some((refusal, reason))) => {
                     space.recorder.fill_refused(refusal);
-                    self.shared.local.changed(space.number, key.as_bytes());
+                    telling.told();
                     return Err(self.refused(&key, reason));
                 }
-                Err(trouble) => {
-                    self.troubled(&trouble);
-                    self.shared.local.changed(space.number, key.as_bytes());
-                    return Err(trouble.into_error("write to the cache"));
-                }
+                Err(trouble) => return Err(telling.failed(trouble, "write to the cache")),
             }
         }
         let meta = meta_of(&header, settings, self.shared.clock.now());
@@ -291,6 +307,7 @@ impl Site {
         if let Some(pending) = &mut before.pending {
             pending.write(&held);
         }
+        telling.replaced();
         Ok(())
     }
 
@@ -300,7 +317,7 @@ impl Site {
         call: &Call,
         header: &Header,
         entry: &[u8],
-    ) -> Result<Option<(FillRefusal, &'static str)>, super::shared::Trouble> {
+    ) -> Result<Option<(FillRefusal, &'static str)>, Trouble> {
         let space = &self.space;
         let life = header.ttl + header.stale_while_revalidate.max(header.stale_if_error);
         let (stamp_life, stamp_least) = space.settings.stamp_life(life);
@@ -321,7 +338,8 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer: String = self.run(&CACHE_SET, &question).await?;
+        let (answer, written): (String, u8) = self.run(&CACHE_SET, &question).await?;
+        self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
         Ok(match answer.as_str() {
             "outdated" => Some((
                 FillRefusal::Fenced,
@@ -334,25 +352,32 @@ impl Site {
 
     pub(crate) async fn remove(&self, key: &KeyText, version: u64) -> Result<bool> {
         let space = &self.space;
-        let mut answer = Ok(0);
-        if space.settings.keeps_shared() {
-            let mut question = CACHE_REMOVE.call(space.keys.prefix());
-            question
-                .arg(key.as_bytes())
-                .arg(&version.to_be_bytes()[..])
-                .arg(millis(space.settings.fence_life))
-                .arg(&self.shared.prefix)
-                .arg(&self.shared.origin[..]);
-            answer = self.run::<i64>(&CACHE_REMOVE, &question).await;
-        }
-        let held = self.shared.local.get(space.number, key.as_bytes());
-        self.shared.local.changed(space.number, key.as_bytes());
+        let telling = self.telling(Notice::Key(key.clone(), version));
         space.recorder.invalidated_keys(1);
-        let removed = answer.map_err(|trouble| {
-            self.troubled(&trouble);
-            trouble.into_error("remove from the cache")
-        })?;
-        Ok(removed > 0 || (!space.settings.keeps_shared() && held.is_some()))
+        if !space.settings.keeps_shared() {
+            let held = self.shared.local.get(space.number, key.as_bytes());
+            telling.told();
+            return Ok(held.is_some());
+        }
+        match self.send_remove(key, version).await {
+            Ok(removed) => {
+                telling.told();
+                Ok(removed > 0)
+            }
+            Err(trouble) => Err(telling.failed(trouble, "remove from the cache")),
+        }
+    }
+
+    pub(crate) async fn send_remove(&self, key: &KeyText, version: u64) -> Result<i64, Trouble> {
+        let space = &self.space;
+        let mut question = CACHE_REMOVE.call(space.keys.prefix());
+        question
+            .arg(key.as_bytes())
+            .arg(&version.to_be_bytes()[..])
+            .arg(millis(space.settings.fence_life))
+            .arg(&self.shared.prefix)
+            .arg(&self.shared.origin[..]);
+        self.run(&CACHE_REMOVE, &question).await
     }
 
     /// Prolongs an entry and the stamps it depends on; `id` empty: whichever entry it is.
@@ -379,13 +404,16 @@ impl Site {
         for stamp in Space::stamps(tenant, tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
-        let answer = self.run::<i64>(&CACHE_TOUCH, &question).await;
+        let answer = self.run::<(i64, u8)>(&CACHE_TOUCH, &question).await;
         if id.is_empty() {
             // Whoever changes a key last within a turn of the server is not told of changes before that in the same turn.
             self.shared.local.changed(space.number, key.as_bytes());
         }
         match answer {
-            Ok(touched) => Ok(touched == 1),
+            Ok((touched, written)) => {
+                self.wrote(written, tenant, tags.iter().map(|tag| &**tag));
+                Ok(touched == 1)
+            }
             Err(trouble) => {
                 self.troubled(&trouble);
                 Err(trouble.into_error("touch in the cache"))

@@ -38,6 +38,12 @@ impl Script {
         }
     }
 
+    /// The SHA-1 it is called by, and its text.
+    #[cfg(test)]
+    pub(crate) const fn text(&self) -> (&'static str, &'static str) {
+        (self.sha, self.source)
+    }
+
     /// A call on the queue whose keys start with `prefix`; arguments follow.
     pub(crate) fn call(&self, prefix: &str) -> Cmd {
         let mut cmd = redis::cmd("EVALSHA");

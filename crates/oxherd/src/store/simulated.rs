@@ -65,6 +65,15 @@ pub(crate) enum Turns {
     Long,
 }
 
+/// What the server has sent to a listener, and how much of it has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) connection: usize,
+    /// Replies and pushes; the largest number when nothing arrives any more.
+    pub(crate) sent: u64,
+    pub(crate) arrived: u64,
+}
+
 /// The network. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Network(Arc<Mutex<State>>);
@@ -142,6 +151,31 @@ impl Network {
         }
     }
 
+    /// What an event would move, in words.
+    pub(crate) fn describe(&self, event: Event) -> String {
+        self.state().describe(event)
+    }
+
+    /// Posts what the engine has done by itself: expiry, which comes when its clock was moved.
+    pub(crate) fn gather(&self) {
+        self.state().gather();
+    }
+
+    /// A process is gone: nobody waits for what comes to it any more. What it has sent may still arrive unless it was `cut`.
+    pub(crate) fn end_process(&self, process: usize, cut: bool) {
+        self.state().end_process(process, cut);
+    }
+
+    /// How far the listener of a process has heard the server; `None` while it has no connection.
+    pub(crate) fn heard(&self, process: usize) -> Option<Heard> {
+        self.state().heard(process)
+    }
+
+    /// From now on, a script that is called by one SHA-1 is another one; the engine must have it.
+    pub(crate) fn replace_script(&self, called: &str, executed: &str) {
+        self.state().replace_script(called, executed);
+    }
+
     /// The process that a line belongs to.
     pub(crate) fn process_of(&self, line: usize) -> Option<usize> {
         self.state().process_of(line)
@@ -217,11 +251,6 @@ impl Line {
     pub(super) fn mode(&self) -> Option<ChannelMode> {
         let (connection, _) = self.network.state().lacking(self.number);
         connection.map(|_| ChannelMode::Tracking)
-    }
-
-    /// The line's number in [`Event`].
-    pub(crate) fn number(&self) -> usize {
-        self.number
     }
 
     async fn ask(&self, work: Work) -> RedisResult<Vec<Value>> {

@@ -1,5 +1,15 @@
 //! What every user of a cache relies on: loaded once, gone when invalidated, in both tiers.
-//! Next: `cache_tags.rs`, `cache_stale.rs`.
+//! Next: `cache/` (one file for each promise), `cache/source.rs` (where values come from).
+
+mod failure;
+mod freshness;
+mod levels;
+mod source;
+mod stampede;
+mod tags;
+mod tenants;
+mod tiers;
+mod values;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oxherd::cache::{Namespace, Tag};
 
-use crate::scene::{Scene, on_every_store};
+use crate::scene::{Scene, on_every_store_and_valkey};
 
 #[derive(Clone, Default)]
 struct Source(Arc<AtomicUsize>);
@@ -32,7 +42,7 @@ async fn read(products: &Namespace<u64, String>, source: &Source, id: u64) -> St
     (*value.unwrap()).clone()
 }
 
-on_every_store! {
+on_every_store_and_valkey! {
     async fn what_was_loaded_is_not_loaded_again(scene: Scene) {
         let (here, there) = (scene.oxherd.clone(), scene.other_process().await);
         let source = Source::default();
@@ -47,7 +57,7 @@ on_every_store! {
     }
 }
 
-on_every_store! {
+on_every_store_and_valkey! {
     async fn what_was_removed_is_loaded_again_everywhere(scene: Scene) {
         let (here, there) = (scene.oxherd.clone(), scene.other_process().await);
         let source = Source::default();
@@ -62,7 +72,7 @@ on_every_store! {
     }
 }
 
-on_every_store! {
+on_every_store_and_valkey! {
     async fn a_tag_takes_everything_along_that_depends_on_it(scene: Scene) {
         let source = Source::default();
         let mine = scene.oxherd.cache().namespace("products").open().unwrap();
@@ -78,7 +88,7 @@ on_every_store! {
     }
 }
 
-on_every_store! {
+on_every_store_and_valkey! {
     async fn a_thousand_callers_cause_one_load(scene: Scene) {
         let source = Source::default();
         let mut callers = Vec::new();

@@ -41,10 +41,17 @@ async fn what_was_invalidated_unheard_is_not_served_when_the_source_fails() {
     let there = Oxherd::connect(&server.url()).await.unwrap();
     let open = |oxherd: &Oxherd| -> Namespace<u64, u64> {
         let freshness = Freshness::of(Ttl::LONG).stale_if_error(HOUR);
-        oxherd.cache().namespace("prices").freshness(freshness).open().unwrap()
+        oxherd
+            .cache()
+            .namespace("prices")
+            .freshness(freshness)
+            .open()
+            .unwrap()
     };
     let (mine, theirs) = (open(&here), open(&there));
-    mine.get_or_load(&1, || async { Ok::<_, Infallible>(4) }).await.unwrap();
+    mine.get_or_load(&1, || async { Ok::<_, Infallible>(4) })
+        .await
+        .unwrap();
     let is_live = |expected| {
         let cache = here.cache();
         async move { eventually("the channel", PATIENCE, async || cache.is_live() == expected).await }
@@ -61,7 +68,10 @@ async fn what_was_invalidated_unheard_is_not_served_when_the_source_fails() {
     proxy.refuse(false);
     is_live(true).await;
     // The breaker may be open yet, and then the store is not asked.
-    eventually("the store is asked", PATIENCE, async || here.cache().breaker().permit().is_ok()).await;
+    eventually("the store is asked", PATIENCE, async || {
+        here.cache().breaker().permit().is_ok()
+    })
+    .await;
     match mine.get_or_load(&1, down).await {
         Err(Error::Load { .. }) => {}
         other => panic!("{other:?}"),

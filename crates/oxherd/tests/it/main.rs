@@ -15,6 +15,7 @@ mod add_many;
 mod add_refused;
 mod cache;
 mod cache_promises;
+mod cache_sampler;
 mod change;
 mod dedup;
 mod events;

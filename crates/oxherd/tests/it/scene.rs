@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use oxherd::engine::Engine;
 use oxherd::{Clock, JobId, JobRecord, JobState, ManualClock, Oxherd, Queue, Store, Timestamp, Worker};
-use oxherd_testkit::{RedisServer, eventually, eventually_some};
+use oxherd_testkit::{FaultProxy, RedisServer, eventually, eventually_some};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, RedisResult};
 use tempfile::TempDir;
@@ -94,6 +94,16 @@ impl Scene {
             (Raw::Engine(engine, _), None) => Store::on_engine(engine.clone(), &"memory:".parse().unwrap()),
         };
         Oxherd::on(store).with_clock(self.read_clock.clone())
+    }
+
+    /// A process that reaches the store at this URL.
+    pub(crate) async fn process_at(&self, url: &str) -> Oxherd {
+        Oxherd::on(Store::open(url).await.unwrap()).with_clock(self.read_clock.clone())
+    }
+
+    /// A process with a network before its store that can fail; only on a real Redis.
+    pub(crate) async fn behind(&self, proxy: &FaultProxy) -> Oxherd {
+        self.process_at(&proxy.url()).await
     }
 
     /// The server behind the scene; only on a real Redis.

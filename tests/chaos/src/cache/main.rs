@@ -25,7 +25,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
     log.with_ansi(false).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["stampede", store, source, number, calls] => {
             let source = Arc::new(Source::at(source, number));
             stampede::run(&Oxherd::connect(store).await?, source, calls.parse()?).await

@@ -81,8 +81,15 @@ pub(crate) async fn one(space: &Arc<Space>, key: u64, least: u64, lines: &mut St
         move || space.load(key, called)
     };
     let is_strict = space.is_local && rand::random_bool(0.3);
-    let own = space.own.get(usize::try_from(key).unwrap_or(0)).map_or(0, |own| own.load(Ordering::SeqCst));
-    let least = if space.promise == Promise::OwnWrites { own.max(least) } else { least };
+    let own = space
+        .own
+        .get(usize::try_from(key).unwrap_or(0))
+        .map_or(0, |own| own.load(Ordering::SeqCst));
+    let least = if space.promise == Promise::OwnWrites {
+        own.max(least)
+    } else {
+        least
+    };
     let troubles_before = troubles(space);
     let began = now();
     let mut reading = space.rows.get_or_load(&key, load).min_version(least);
@@ -96,7 +103,11 @@ pub(crate) async fn one(space: &Arc<Space>, key: u64, least: u64, lines: &mut St
     match reading.await {
         Ok(row) => {
             let how = if called.load(Ordering::SeqCst) { 'o' } else { how };
-            let how = if troubles(space) > troubles_before { how.to_ascii_uppercase() } else { how };
+            let how = if troubles(space) > troubles_before {
+                how.to_ascii_uppercase()
+            } else {
+                how
+            };
             told(space, key, *row, began, how, least, lines);
         }
         Err(error) => failed(space, began, &error, lines),
@@ -128,7 +139,11 @@ async fn several(space: &Arc<Space>, began: u64, lines: &mut String) {
     match space.rows.get_or_load_many(&keys, load).await {
         Ok(rows) => {
             let how = if space.is_local { 'l' } else { 's' };
-            let how = if troubles(space) > troubles_before { how.to_ascii_uppercase() } else { how };
+            let how = if troubles(space) > troubles_before {
+                how.to_ascii_uppercase()
+            } else {
+                how
+            };
             for (key, row) in keys.into_iter().zip(rows) {
                 match row {
                     Some(row) => told(space, key, *row, began, how, 0, lines),

@@ -29,7 +29,8 @@ impl Source {
 
     /// The version of a row, as it was `lag_ms` ago.
     pub(crate) async fn read(&self, space: &str, key: u64, lag_ms: u64) -> io::Result<u64> {
-        self.ask(&format!("read {space} {key} {lag_ms} {}\n", self.number)).await
+        self.ask(&format!("read {space} {key} {lag_ms} {}\n", self.number))
+            .await
     }
 
     /// Writes a row; `marked_until` is the time until which readers were told to stay away, or 0.
@@ -64,6 +65,9 @@ impl Source {
 
 impl fmt::Debug for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Source").field("address", &self.address).finish_non_exhaustive()
+        formatter
+            .debug_struct("Source")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }

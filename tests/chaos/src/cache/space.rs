@@ -152,16 +152,27 @@ impl Space {
     ) -> std::result::Result<Loaded<Row>, SourceDown> {
         is_called.store(true, Ordering::SeqCst);
         let is_replica = self.promise == Promise::Fenced && rand::random_bool(0.5);
-        let lag = if is_replica { rand::random_range(0..LAG_MS) } else { 0 };
+        let lag = if is_replica {
+            rand::random_range(0..LAG_MS)
+        } else {
+            0
+        };
         let version = self.source.read(self.name, key, lag).await;
         let long = rand::random_bool(0.03);
-        tokio::time::sleep(Duration::from_millis(rand::random_range(0..if long { 500 } else { 20 }))).await;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(
+            0..if long { 500 } else { 20 },
+        )))
+        .await;
         if self.does_fail && rand::random_bool(0.2) {
             return Err(SourceDown);
         }
         let row = (key, version.map_err(|_gone| SourceDown)?);
         let loaded = Loaded::new(row);
-        Ok(if self.promise == Promise::Delete { loaded.tag(Self::tag(key)) } else { loaded })
+        Ok(if self.promise == Promise::Delete {
+            loaded.tag(Self::tag(key))
+        } else {
+            loaded
+        })
     }
 
     /// As [`Self::load`], for several rows.

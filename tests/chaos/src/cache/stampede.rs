@@ -42,6 +42,10 @@ pub(crate) async fn run(oxherd: &Oxherd, source: Arc<Source>, calls: usize) -> R
             }
         }
     }
-    say(&format!("done {calls} {wrong} {} {}\n", longest.as_millis(), now()));
+    say(&format!(
+        "done {calls} {wrong} {} {}\n",
+        longest.as_millis(),
+        now()
+    ));
     std::future::pending().await
 }

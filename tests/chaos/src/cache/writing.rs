@@ -110,14 +110,22 @@ async fn deleted(space: &Arc<Space>) {
 
 async fn fenced(space: &Arc<Space>) {
     let key = Space::some_key();
-    let Ok(version) = space.source.write(space.name, key, 0).await else { return };
+    let Ok(version) = space.source.write(space.name, key, 0).await else {
+        return;
+    };
     // Out of order with the next one's.
     if rand::random_bool(0.3) {
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..60))).await;
     }
     let began = if rand::random_bool(0.4) {
         let began = now();
-        space.rows.set(&key, (key, version)).version(version).await.is_ok().then_some(began)
+        space
+            .rows
+            .set(&key, (key, version))
+            .version(version)
+            .await
+            .is_ok()
+            .then_some(began)
     } else {
         Invalidation::Below(key, version).acknowledged(space).await
     };
@@ -129,14 +137,18 @@ async fn fenced(space: &Arc<Space>) {
 async fn intended(space: &Arc<Space>) {
     let key = Space::some_key();
     let began = now();
-    let Ok(intent) = space.rows.intend(&key, TERM).await else { return };
+    let Ok(intent) = space.rows.intend(&key, TERM).await else {
+        return;
+    };
     let left = intent.remaining();
     if left.is_zero() {
         return;
     }
     let until = now() + u64::try_from(left.as_nanos()).unwrap_or(0);
     tokio::time::sleep(Duration::from_millis(rand::random_range(0..10))).await;
-    let Ok(version) = space.source.write(space.name, key, until).await else { return };
+    let Ok(version) = space.source.write(space.name, key, until).await else {
+        return;
+    };
     // The source says when it was committed, and whether that was in time.
     say(&format!("i {} {key} {version} {began}\n", space.name));
     if rand::random_bool(0.05) {
@@ -153,7 +165,9 @@ async fn intended(space: &Arc<Space>) {
 /// Nobody else is told; the writer asks for its own.
 async fn own(space: &Arc<Space>) {
     let key = Space::some_key();
-    let Ok(version) = space.source.write(space.name, key, 0).await else { return };
+    let Ok(version) = space.source.write(space.name, key, 0).await else {
+        return;
+    };
     if let Some(own) = space.own.get(usize::try_from(key).unwrap_or(0)) {
         own.fetch_max(version, Ordering::SeqCst);
     }

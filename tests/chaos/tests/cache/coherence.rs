@@ -105,12 +105,22 @@ impl Scene {
     /// Evicts a few keys that may be evicted without breaking a promise: all but fences and announcements.
     async fn evict(&mut self, url: &str) {
         self.say("evict");
-        let Ok(client) = redis::Client::open(url) else { return };
-        let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return };
-        let keys: redis::RedisResult<Vec<Vec<u8>>> =
-            redis::cmd("KEYS").arg("*:cache:{*").query_async(&mut connection).await;
+        let Ok(client) = redis::Client::open(url) else {
+            return;
+        };
+        let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
+            return;
+        };
+        let keys: redis::RedisResult<Vec<Vec<u8>>> = redis::cmd("KEYS")
+            .arg("*:cache:{*")
+            .query_async(&mut connection)
+            .await;
         for key in keys.unwrap_or_default() {
-            let kind = key.split(|byte| *byte == b'}').nth(1).and_then(|rest| rest.get(1)).copied();
+            let kind = key
+                .split(|byte| *byte == b'}')
+                .nth(1)
+                .and_then(|rest| rest.get(1))
+                .copied();
             if matches!(kind, Some(b'e' | b't' | b'n' | b's' | b'l')) && self.random.random_bool(0.15) {
                 let _ = redis::cmd("DEL").arg(key).exec_async(&mut connection).await;
             }
@@ -120,8 +130,12 @@ impl Scene {
     /// Removes everything the store has, while it runs.
     async fn flush(&mut self, url: &str) {
         self.say("flush");
-        let Ok(client) = redis::Client::open(url) else { return };
-        let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return };
+        let Ok(client) = redis::Client::open(url) else {
+            return;
+        };
+        let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
+            return;
+        };
         let began = now();
         let _ = redis::cmd("FLUSHALL").exec_async(&mut connection).await;
         self.judge.wiped(began, now());
@@ -145,7 +159,11 @@ impl Scene {
             process.kill().await;
         }
         self.judge.judge(self.source.commits(), true);
-        println!("{store}, {} s\n{}", self.began.elapsed().as_secs(), self.judge.report());
+        println!(
+            "{store}, {} s\n{}",
+            self.began.elapsed().as_secs(),
+            self.judge.report()
+        );
         self.judge.sentence();
     }
 }
@@ -217,7 +235,10 @@ async fn on_a_server(server: RedisServer, name: &str) {
 async fn restart_empty(server: &RedisServer, scene: &mut Scene) {
     scene.say("restart the store empty");
     let mut connection = server.connection().await;
-    let directory = redis::cmd("CONFIG").arg(&["GET", "dir"]).query_async(&mut connection).await;
+    let directory = redis::cmd("CONFIG")
+        .arg(&["GET", "dir"])
+        .query_async(&mut connection)
+        .await;
     let (_, directory): (String, String) = directory.unwrap();
     let began = now();
     server.kill();
@@ -229,14 +250,19 @@ async fn restart_empty(server: &RedisServer, scene: &mut Scene) {
 }
 
 async fn in_a_directory(store: TestStore) {
-    let socket = format!("unix:{}", store.directory().unwrap().join("oxherd.sock").display());
+    let socket = format!(
+        "unix:{}",
+        store.directory().unwrap().join("oxherd.sock").display()
+    );
     let lock = store.directory().unwrap().join("lock");
     let mut scene = Scene::begin(vec![store.url(); PROCESSES]).await;
     let judging = scene.judging();
     while !scene.is_over() {
         scene.rest(1_500).await;
         let which = scene.any();
-        let holder = std::fs::read_to_string(&lock).ok().and_then(|id| id.trim().parse::<u32>().ok());
+        let holder = std::fs::read_to_string(&lock)
+            .ok()
+            .and_then(|id| id.trim().parse::<u32>().ok());
         let holder = scene.processes.iter().position(|process| process.id() == holder);
         match scene.random.random_range(0..9) {
             0 | 1 => scene.kill(which).await,
@@ -266,7 +292,11 @@ async fn nothing_older_than_promised_is_read_on_redis() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_older_than_promised_is_read_on_valkey() {
-    on_a_server(RedisServer::builder().valkey().append_only().start().await, "valkey").await;
+    on_a_server(
+        RedisServer::builder().valkey().append_only().start().await,
+        "valkey",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,7 +34,10 @@ impl Process {
         }
         let (first, rest) = arguments.split_at(3);
         command.args(first).arg(number.to_string()).args(rest);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut complaints = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -69,7 +72,10 @@ impl Process {
         };
         if !is_up {
             process.child.kill().await.unwrap();
-            panic!("process {number} is not ready:\n{}", process.complaining.await.unwrap());
+            panic!(
+                "process {number} is not ready:\n{}",
+                process.complaining.await.unwrap()
+            );
         }
         process
     }
@@ -87,7 +93,10 @@ impl Process {
 
     /// SIGSTOP, or SIGCONT.
     pub(crate) fn stop(&self, is_stopped: bool) {
-        let process = self.id().and_then(|id| Pid::from_raw(i32::try_from(id).unwrap())).unwrap();
+        let process = self
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).unwrap()))
+            .unwrap();
         kill_process(process, if is_stopped { Signal::STOP } else { Signal::CONT }).unwrap();
     }
 

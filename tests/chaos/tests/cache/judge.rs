@@ -150,7 +150,10 @@ impl Judge {
             }
             "h" => {
                 drop(facts);
-                self.fault(format!("a call in {space} of process {process} did not end; it began {}", words[1]));
+                self.fault(format!(
+                    "a call in {space} of process {process} did not end; it began {}",
+                    words[1]
+                ));
             }
             "e" => {
                 drop(facts);
@@ -165,7 +168,13 @@ impl Judge {
         let is_failing = space == "delete-failing" && text.contains("the source is down");
         let is_behind = space.starts_with("fenced") && text.contains("a replica that lags");
         if is_failing || is_behind {
-            self.verdict.lock().unwrap().tallies.entry(space).or_default().source_errors += 1;
+            self.verdict
+                .lock()
+                .unwrap()
+                .tallies
+                .entry(space)
+                .or_default()
+                .source_errors += 1;
         } else {
             self.fault(format!("process {process} had an error in {space}: {text}"));
         }
@@ -197,17 +206,27 @@ impl Judge {
                 });
             }
         }
-        let (mut acks, later) = facts.acks.drain(..).partition::<Vec<_>, _>(|ack| ack.ended < until);
+        let (mut acks, later) = facts
+            .acks
+            .drain(..)
+            .partition::<Vec<_>, _>(|ack| ack.ended < until);
         facts.acks = later;
-        let (reads, later) = facts.reads.drain(..).partition::<Vec<_>, _>(|read| read.began < until);
+        let (reads, later) = facts
+            .reads
+            .drain(..)
+            .partition::<Vec<_>, _>(|read| read.began < until);
         facts.reads = later;
         let (wipes, pauses) = (facts.wipes.clone(), facts.pauses.clone());
         acks.retain_mut(|ack| {
             if ack.space.starts_with("intent") && ack.is_commit {
                 let row = (ack.space.clone(), ack.key, ack.version);
-                let Some(began) = facts.announced.remove(&row) else { return false };
+                let Some(began) = facts.announced.remove(&row) else {
+                    return false;
+                };
                 ack.began = began;
-                return !wipes.iter().any(|wipe| ack.began < wipe.ended && ack.ended > wipe.began);
+                return !wipes
+                    .iter()
+                    .any(|wipe| ack.began < wipe.ended && ack.ended > wipe.began);
             }
             true
         });
@@ -269,7 +288,11 @@ impl Judge {
             verdict.faults.join("\n")
         );
         for (space, tally) in &verdict.tallies {
-            assert!(tally.reads > 100, "there were only {} reads in {space}", tally.reads);
+            assert!(
+                tally.reads > 100,
+                "there were only {} reads in {space}",
+                tally.reads
+            );
         }
         drop(verdict);
     }
@@ -291,7 +314,10 @@ impl Verdict {
         } else {
             0
         };
-        let floor = self.floors.entry((ack.space.clone(), ack.key, epoch)).or_default();
+        let floor = self
+            .floors
+            .entry((ack.space.clone(), ack.key, epoch))
+            .or_default();
         let at = floor.partition_point(|(ended, ..)| *ended <= ack.ended);
         floor.insert(at, (ack.ended, ack.version, 0));
         let mut highest = if at == 0 { 0 } else { floor[at - 1].2 };
@@ -307,9 +333,15 @@ impl Verdict {
         } else {
             0
         };
-        let (is_local, is_loaded) = (read.how.eq_ignore_ascii_case(&'l'), read.how.eq_ignore_ascii_case(&'o'));
+        let (is_local, is_loaded) = (
+            read.how.eq_ignore_ascii_case(&'l'),
+            read.how.eq_ignore_ascii_case(&'o'),
+        );
         let is_ttl = read.space.starts_with("ttl") || read.space.starts_with("own");
-        let floor = self.floors.get(&(read.space.clone(), read.key, epoch)).map_or(&[][..], Vec::as_slice);
+        let floor = self
+            .floors
+            .get(&(read.space.clone(), read.key, epoch))
+            .map_or(&[][..], Vec::as_slice);
         let known = &floor[..floor.partition_point(|(ended, ..)| *ended < read.began)];
         let first_newer = known.get(known.partition_point(|(.., so_far)| *so_far <= read.version));
         let age = first_newer.map(|(ended, ..)| Duration::from_nanos(read.began - ended));
@@ -319,7 +351,9 @@ impl Verdict {
         tally.local += u64::from(is_local);
         tally.loaded += u64::from(is_loaded);
         if read.version < read.least {
-            self.fault(format!("a caller's own version was asked for, and not returned: {read:?}"));
+            self.fault(format!(
+                "a caller's own version was asked for, and not returned: {read:?}"
+            ));
             return;
         }
         let Some(age) = age else { return };
@@ -353,6 +387,9 @@ impl Verdict {
             return;
         }
         let newer = first_newer.copied();
-        self.fault(format!("{} ms after {newer:?} was acknowledged: {read:?}", age.as_millis()));
+        self.fault(format!(
+            "{} ms after {newer:?} was acknowledged: {read:?}",
+            age.as_millis()
+        ));
     }
 }

@@ -77,7 +77,11 @@ impl Source {
     /// The processes that have loaded, once there are so many loads.
     pub(crate) async fn loads(&self, least: usize) -> Vec<usize> {
         let mut loads = self.shared.loads.subscribe();
-        loads.wait_for(|loads| loads.len() >= least).await.unwrap().clone()
+        loads
+            .wait_for(|loads| loads.len() >= least)
+            .await
+            .unwrap()
+            .clone()
     }
 
     /// From now on so many loads, in their order, are answered.
@@ -106,7 +110,10 @@ impl Shared {
                 "write" => self.write(words[1], number(2), number(3)),
                 other => panic!("a process asked to {other:?}"),
             };
-            stream.get_mut().write_all(format!("{answer}\n").as_bytes()).await?;
+            stream
+                .get_mut()
+                .write_all(format!("{answer}\n").as_bytes())
+                .await?;
             line.clear();
         }
         Ok(())
@@ -125,17 +132,24 @@ impl Shared {
 
     fn read(&self, space: &str, key: u64, lag_ms: u64) -> u64 {
         let rows = self.rows.lock().unwrap();
-        let Some(row) = rows.get(&(space.to_owned(), key)) else { return 1 };
+        let Some(row) = rows.get(&(space.to_owned(), key)) else {
+            return 1;
+        };
         if lag_ms == 0 {
             return row.back().unwrap().1;
         }
         let then = now() - lag_ms * 1_000_000;
-        row.iter().rev().find(|(at, _)| *at <= then).map_or(row[0].1, |(_, version)| *version)
+        row.iter()
+            .rev()
+            .find(|(at, _)| *at <= then)
+            .map_or(row[0].1, |(_, version)| *version)
     }
 
     fn write(&self, space: &str, key: u64, marked_until: u64) -> u64 {
         let mut rows = self.rows.lock().unwrap();
-        let row = rows.entry((space.to_owned(), key)).or_insert_with(|| VecDeque::from([(0, 1)]));
+        let row = rows
+            .entry((space.to_owned(), key))
+            .or_insert_with(|| VecDeque::from([(0, 1)]));
         let (version, at) = (row.back().unwrap().1 + 1, now());
         row.push_back((at, version));
         if row.len() > HISTORY {

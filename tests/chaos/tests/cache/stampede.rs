@@ -37,7 +37,9 @@ impl Herd {
         let (tell, done) = mpsc::unbounded_channel();
         let hear = Arc::new(move |process, line: &str| {
             let words: Vec<&str> = line.split(' ').collect();
-            let ["done", numbers @ ..] = words.as_slice() else { panic!("a process said {line:?}") };
+            let ["done", numbers @ ..] = words.as_slice() else {
+                panic!("a process said {line:?}")
+            };
             let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
             let _ = tell.send(Done {
                 process,
@@ -68,12 +70,20 @@ impl Herd {
     async fn done(&mut self, processes: usize) -> Vec<Done> {
         let mut all = Vec::new();
         while all.len() < processes {
-            all.push(timeout(PATIENCE, self.done.recv()).await.expect("calls end").unwrap());
+            all.push(
+                timeout(PATIENCE, self.done.recv())
+                    .await
+                    .expect("calls end")
+                    .unwrap(),
+            );
         }
         for done in &all {
             if done.wrong > 0 {
                 let complaints = self.processes[done.process].complaints().await;
-                panic!("{} of {} calls have no value:\n{complaints}", done.wrong, done.calls);
+                panic!(
+                    "{} of {} calls have no value:\n{complaints}",
+                    done.wrong, done.calls
+                );
             }
         }
         all
@@ -83,14 +93,24 @@ impl Herd {
 async fn one_load(store: TestStore) {
     let mut herd = Herd::gather(&store.url()).await;
     herd.go();
-    timeout(PATIENCE, herd.source.loads(1)).await.expect("somebody loads");
+    timeout(PATIENCE, herd.source.loads(1))
+        .await
+        .expect("somebody loads");
     // Those who have not come yet have time to.
     tokio::time::sleep(Duration::from_secs(1)).await;
     herd.source.answer(1);
     let done = herd.done(PROCESSES).await;
     let longest = done.iter().map(|done| done.longest_ms).max().unwrap();
-    println!("{}: 4 × {CALLS} calls, one load of 1 s; the longest call took {longest} ms", store.product());
-    assert_eq!(herd.source.loads(1).await.len(), 1, "loads by {:?}", herd.source.loads(1).await);
+    println!(
+        "{}: 4 × {CALLS} calls, one load of 1 s; the longest call took {longest} ms",
+        store.product()
+    );
+    assert_eq!(
+        herd.source.loads(1).await.len(),
+        1,
+        "loads by {:?}",
+        herd.source.loads(1).await
+    );
 }
 
 /// Kills the process that loads; `leader` is to be it if given.
@@ -98,10 +118,14 @@ async fn a_dead_leader(store: TestStore, leader: Option<usize>) {
     let mut herd = Herd::gather(&store.url()).await;
     if let Some(leader) = leader {
         herd.processes[leader].go();
-        timeout(PATIENCE, herd.source.loads(1)).await.expect("the leader loads");
+        timeout(PATIENCE, herd.source.loads(1))
+            .await
+            .expect("the leader loads");
     }
     herd.go();
-    let loads = timeout(PATIENCE, herd.source.loads(1)).await.expect("somebody loads");
+    let loads = timeout(PATIENCE, herd.source.loads(1))
+        .await
+        .expect("somebody loads");
     // Everybody waits for it by now.
     tokio::time::sleep(Duration::from_secs(1)).await;
     herd.processes[loads[0]].kill().await;
@@ -120,7 +144,10 @@ async fn a_dead_leader(store: TestStore, leader: Option<usize>) {
         after.as_millis()
     );
     assert!(loads.len() <= 2, "loads by {loads:?}");
-    assert!(after < TERM + Duration::from_secs(2), "{after:?} after the leader's death");
+    assert!(
+        after < TERM + Duration::from_secs(2),
+        "{after:?} after the leader's death"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -294,7 +294,7 @@ fn header_of(envelope: &Envelope, now: Timestamp) -> EntryHeader {
         sealed_with: envelope.sealed().map(|id| id.0),
         absent: header.is_absent,
         sliding: header.is_sliding,
-        tags: header.tags.iter().map(|tag| tag.to_string()).collect(),
+        tags: header.tags.iter().map(ToString::to_string).collect(),
         plain_bytes: envelope.plain_size(),
     }
 }

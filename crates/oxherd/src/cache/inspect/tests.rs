@@ -40,7 +40,9 @@ async fn scene() -> Scene {
 impl Scene {
     async fn tell(&self, words: &[&str]) {
         let mut command = redis::Cmd::new();
-        words.iter().for_each(|word| drop(command.arg(word)));
+        for word in words {
+            command.arg(word);
+        }
         command.exec_async(&mut self.store.shared()).await.unwrap();
     }
 

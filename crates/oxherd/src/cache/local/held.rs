@@ -53,6 +53,19 @@ pub(crate) struct Meta {
     pub(crate) is_sliding: bool,
 }
 
+impl Meta {
+    /// Of an entry of this process alone, whose life counts from its last read.
+    pub(crate) fn from_now(&self, now: Timestamp) -> Self {
+        let fresh_until = now.after(self.ttl);
+        Self {
+            fresh_until,
+            refresh_from: now.after(self.ttl / 4),
+            ends: fresh_until.after(self.stale_while_revalidate.max(self.stale_if_error)),
+            ..self.clone()
+        }
+    }
+}
+
 /// An entry. What a look-up reads lies together, in the order of declaration: of many keys every further cache line
 /// is a wait for memory.
 #[repr(C)]
@@ -92,6 +105,17 @@ impl Held {
         self.value.as_ref()
     }
 
+    /// The same entry, with other times.
+    pub(crate) fn with_meta(&self, meta: Meta) -> Self {
+        Self::new(
+            self.value.clone(),
+            self.bytes,
+            meta,
+            self.cells.clone(),
+            self.as_of,
+        )
+    }
+
     /// The value; `None` when it is absent or of another type (see [`Self::is_absent`]).
     #[inline]
     pub(crate) fn value<V: Any + Send + Sync>(&self) -> Option<Arc<V>> {
@@ -99,7 +123,7 @@ impl Held {
     }
 
     /// The value where it lies.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn value_ref<V: Any + Send + Sync>(&self) -> Option<&V> {
         self.value.as_deref()?.downcast_ref()
     }

@@ -8,8 +8,8 @@
 //! Next: `held.rs` (an entry), `cell.rs` (tags), `pending.rs` (keys), `docs/design/cache.md`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
 use parking_lot::{Mutex, RwLock};
@@ -58,6 +58,10 @@ pub(crate) struct Local {
     told: Told,
 }
 
+/// Asked once: the answer is read from files.
+static THREADS: LazyLock<u64> =
+    LazyLock::new(|| available_parallelism().map_or(1, |threads| threads.get() as u64));
+
 /// How often this process was told of anything but a key. On a cache line of its own, because it is written by
 /// every push while look-ups read its neighbours.
 #[repr(align(128))]
@@ -78,7 +82,7 @@ impl Local {
     /// Room for this many bytes of envelopes, keys and overhead. An entry larger than a part of it (a part has at
     /// least 4 MiB, or everything) is not kept.
     pub(crate) fn new(capacity_bytes: u64) -> Self {
-        let wanted = available_parallelism().map_or(4, |threads| threads.get() as u64 * 4);
+        let wanted = *THREADS * 4;
         let parts = wanted
             .next_power_of_two()
             .min((capacity_bytes / SMALLEST_PART).max(1));

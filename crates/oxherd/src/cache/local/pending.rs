@@ -122,6 +122,7 @@ impl Pending {
     }
 
     /// Whether the key changed since the read began.
+    #[cfg(test)]
     pub(crate) fn is_dirty(&self) -> bool {
         self.local
             .marks

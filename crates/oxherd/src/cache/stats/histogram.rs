@@ -166,7 +166,8 @@ impl Latency {
                 (None, None) => break,
                 (Some(one), Some(two)) if one.0 == two.0 => {
                     let sum = (one.0, one.1.saturating_add(two.1));
-                    (own.next(), others.next());
+                    own.next();
+                    others.next();
                     sum
                 }
                 (Some(one), two) if two.is_none_or(|two| one.0 < two.0) => {

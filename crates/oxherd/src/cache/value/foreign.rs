@@ -1,6 +1,6 @@
 //! Why an entry of the store is not believed.
 //!
-//! Such an entry is a miss that is counted by [`Foreign::name`] and reported once; it is never an error of the caller, who
+//! Such an entry is a miss that is counted and reported once; it is never an error of the caller, who
 //! gets the value from the source. Next: `envelope.rs`.
 
 use std::fmt;
@@ -34,26 +34,6 @@ pub(crate) enum Foreign {
     Compression,
     /// The plain bytes are not a value of the type asked for.
     Codec,
-}
-
-impl Foreign {
-    /// A short name to count by.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::NotOurs => "not_ours",
-            Self::Format(_) => "format",
-            Self::Truncated => "truncated",
-            Self::Malformed => "malformed",
-            Self::TooLarge => "too_large",
-            Self::Length => "length",
-            Self::Hash => "hash",
-            Self::Unsealed => "unsealed",
-            Self::UnknownKey(_) => "unknown_key",
-            Self::Seal => "seal",
-            Self::Compression => "compression",
-            Self::Codec => "codec",
-        }
-    }
 }
 
 impl fmt::Display for Foreign {

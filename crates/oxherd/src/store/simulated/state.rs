@@ -10,13 +10,16 @@ use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
 
-use super::{Event, Turns};
+use super::{Event, Heard, Turns};
 use crate::store::tracked::{ChannelMode, Hears, Lacking, Prefixes, tracking};
 
 type Answer = RedisResult<Vec<Value>>;
 
+/// In the place of a connection: the server itself.
+const NOBODY: usize = usize::MAX;
+
 pub(super) struct State {
-    engine: Engine,
+    pub(super) engine: Engine,
     turns: Turns,
     lines: Vec<Line>,
     connections: BTreeMap<usize, Connection>,
@@ -27,6 +30,8 @@ pub(super) struct State {
     _observing: oxherd_engine::Connection,
     /// Which connection changed a key last in this turn.
     changed_by: BTreeMap<Vec<u8>, usize>,
+    /// Scripts that are other ones, by the SHA-1 they are called by.
+    replaced: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 struct Line {
@@ -54,6 +59,8 @@ struct Connection {
     requests: usize,
     loses_requests: bool,
     loses_replies: bool,
+    sent: u64,
+    arrived: u64,
 }
 
 #[derive(Default)]
@@ -115,6 +122,97 @@ impl State {
             observer,
             _observing: observing,
             changed_by: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn describe(&self, event: Event) -> String {
+        let of = |connection: &usize| self.connections.get(connection);
+        let process = |connection: &Connection| self.lines[connection.line].process;
+        match &event {
+            Event::Execute { connection } => of(connection).map(|it| {
+                let work = it.to_server.front().map(|(_, work)| work.words());
+                format!("process {} asks {}", process(it), work.unwrap_or_default())
+            }),
+            Event::Deliver { connection } => of(connection).map(|it| {
+                let item = it.to_client.front().map(Item::words);
+                format!("process {} hears {}", process(it), item.unwrap_or_default())
+            }),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    pub(super) fn gather(&mut self) {
+        self.post(NOBODY);
+        if self.turns == Turns::Short {
+            self.end_turn();
+        }
+    }
+
+    pub(super) fn end_process(&mut self, process: usize, cut: bool) {
+        for line in self.lines.iter_mut().filter(|line| line.process == process) {
+            line.hears = None;
+            line.live = None;
+            line.connecting = None;
+            line.waiting.clear();
+            line.was_lost = false;
+        }
+        let of_process = self.connections.iter_mut();
+        let of_process = of_process.filter(|(_, connection)| self.lines[connection.line].process == process);
+        let mut numbers = Vec::new();
+        for (&number, connection) in of_process {
+            connection.callers.clear();
+            connection.to_client.clear();
+            connection.loses_replies = true;
+            if cut {
+                connection.engine = None;
+                connection.to_server.clear();
+            }
+            numbers.push(number);
+        }
+        for number in numbers {
+            self.forget_deserted(number);
+        }
+    }
+
+    pub(super) fn heard(&self, process: usize) -> Option<Heard> {
+        let mut lines = self.lines.iter();
+        let line = lines.find(|line| line.process == process && line.hears.is_some())?;
+        let number = line.live?;
+        let connection = self.connections.get(&number)?;
+        Some(Heard {
+            connection: number,
+            sent: if connection.loses_replies {
+                u64::MAX
+            } else {
+                connection.sent
+            },
+            arrived: connection.arrived,
+        })
+    }
+
+    pub(super) fn replace_script(&mut self, called: &str, executed: &str) {
+        self.replaced.insert(called.into(), executed.into());
+    }
+
+    /// The call of the script that stands for the one that is called.
+    fn replaced(&self, work: Work) -> Work {
+        let Work::One(cmd) = &work else { return work };
+        let words: Vec<&[u8]> = cmd
+            .args_iter()
+            .filter_map(|word| match word {
+                redis::Arg::Simple(word) => Some(word),
+                _ => None,
+            })
+            .collect();
+        match words.as_slice() {
+            [b"EVALSHA", sha, rest @ ..] if self.replaced.contains_key(*sha) => {
+                let mut other = redis::cmd("EVALSHA");
+                other.arg(&self.replaced[*sha]).arg(rest);
+                Work::One(other)
+            }
+            _ => work,
         }
     }
 
@@ -142,6 +240,11 @@ impl State {
     }
 
     pub(super) fn send(&mut self, line: usize, work: Work, answer: oneshot::Sender<Answer>) {
+        let work = if self.replaced.is_empty() {
+            work
+        } else {
+            self.replaced(work)
+        };
         let request = Request { work, answer };
         let line = &mut self.lines[line];
         match line.live.and_then(|live| self.connections.get_mut(&live)) {
@@ -248,8 +351,7 @@ impl State {
                 {
                     connection.to_server.clear();
                     let turn = std::mem::take(&mut connection.turn);
-                    connection.to_client.extend(turn.into_items());
-                    connection.to_client.push_back(Item::End);
+                    connection.receives(turn.into_items().chain([Item::End]));
                 }
             }
         }
@@ -286,6 +388,8 @@ impl State {
             requests: 0,
             loses_requests: false,
             loses_replies: false,
+            sent: 1,
+            arrived: 0,
         };
         self.connections.insert(self.made, connection);
         self.made += 1;
@@ -346,7 +450,7 @@ impl State {
                 }
             });
             if !connection.loses_replies {
-                connection.to_client.extend(turn.into_items());
+                connection.receives(turn.into_items());
             }
         }
     }
@@ -358,6 +462,7 @@ impl State {
         let Some(item) = connection.to_client.pop_front() else {
             return Vec::new();
         };
+        connection.arrived += 1;
         let line = &mut self.lines[connection.line];
         let told = match item {
             Item::Connected if line.connecting == Some(number) => {
@@ -464,12 +569,45 @@ impl Connection {
         }
     }
 
+    fn receives(&mut self, items: impl Iterator<Item = Item>) {
+        let before = self.to_client.len();
+        self.to_client.extend(items);
+        self.sent += (self.to_client.len() - before) as u64;
+    }
+
     fn can_execute(&self) -> bool {
         self.engine.is_some() && !self.loses_requests && !self.to_server.is_empty()
     }
 
     fn can_deliver(&self) -> bool {
         !self.loses_replies && !self.to_client.is_empty()
+    }
+}
+
+impl Work {
+    fn words(&self) -> String {
+        let words = |cmd: &Cmd| {
+            let words = cmd.args_iter().map(|word| match word {
+                redis::Arg::Simple(word) if word.len() <= 60 => word.escape_ascii().to_string(),
+                _ => "...".to_owned(),
+            });
+            words.collect::<Vec<_>>().join(" ")
+        };
+        match self {
+            Self::One(cmd) => words(cmd),
+            Self::Several(pipeline, ..) => pipeline.cmd_iter().map(words).collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
+impl Item {
+    fn words(&self) -> String {
+        match self {
+            Self::Connected => "that it is connected".to_owned(),
+            Self::Reply(request, answer) => format!("reply {request}: {answer:?}"),
+            Self::Push(push) => format!("push {push:?}"),
+            Self::End => "the end".to_owned(),
+        }
     }
 }
 

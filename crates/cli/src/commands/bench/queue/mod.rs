@@ -5,17 +5,14 @@
 //! Next: `run.rs` (what all benches share), `bulk_add.rs`, `add.rs`, `process.rs`, `pickup.rs`, `figures.rs`.
 
 mod add;
-mod address;
 mod bulk_add;
 mod figures;
 mod pickup;
 mod process;
 mod run;
 mod scratch;
-mod server;
 
 use clap::Args;
-use tokio_util::sync::CancellationToken;
 
 use crate::args::Global;
 use crate::connect;
@@ -23,7 +20,9 @@ use crate::exit::Failure;
 use crate::output::{Output, Table, left, right};
 use figures::Figures;
 use run::{Bench, Run};
-use server::Server;
+
+use super::server::Server;
+use super::{address, interruption};
 
 /// Measure how fast jobs are added, processed and picked up
 ///
@@ -93,39 +92,6 @@ impl BenchQueue {
             output.table(&table_of(&all, self.server_stats))
         }
     }
-}
-
-/// Cancelled by Ctrl-C and by a polite kill. A second signal finds us cleaning up already.
-#[cfg(unix)]
-fn interruption() -> Result<CancellationToken, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let cannot = |error| Failure::failed("cannot listen for signals").because(error);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let interrupted = CancellationToken::new();
-    let token = interrupted.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        token.cancel();
-    });
-    Ok(interrupted)
-}
-
-/// Cancelled by Ctrl-C. A second one finds us cleaning up already.
-#[cfg(not(unix))]
-fn interruption() -> Result<CancellationToken, Failure> {
-    let interrupted = CancellationToken::new();
-    let token = interrupted.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            token.cancel();
-        }
-    });
-    Ok(interrupted)
 }
 
 fn table_of(all: &[Figures], has_server_stats: bool) -> Table {

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::figures::{Figures, Measured};
 use super::scratch::Scratch;
-use super::server::Server;
 use super::{add, bulk_add, pickup, process};
+use crate::commands::bench::server::Server;
 use crate::exit::Failure;
 
 /// The benches, in the order in which they run.

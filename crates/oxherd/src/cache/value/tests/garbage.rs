@@ -92,7 +92,7 @@ fn every_flip_of_a_bit_gives_the_value_or_none() {
                             "a seal vouches for byte {at}, {packing:?}"
                         );
                     }
-                    Err(foreign) => assert!(!foreign.name().is_empty() && !foreign.to_string().is_empty()),
+                    Err(foreign) => assert!(!foreign.to_string().is_empty()),
                 }
             }
         }

@@ -1,6 +1,6 @@
-//! What a bench needs of the server beside the queue: its own CPU time, and every trace of the bench gone.
+//! What a bench needs of the server besides: its own CPU time, a plain question, and every trace of the bench gone.
 //!
-//! A connection of its own, so that neither is counted as the queue's work nor waits behind it. The engine in this
+//! A connection of its own, so that nothing of it is counted as the bench's work or waits behind it. The engine in this
 //! process is asked as any server: it answers the same commands.
 
 use std::collections::BTreeSet;
@@ -15,8 +15,8 @@ use crate::exit::{Code, Failure};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Keys asked for and removed at once.
 const KEYS_A_CALL: usize = 1000;
-/// Nothing may come back for this long before the queue counts as removed: a worker that stopped a moment ago may
-/// have had a last call under way.
+/// Nothing may come back for this long before the keys count as removed: who stopped a moment ago may have had a
+/// last call under way.
 const QUIET: Duration = Duration::from_millis(100);
 /// Removing has an end even when something goes on writing.
 const LONGEST_REMOVAL: Duration = Duration::from_secs(60);
@@ -29,7 +29,8 @@ pub(super) struct Server {
     connection: Connection,
 }
 
-enum Connection {
+#[derive(Clone)]
+pub(super) enum Connection {
     Remote(MultiplexedConnection),
     InProcess(oxherd::engine::Connection),
 }
@@ -54,6 +55,28 @@ impl Server {
         Ok(Self {
             connection: Connection::Remote(connection.map_err(failed)?),
         })
+    }
+
+    /// The same connection once more.
+    pub(super) fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
+    /// The longest string whose key begins so.
+    pub(super) async fn longest(&mut self, beginning: &str) -> Result<Option<(Vec<u8>, usize)>, Failure> {
+        let failed =
+            |error: redis::RedisError| Failure::failed("cannot look for the bench's entry").because(error);
+        let mut longest: Option<(Vec<u8>, usize)> = None;
+        for key in self.keys(beginning).await.map_err(failed)? {
+            let mut question = redis::cmd("STRLEN");
+            question.arg(&key);
+            // What is no string has none.
+            let length = question.query_async(&mut self.connection).await.unwrap_or(0);
+            if longest.as_ref().is_none_or(|(_, most)| length > *most) {
+                longest = Some((key, length));
+            }
+        }
+        Ok(longest)
     }
 
     /// CPU time spent so far on the commands of queues and workers, all clients together.
@@ -100,6 +123,17 @@ impl Server {
 
     /// One walk over the keyspace; says how many keys went.
     async fn remove_once(&mut self, beginning: &str) -> redis::RedisResult<usize> {
+        let keys: Vec<_> = self.keys(beginning).await?.into_iter().collect();
+        for some in keys.chunks(KEYS_A_CALL) {
+            redis::cmd("UNLINK")
+                .arg(some)
+                .exec_async(&mut self.connection)
+                .await?;
+        }
+        Ok(keys.len())
+    }
+
+    async fn keys(&mut self, beginning: &str) -> redis::RedisResult<BTreeSet<Vec<u8>>> {
         let pattern = format!("{}*", literally(beginning));
         let (mut cursor, mut keys) = (0_u64, BTreeSet::new());
         loop {
@@ -115,18 +149,9 @@ impl Server {
             keys.extend(page);
             cursor = next;
             if cursor == 0 {
-                break;
+                return Ok(keys);
             }
         }
-        let found = keys.len();
-        let keys: Vec<_> = keys.into_iter().collect();
-        for some in keys.chunks(KEYS_A_CALL) {
-            redis::cmd("UNLINK")
-                .arg(some)
-                .exec_async(&mut self.connection)
-                .await?;
-        }
-        Ok(found)
     }
 }
 

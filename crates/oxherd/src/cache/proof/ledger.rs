@@ -1,0 +1,158 @@
+//! What was promised to whom, and whether an answer keeps it.
+//!
+//! Every invalidation that was acknowledged is a claim: from here on nothing below these versions of the source. What the
+//! store answers has to keep it at once. What a process answers from its own memory has to keep it once the process has heard all
+//! that the server had sent it by then, or has found its channel broken; the process that invalidated, at once. What it serves
+//! because everything else failed has to keep what it was told.
+
+use std::collections::BTreeMap;
+
+use super::plan::{KEYS, TAGS, TENANTS};
+use crate::store::simulated::Heard;
+
+/// The version of each row of the source, by tenant and key.
+pub(super) type Versions = [[u64; KEYS]; TENANTS];
+
+/// Which entries an invalidation concerns, and from which versions on they may be served.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    /// `None`: all, whatever their tags.
+    pub(super) tag: Option<usize>,
+    /// Zero for rows that are not concerned.
+    pub(super) versions: Versions,
+}
+
+/// The lowest version of each row that may be served, by tag; the first is for all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Floors([Versions; 1 + TAGS]);
+
+/// The same for one row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RowFloors([u64; 1 + TAGS]);
+
+#[derive(Clone, Debug, Default)]
+struct Process {
+    /// What it was told, or has done itself.
+    told: Floors,
+    /// What its memory must not answer below while it hears.
+    memory: Floors,
+    /// Claims whose push is on its way.
+    coming: Vec<(Heard, Claim)>,
+}
+
+/// What is to be kept by an answer to a call that begins now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Promise {
+    pub(super) store: RowFloors,
+    pub(super) memory: RowFloors,
+    pub(super) told: RowFloors,
+    pub(super) epoch: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    store: Floors,
+    processes: BTreeMap<usize, Process>,
+    /// How often fences were lost, which voids every promise before.
+    pub(super) epoch: u64,
+}
+
+impl Floors {
+    fn raise(&mut self, claim: &Claim) {
+        let floors = &mut self.0[claim.tag.map_or(0, |tag| tag + 1)];
+        for (floor, version) in floors.iter_mut().flatten().zip(claim.versions.iter().flatten()) {
+            *floor = (*floor).max(*version);
+        }
+    }
+
+    fn row(&self, tenant: usize, key: usize) -> RowFloors {
+        RowFloors(self.0.map(|versions| versions[tenant][key]))
+    }
+}
+
+impl RowFloors {
+    /// For a value with these tags.
+    pub(super) fn of(&self, tags: u8) -> u64 {
+        let tagged = (0..TAGS)
+            .filter(|tag| tags & (1 << tag) != 0)
+            .map(|tag| self.0[tag + 1]);
+        tagged.fold(self.0[0], u64::max)
+    }
+}
+
+impl Ledger {
+    /// A process begins, with nothing in its memory.
+    pub(super) fn begin(&mut self, process: usize) {
+        let fresh = Process {
+            told: self.store,
+            memory: self.store,
+            coming: Vec::new(),
+        };
+        self.processes.insert(process, fresh);
+    }
+
+    pub(super) fn end(&mut self, process: usize) {
+        self.processes.remove(&process);
+    }
+
+    /// `by` has been told that it is done.
+    pub(super) fn claim(&mut self, by: Option<usize>, claim: &Claim, heard: impl Fn(usize) -> Option<Heard>) {
+        self.store.raise(claim);
+        for (&number, process) in &mut self.processes {
+            match heard(number) {
+                _ if by == Some(number) => {
+                    process.told.raise(claim);
+                    process.memory.raise(claim);
+                }
+                Some(heard) if heard.arrived < heard.sent => process.coming.push((heard, claim.clone())),
+                Some(_all) => {
+                    process.told.raise(claim);
+                    process.memory.raise(claim);
+                }
+                // It does not trust its memory until it hears again, and then not what is older.
+                None => process.memory.raise(claim),
+            }
+        }
+    }
+
+    /// A call begins.
+    pub(super) fn promise(
+        &mut self,
+        number: usize,
+        heard: Option<Heard>,
+        (tenant, key): (usize, usize),
+    ) -> Promise {
+        let mut promise = Promise {
+            store: self.store.row(tenant, key),
+            epoch: self.epoch,
+            ..Promise::default()
+        };
+        let Some(process) = self.processes.get_mut(&number) else {
+            return promise;
+        };
+        for (sent, claim) in std::mem::take(&mut process.coming) {
+            match heard {
+                Some(now) if now.connection == sent.connection && now.arrived < sent.sent => {
+                    process.coming.push((sent, claim));
+                }
+                Some(now) if now.connection == sent.connection => {
+                    process.told.raise(&claim);
+                    process.memory.raise(&claim);
+                }
+                _broken => process.memory.raise(&claim),
+            }
+        }
+        promise.memory = process.memory.row(tenant, key);
+        promise.told = process.told.row(tenant, key);
+        promise
+    }
+
+    /// The fences are gone: what is under way may bring back what they kept out.
+    pub(super) fn forget(&mut self) {
+        self.epoch += 1;
+        self.store = Floors::default();
+        for process in self.processes.values_mut() {
+            *process = Process::default();
+        }
+    }
+}
