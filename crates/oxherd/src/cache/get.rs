@@ -9,7 +9,7 @@ use super::answer::{Answered, Here};
 use super::key::{CacheKey, KeyText, Tag};
 use super::local::Held;
 use super::namespace::Namespace;
-use super::space::{Call, Site};
+use super::space::{Site, Wishes};
 use crate::error::Result;
 
 /// What a read found.
@@ -28,8 +28,9 @@ pub enum Lookup<V> {
 #[must_use = "nothing is read until it is awaited"]
 pub struct Get<'a, V> {
     site: &'a Site,
+    tenant: &'a Arc<str>,
     key: Result<KeyText>,
-    call: Call,
+    wishes: Wishes,
     kind: std::marker::PhantomData<fn() -> V>,
 }
 
@@ -39,11 +40,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// # Errors
     /// [`crate::Error::CacheKey`].
+    #[inline]
     pub fn get(&self, key: &K) -> Get<'_, V> {
         Get {
             site: &self.site,
+            tenant: &self.tenant,
             key: self.key(key),
-            call: self.call(),
+            wishes: Wishes::default(),
             kind: std::marker::PhantomData,
         }
     }
@@ -52,19 +55,19 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 impl<'a, V: Send + Sync + 'static> Get<'a, V> {
     /// Asks the store, also when this process has an answer.
     pub fn strict(mut self) -> Self {
-        self.call.is_strict = true;
+        self.wishes.is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.call.min_version = version;
+        self.wishes.min_version = version;
         self
     }
 
     /// Names a tag that the entry is expected to have, which spares the first read of it a second question.
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.call.tags.push(tag);
+        self.wishes.tags.push(tag);
         self
     }
 
@@ -74,7 +77,7 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
     /// [`crate::Error::CacheKey`].
     pub async fn lookup(self) -> Result<Lookup<V>> {
         let key = self.key?;
-        let call = self.call;
+        let call = self.wishes.for_tenant(self.tenant);
         let answer = self.site.find(&key, &call).await;
         let answer = answer.filter(|answer| answer.held.meta().version >= call.min_version);
         Ok(match answer {
@@ -91,9 +94,10 @@ impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
     type Output = Result<Option<Arc<V>>>;
     type IntoFuture = Answer<'a, Self::Output>;
 
+    #[inline]
     fn into_future(self) -> Self::IntoFuture {
         if let Ok(key) = &self.key
-            && let Some(held) = self.site.quick(key, &self.call)
+            && let Some(held) = self.site.quick(key, &self.wishes)
         {
             return Answer::ready(Ok(held.value::<V>()));
         }
@@ -109,11 +113,11 @@ impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
 impl Site {
     /// The answer of this process, when it is fresh and needs nothing.
     #[inline]
-    pub(crate) fn quick(&self, key: &KeyText, call: &Call) -> Option<Arc<Held>> {
+    pub(crate) fn quick(&self, key: &KeyText, wishes: &Wishes) -> Option<Arc<Held>> {
         let recorder = &self.space.recorder;
         // Only one hit in many is timed: looking at the time costs as much as the rest.
         let began = recorder.sample().then(std::time::Instant::now);
-        let Here::Answer(held) = self.here(key, call) else {
+        let Here::Answer(held) = self.here_above(key, wishes.min_version, wishes.is_strict) else {
             return None;
         };
         recorder.local_hit();

@@ -9,7 +9,7 @@ use super::key::{CacheKey, KeyText, Tag};
 use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
 use super::namespace::Namespace;
-use super::space::{Call, Site};
+use super::space::{Site, Wishes};
 use crate::error::{Cause, Error, Result};
 
 /// A read with a loader; set options, then `.await` it.
@@ -17,8 +17,9 @@ use crate::error::{Cause, Error, Result};
 #[must_use = "nothing is read until it is awaited"]
 pub struct GetOrLoad<'a, V, F, M> {
     site: &'a Site,
+    tenant: &'a Arc<str>,
     key: Result<KeyText>,
-    call: Call,
+    wishes: Wishes,
     loader: F,
     kind: PhantomData<fn() -> (V, M)>,
 }
@@ -40,6 +41,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// # Errors
     /// [`Error::Load`] when the loader failed and nothing stale may be served instead, [`Error::Absent`] when it said that there is no such
     /// value, [`Error::BehindVersion`], [`Error::CacheKey`].
+    #[inline]
     pub fn get_or_load<F, Fut, L, E>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, Value>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -55,6 +57,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// # Errors
     /// As [`Self::get_or_load`], without [`Error::Absent`].
+    #[inline]
     pub fn find_or_load<F, Fut, L, E>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, Maybe>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -65,11 +68,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         self.read_or_load(key, loader)
     }
 
+    #[inline]
     pub(crate) fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
         GetOrLoad {
             site: &self.site,
+            tenant: &self.tenant,
             key: self.key(key),
-            call: self.call(),
+            wishes: Wishes::default(),
             loader,
             kind: PhantomData,
         }
@@ -79,32 +84,32 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 impl<V, F, M> GetOrLoad<'_, V, F, M> {
     /// Asks the store, also when this process has an answer.
     pub fn strict(mut self) -> Self {
-        self.call.is_strict = true;
+        self.wishes.is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer: a caller never sees less than what it wrote itself.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.call.min_version = version;
+        self.wishes.min_version = version;
         self
     }
 
     /// Says what the value depends on, so that it can be invalidated by it. Tags that only the value knows come with
     /// [`Loaded::tag`].
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.call.tags.push(tag);
+        self.wishes.tags.push(tag);
         self
     }
 
     /// As [`Self::tag`], several.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.call.tags.extend(tags);
+        self.wishes.tags.extend(tags);
         self
     }
 
     /// How long it is fresh if it is loaded now, instead of what the namespace says.
     pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
-        self.call.ttl = Some(ttl.into().0);
+        self.wishes.ttl = Some(ttl.into().0);
         self
     }
 }
@@ -143,22 +148,25 @@ macro_rules! reading {
             #[inline]
             fn into_future(self) -> Self::IntoFuture {
                 if let Ok(key) = &self.key
-                    && let Some(held) = self.site.quick(key, &self.call)
+                    && let Some(held) = self.site.quick(key, &self.wishes)
                 {
                     let answer = $answer(self.site, key, held.value::<V>());
                     if self.site.is_to_be_verified() {
                         let loader = loader_of::<V, _, _, _, _>(self.loader);
-                        self.site.verify(key.clone(), self.call, loader, held);
+                        let call = self.wishes.for_tenant(self.tenant);
+                        self.site.verify(key.clone(), call, loader, held);
                     }
                     return Answer::ready(answer);
                 }
                 let Self {
                     site,
+                    tenant,
                     key,
-                    call,
+                    wishes,
                     loader,
                     ..
                 } = self;
+                let call = wishes.for_tenant(tenant);
                 Answer::later(async move {
                     let key = key?;
                     let loader = loader_of::<V, _, _, _, _>(loader);
