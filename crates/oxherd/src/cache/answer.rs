@@ -56,18 +56,29 @@ pub(crate) struct Look {
 }
 
 impl Site {
-    /// What this process has, without asking anybody. The hottest path there is.
-    #[inline]
+    /// What this process has, without asking anybody.
     pub(crate) fn here(&self, key: &KeyText, call: &Call) -> Here {
+        self.here_above(key, call.min_version, call.is_strict, call.is_ahead)
+    }
+
+    /// The same by what it takes to know it. The hottest path there is.
+    #[inline]
+    pub(crate) fn here_above(
+        &self,
+        key: &KeyText,
+        min_version: u64,
+        is_strict: bool,
+        is_ahead: bool,
+    ) -> Here {
         let Self { shared, space } = self;
-        if !space.settings.keeps_local() || call.is_strict {
+        if !space.settings.keeps_local() || is_strict {
             return Here::Nothing(None);
         }
         let Some(held) = shared.local.get(space.number, key.as_bytes()) else {
             return Here::Nothing(None);
         };
         let meta = held.meta();
-        if meta.version < call.min_version {
+        if meta.version < min_version {
             return Here::Nothing(None);
         }
         let now = shared.clock.now_coarse();
@@ -86,9 +97,7 @@ impl Site {
             return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
         }
         match Standing::of(meta, &space.settings, now) {
-            Standing::Fresh if call.is_ahead && now >= meta.refresh_from => {
-                Here::Refresh(held, Standing::Ahead)
-            }
+            Standing::Fresh if is_ahead && now >= meta.refresh_from => Here::Refresh(held, Standing::Ahead),
             Standing::Fresh => {
                 if now >= meta.refresh_from && meta.is_sliding && !space.settings.keeps_shared() {
                     self.slide(key, &held, now);

@@ -9,7 +9,7 @@ use super::answer::{Answered, Here};
 use super::key::{CacheKey, KeyText, Tag};
 use super::local::Held;
 use super::namespace::Namespace;
-use super::space::{Call, Site};
+use super::space::{Site, Wishes};
 use super::standing::Standing;
 use crate::error::Result;
 
@@ -29,8 +29,9 @@ pub enum Lookup<V> {
 #[must_use = "nothing is read until it is awaited"]
 pub struct Get<'a, V> {
     site: &'a Site,
+    tenant: &'a Arc<str>,
     key: Result<KeyText>,
-    call: Call,
+    wishes: Wishes,
     kind: std::marker::PhantomData<fn() -> V>,
 }
 
@@ -40,11 +41,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// # Errors
     /// [`crate::Error::CacheKey`].
+    #[inline]
     pub fn get(&self, key: &K) -> Get<'_, V> {
         Get {
             site: &self.site,
+            tenant: &self.tenant,
             key: self.key(key),
-            call: self.call(),
+            wishes: Wishes::default(),
             kind: std::marker::PhantomData,
         }
     }
@@ -53,25 +56,25 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 impl<'a, V: Send + Sync + 'static> Get<'a, V> {
     /// Asks the store, also when this process has an answer.
     pub fn strict(mut self) -> Self {
-        self.call.is_strict = true;
+        self.wishes.is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.call.min_version = version;
+        self.wishes.min_version = version;
         self
     }
 
     /// Names a tag that the entry is expected to have, which spares the first read of it a second question.
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.call.tags.push(tag);
+        self.wishes.tags.push(tag);
         self
     }
 
     /// As [`Self::tag`], several.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.call.tags.extend(tags);
+        self.wishes.tags.extend(tags);
         self
     }
 
@@ -81,7 +84,7 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
     /// [`crate::Error::CacheKey`].
     pub async fn lookup(self) -> Result<Lookup<V>> {
         let key = self.key?;
-        let call = self.call;
+        let call = self.wishes.for_tenant(self.tenant);
         let answer = self.site.find(&key, &call).await;
         let answer = answer.filter(|answer| answer.held.meta().version >= call.min_version);
         Ok(match answer {
@@ -98,9 +101,10 @@ impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
     type Output = Result<Option<Arc<V>>>;
     type IntoFuture = Answer<'a, Self::Output>;
 
+    #[inline]
     fn into_future(self) -> Self::IntoFuture {
         if let Ok(key) = &self.key
-            && let Ok(held) = self.site.quick(key, &self.call)
+            && let Ok(held) = self.site.quick(key, &self.wishes)
         {
             return Answer::ready(Ok(held.value::<V>()));
         }
@@ -116,11 +120,11 @@ impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
 impl Site {
     /// The answer of this process, when it is fresh and needs nothing; else whether it was drawn to be refreshed ahead of time.
     #[inline]
-    pub(crate) fn quick(&self, key: &KeyText, call: &Call) -> Result<Arc<Held>, bool> {
+    pub(crate) fn quick(&self, key: &KeyText, wishes: &Wishes) -> Result<Arc<Held>, bool> {
         let recorder = &self.space.recorder;
         // Only one hit in many is timed: looking at the time costs as much as the rest.
         let began = recorder.sample().then(std::time::Instant::now);
-        let held = match self.here(key, call) {
+        let held = match self.here_above(key, wishes.min_version, wishes.is_strict, false) {
             Here::Answer(held) => held,
             Here::Refresh(_, standing) => return Err(standing == Standing::Ahead),
             Here::Nothing(_) => return Err(false),

@@ -9,7 +9,7 @@ use super::key::{CacheKey, KeyText, Tag};
 use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
 use super::namespace::Namespace;
-use super::space::{Call, Site};
+use super::space::{Site, Wishes};
 use super::stats::Tier;
 use crate::error::{Cause, Error, Result};
 
@@ -18,8 +18,9 @@ use crate::error::{Cause, Error, Result};
 #[must_use = "nothing is read until it is awaited"]
 pub struct GetOrLoad<'a, V, F, M> {
     site: &'a Site,
+    tenant: &'a Arc<str>,
     key: Result<KeyText>,
-    call: Call,
+    wishes: Wishes,
     loader: F,
     kind: PhantomData<fn() -> (V, M)>,
 }
@@ -41,6 +42,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// # Errors
     /// [`Error::Load`] when the loader failed and nothing stale may be served instead, [`Error::Absent`] when it said that there is no such
     /// value, [`Error::BehindVersion`], [`Error::CacheKey`].
+    #[inline]
     pub fn get_or_load<F, Fut, L, E>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, Value>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -56,6 +58,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// # Errors
     /// As [`Self::get_or_load`], without [`Error::Absent`].
+    #[inline]
     pub fn find_or_load<F, Fut, L, E>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, Maybe>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -66,11 +69,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         self.read_or_load(key, loader)
     }
 
+    #[inline]
     pub(crate) fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
         GetOrLoad {
             site: &self.site,
+            tenant: &self.tenant,
             key: self.key(key),
-            call: self.call(),
+            wishes: Wishes::default(),
             loader,
             kind: PhantomData,
         }
@@ -80,32 +85,32 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 impl<V, F, M> GetOrLoad<'_, V, F, M> {
     /// Asks the store, also when this process has an answer.
     pub fn strict(mut self) -> Self {
-        self.call.is_strict = true;
+        self.wishes.is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer: a caller never sees less than what it wrote itself.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.call.min_version = version;
+        self.wishes.min_version = version;
         self
     }
 
     /// Says what the value depends on, so that it can be invalidated by it. Tags that only the value knows come with
     /// [`Loaded::tag`].
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.call.tags.push(tag);
+        self.wishes.tags.push(tag);
         self
     }
 
     /// As [`Self::tag`], several.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.call.tags.extend(tags);
+        self.wishes.tags.extend(tags);
         self
     }
 
     /// How long it is fresh if it is loaded now, instead of what the namespace says.
     pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
-        self.call.ttl = Some(ttl.into().0);
+        self.wishes.ttl = Some(ttl.into().0);
         self
     }
 }
@@ -137,7 +142,8 @@ where
     /// As of the call it belongs to; an absent value is none.
     pub async fn detailed(self) -> Result<Found<V>> {
         let loader = loader_of::<V, _, _, _, _>(self.loader);
-        let answer = self.site.clone().obtain(self.key?, self.call, loader).await?;
+        let call = self.wishes.for_tenant(self.tenant);
+        let answer = self.site.clone().obtain(self.key?, call, loader).await?;
         Ok(Found {
             value: value_of::<V>(&answer),
             tier: answer.tier,
@@ -183,12 +189,13 @@ macro_rules! reading {
                 let quick = self
                     .key
                     .as_ref()
-                    .map(|key| (key, self.site.quick(key, &self.call)));
+                    .map(|key| (key, self.site.quick(key, &self.wishes)));
                 if let Ok((key, Ok(held))) = quick {
                     let answer = $answer(self.site, key, held.value::<V>());
                     if self.site.is_to_be_verified() {
                         let loader = loader_of::<V, _, _, _, _>(self.loader);
-                        self.site.verify(key.clone(), self.call, loader, held);
+                        let call = self.wishes.for_tenant(self.tenant);
+                        self.site.verify(key.clone(), call, loader, held);
                     }
                     return Answer::ready(answer);
                 }
@@ -196,11 +203,13 @@ macro_rules! reading {
                 let is_ahead = matches!(quick, Ok((_, Err(true))));
                 let Self {
                     site,
+                    tenant,
                     key,
-                    mut call,
+                    wishes,
                     loader,
                     ..
                 } = self;
+                let mut call = wishes.for_tenant(tenant);
                 call.is_ahead = is_ahead;
                 Answer::later(async move {
                     let key = key?;

@@ -53,6 +53,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         self.site.stats()
     }
 
+    #[inline]
     pub(crate) fn key(&self, key: &K) -> Result<KeyText> {
         KeyText::of(&self.tenant, key)
     }

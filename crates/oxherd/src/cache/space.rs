@@ -128,14 +128,36 @@ pub(crate) struct Call {
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
 
+/// The same as a caller builds it, before anybody needs a handle of the tenant: threads that share one wait for each other's
+/// counting.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) tags: SmallVec<[Tag; 2]>,
+    pub(crate) min_version: u64,
+    pub(crate) is_strict: bool,
+    pub(crate) ttl: Option<std::time::Duration>,
+}
+
 impl Call {
     pub(crate) fn of(tenant: &Arc<str>) -> Self {
-        Self {
+        Wishes::default().for_tenant(tenant)
+    }
+}
+
+impl Wishes {
+    pub(crate) fn for_tenant(self, tenant: &Arc<str>) -> Call {
+        let Self {
+            tags,
+            min_version,
+            is_strict,
+            ttl,
+        } = self;
+        Call {
             tenant: Arc::clone(tenant),
-            tags: SmallVec::new(),
-            min_version: 0,
-            is_strict: false,
-            ttl: None,
+            tags,
+            min_version,
+            is_strict,
+            ttl,
             is_ahead: false,
             batch: None,
         }

@@ -25,6 +25,7 @@ thread_local! {
 }
 
 /// The number of this thread, from 1 on.
+#[inline]
 fn number(thread: &Thread) -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     match thread.stripe.get() {
@@ -38,11 +39,13 @@ fn number(thread: &Thread) -> usize {
 }
 
 /// The number of this thread, from 1 on; a thread that ends gets 1.
+#[inline]
 pub(crate) fn this_thread() -> usize {
     THREAD.try_with(number).unwrap_or(1)
 }
 
 /// True once in [`SAMPLED`] calls, by chance: a fixed stride would see the same keys of a loop for ever.
+#[inline]
 pub(crate) fn sample() -> bool {
     let draw = |thread: &Thread| {
         let mut state = thread.draw.get();

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::figures::{Figure, Of, median, nanos, rounded};
+use super::figures::{Figure, Of, median, nanos, per_second, rounded};
 use super::run::Scene;
 use super::scratch::{Row, lasting};
 use crate::exit::Failure;
@@ -37,14 +37,18 @@ pub(super) async fn measure(scene: &Scene<'_>) -> Result<Vec<Figure>, Failure> {
                 threads: Some(threads),
                 ..Of::default()
             };
+            let began = Instant::now();
             let batches = by(scene, &namespace, call, threads).await?;
+            let took = began.elapsed();
             let each = median(batches.iter().map(|took| nanos(*took))) / f64::from(BATCH);
+            let calls = batches.len() as u64 * u64::from(BATCH);
             figures.push(Figure {
                 bench,
                 of,
-                calls: batches.len() as u64 * u64::from(BATCH),
+                calls,
                 ns: rounded(each, 10.0),
-                per_second: rounded(threads as f64 * 1e9 / each.max(0.1), 1.0),
+                // Of all threads, on as many processors as there are.
+                per_second: per_second(calls, took),
                 ..Figure::default()
             });
         }
