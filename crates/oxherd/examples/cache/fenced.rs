@@ -1,7 +1,7 @@
 //! Fences: row versions keep old rows out, also those that a lagging replica hands out long after the write.
 
-use oxherd::cache::{Level, LoadOutdated};
-use oxherd::{Error, LoadCause, Oxherd};
+use oxherd::cache::Level;
+use oxherd::{Error, Oxherd};
 
 use super::shop::{Database, Product};
 
@@ -22,8 +22,14 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     // The replica lags: what it says is neither kept nor returned.
     let source = replica.clone();
     let behind = products.get_or_load(&7, move || source.product(7)).await;
-    let is_outdated = |cause: &LoadCause| cause.downcast_ref::<LoadOutdated>().is_some();
-    assert!(matches!(behind, Err(Error::Load { source, .. }) if is_outdated(&source)));
+    assert!(matches!(
+        behind,
+        Err(Error::BehindVersion {
+            wanted: 2,
+            found: 1,
+            ..
+        })
+    ));
     assert_eq!(products.stats().counts.fills_refused_fenced, 1);
 
     // Ask the primary then.
