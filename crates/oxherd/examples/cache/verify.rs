@@ -1,20 +1,15 @@
 //! The sampler: a share of the hits is compared with the source, so that forgotten invalidations show.
 
-use std::time::Duration;
-
 use oxherd::Oxherd;
-use oxherd::cache::{Freshness, Ttl};
 
 use super::shop::{Database, Product};
 
 pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     let database = Database::new();
     let source = database.clone();
-    let a_year = Duration::from_secs(365 * 24 * 3600);
     let products = oxherd
         .cache()
         .namespace::<u64, Product>("products")
-        .freshness(Freshness::of(Ttl(a_year)).local_ttl(a_year))
         .verify(1.0) // every hit; 0.001 is one in a thousand
         .read_through(move |id| source.clone().product(id))?;
 
