@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
 
-use oxherd::ManualClock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -118,13 +116,5 @@ impl Pause {
 
     pub(crate) fn resume(&self) {
         self.resumed.notify_one();
-    }
-}
-
-/// Lets time go on, second by second, until something has happened.
-pub(crate) async fn advance_until(time: &ManualClock, has_happened: impl Fn() -> bool) {
-    while !has_happened() {
-        time.advance(Duration::from_secs(1));
-        tokio::task::yield_now().await;
     }
 }

@@ -39,7 +39,7 @@
 //! # What may be returned when
 //!
 //! An entry is as of a moment in the sequence of its namespace's invalidations, and is served only while nothing that
-//! concerns it has happened since; see [`Level`] for the promises, and `docs/cache.md` for which pattern fits when.
+//! concerns it has happened since; see [`Level`] for the promises, and `docs/cache-patterns.md` for which pattern fits when.
 //!
 //! Next: `docs/design/cache.md`, then `answer.rs` (how a read is answered), `loading.rs` (the lease), `local/` (this process).
 

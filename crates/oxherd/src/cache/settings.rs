@@ -22,7 +22,7 @@ pub enum Tiers {
     Shared,
 }
 
-/// What a read that begins after an acknowledged invalidation may return; `docs/cache.md` has the whole table.
+/// What a read that begins after an acknowledged invalidation may return; `docs/cache-patterns.md` has the whole table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
