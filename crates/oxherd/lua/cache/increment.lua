@@ -10,6 +10,7 @@
 -- @include cache_stamps
 -- @include cache_intent
 -- @include cache_notice
+-- @include cache_entry
 local prefix, key, by, channel = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[9]
 local entry = prefix .. 'e:' .. key
 if is_marked(prefix .. 'w:' .. key) then return {'marked', 0} end
@@ -19,9 +20,11 @@ local present = redis.call('GET', entry)
 local function is_valid()
   if not present or string.sub(present, 1, 3) ~= string.sub(ARGV[3], 1, 3) then return false end
   if string.sub(present, 29, 36) ~= incarnation then return false end
+  -- Known to be absent: a counter begins at zero.
+  if math.floor(string.byte(present, 4) / 32) % 2 == 1 then return false end
   local as_of = tonumber(string.sub(present, 37, 52))
-  for at = 11, #ARGV do
-    local stamp = read_stamp(prefix .. 't:' .. ARGV[at], count)
+  for _, name in ipairs(entry_stamps(present, key)) do
+    local stamp = read_stamp(prefix .. 't:' .. name, count)
     if not as_of or not stamp or stamp > as_of then return false end
   end
   return true

@@ -1,16 +1,18 @@
--- cache/touch: keep an entry, and the stamps it depends on, for another while.
+-- cache/touch: keep an entry, and the stamps it depends on, for another while; never for a shorter one.
 -- KEYS   namespace prefix
--- ARGV   tenant:key:, id of the entry 16 bytes (empty: whichever), ttl_ms int, stamp_life_ms int, stamp_least_ms int,
---        then tags as tenant:tag:
+-- ARGV   tenant:key:, id of the entry 16 bytes (empty: whichever), ttl_ms int, stamp_life_ms int, stamp_least_ms int
 -- CLOCK  store
--- RETURN {1, or 0 there is no such entry; written 0|1}
+-- RETURN {1, or 0 there is no such entry; written 0|2}
 -- RESEND safe
 -- @include cache_stamps
+-- @include cache_entry
 local prefix, entry = KEYS[1], KEYS[1] .. 'e:' .. ARGV[1]
-local id = redis.call('GETRANGE', entry, 4, 19)
+-- A header is never longer.
+local head = redis.call('GETRANGE', entry, 0, 8191)
+local id = string.sub(head, 5, 20)
 if id == '' or (ARGV[2] ~= '' and id ~= ARGV[2]) then return {0, 0} end
-redis.call('PEXPIRE', entry, ARGV[3])
-for at = 6, #ARGV do
-  keep_stamp(prefix .. 't:' .. ARGV[at], ARGV[4], tonumber(ARGV[5]))
+if redis.call('PTTL', entry) < tonumber(ARGV[3]) then redis.call('PEXPIRE', entry, ARGV[3]) end
+for _, stamp in ipairs(entry_stamps(head, ARGV[1])) do
+  keep_stamp(prefix .. 't:' .. stamp, ARGV[4], tonumber(ARGV[5]))
 end
-return {1, stamps_written}
+return {1, stamps_written * 2}

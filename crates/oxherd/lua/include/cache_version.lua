@@ -16,10 +16,11 @@ end
 -- The version that keeps something of this version from being written; nil if none does. What has no version is below every
 -- fence.
 local function newer_than(fence_key, key, version)
+  if version == '\0\0\0\0\0\0\0\0' then return nil end
   local fence = redis.call('GET', fence_key)
   if fence and #fence == 8 and is_below(version, fence) then return fence end
   local present = entry_version(key)
-  if present and is_below(version, present) and version ~= '\0\0\0\0\0\0\0\0' then return present end
+  if present and is_below(version, present) then return present end
 end
 
 local function raise_fence(fence_key, version, life)

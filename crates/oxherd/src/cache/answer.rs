@@ -20,9 +20,10 @@ use super::stats::{LoadReason, StaleReason, Tier};
 use crate::clock::Timestamp;
 use crate::error::{Error, LoadCause, Result};
 
-/// How often a caller starts over before it is told that no load can answer it. Each time costs a load that something
-/// invalidated while it ran.
-const ROUNDS: usize = 32;
+/// How often a caller waits for loads of others that may not answer it, before it loads by itself.
+const ROUNDS: usize = 4;
+/// The same where only flights know of fences.
+const FENCED_ROUNDS: usize = 32;
 
 /// An answer and how it came about.
 #[derive(Clone, Debug)]
@@ -179,7 +180,8 @@ impl Site {
             Here::Nothing(fallback) => fallback,
         };
         let mut is_counted = false;
-        for round in 0..ROUNDS {
+        let is_fenced = self.space.settings.level == Level::Fenced;
+        for round in 0..FENCED_ROUNDS {
             if round > 0
                 && let Here::Answer(held) = self.here(&key, &call)
             {
@@ -195,8 +197,12 @@ impl Site {
                 }
             };
             if seen.is_some() {
-                // Only while nobody can say better.
-                fallback = fallback.filter(|held| self.shared.local.validity(held) == Validity::Valid);
+                // Only while nobody can say better: neither the store, nor a push that came meanwhile.
+                fallback = fallback.filter(|held| {
+                    let present = self.shared.local.get(self.space.number, key.as_bytes());
+                    self.shared.local.validity(held) == Validity::Valid
+                        && present.is_some_and(|present| Arc::ptr_eq(&present, held))
+                });
             }
             let asked = seen.as_ref().map(|seen| seen.took);
             let Seen { id, held, .. } = seen.unwrap_or_default();
@@ -232,9 +238,30 @@ impl Site {
                 None if loader.is_used() => break,
                 None => (),
             }
+            if round + 1 >= ROUNDS && !is_fenced {
+                // Others came first each time. A load of one's own begins after the question, so it may answer it.
+                return self.load_alone(&key, &call, &loader).await;
+            }
         }
         let reason = "every load was overtaken by an invalidation, or ended with its runtime; try again";
         Err(self.load_error(&key, LoadCause::new(reason.into())))
+    }
+
+    /// Loads for this caller alone, and keeps nothing.
+    async fn load_alone(&self, key: &KeyText, call: &Call, loader: &Loader) -> Result<Answered> {
+        let held = self
+            .load_unkept(key, call, loader)
+            .await
+            .map_err(|cause| self.load_error(key, cause))?;
+        if held.meta().version >= call.min_version {
+            return Ok(answered(held, None, false));
+        }
+        Err(Error::BehindVersion {
+            namespace: self.space.name.to_string(),
+            key: key.to_string(),
+            wanted: call.min_version,
+            found: held.meta().version,
+        })
     }
 
     /// `None`: the flight may not answer this caller.

@@ -57,8 +57,10 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
         for stamp in super::space::Space::stamps(&call.tenant, []) {
             question.arg(stamp);
         }
-        let answer: Result<(String, u8), _> = site.run_once(&CACHE_INCREMENT, &question).await;
-        site.shared.local.changed(space.number, key.as_bytes());
+        let answer: Result<(String, u8), _> = {
+            let _forgetting = site.forgetting(&key);
+            site.run_once(&CACHE_INCREMENT, &question).await
+        };
         let (answer, written) = answer.map_err(|trouble| {
             site.troubled(&trouble);
             trouble.into_error("add to the counter")

@@ -120,7 +120,7 @@ impl<V, F, M> GetOrLoad<'_, V, F, M> {
 pub struct Found<V> {
     /// `None`: there is no such value.
     pub value: Option<Arc<V>>,
-    /// Where it was; `None`: it was loaded, now.
+    /// Where it was; `None`: it was loaded, here or by another process, or is served stale because that failed or took too long.
     pub tier: Option<Tier>,
     /// Whether it is past its TTL, and served because it is being refreshed, or could not be.
     pub is_stale: bool,

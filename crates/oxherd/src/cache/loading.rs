@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::flight::{Answers, Failure, Pilot};
 use super::key::{KeyText, Tag};
@@ -99,6 +100,25 @@ enum Lease {
     Marked,
 }
 
+/// On what ground a loader is called.
+enum Ground {
+    Lease(Tenure, Before),
+    /// The store did not answer, or there is none to ask.
+    NoStore,
+    /// The store has reasons: a write is announced, or another process loads for too long already.
+    NoLease,
+}
+
+/// A load that brought something.
+struct Loading {
+    fresh: Fresh,
+    took: Duration,
+    tenure: Option<Tenure>,
+    before: Before,
+    /// Whether the store did not answer.
+    is_storeless: bool,
+}
+
 /// Under what a loader runs.
 #[derive(Debug)]
 pub(crate) struct Tenure {
@@ -135,29 +155,26 @@ impl Site {
         reason: LoadReason,
     ) {
         let space = Arc::clone(&self.space);
-        let _permit = match call.batch {
-            // It loads with others, under one permit.
-            Some(_) => None,
-            // Never closed: the semaphore lives as long as the namespace.
-            None => space.loads.acquire().await.ok(),
-        };
+        let mut permit = self.permit(&call).await;
         let Some(mut seen) = seen.filter(|_| space.settings.keeps_shared()) else {
-            return self.load(pilot, call, loader, None, reason).await;
+            return self.load(pilot, call, loader, Ground::NoStore, reason).await;
         };
         // First, for what is loaded before changes are heard of is not kept here.
         if let Err(trouble) = self.heed().await {
             self.troubled(&trouble);
-            return self.load(pilot, call, loader, None, reason).await;
+            return self.load(pilot, call, loader, Ground::NoStore, reason).await;
         }
         let named = || call.tags.iter().map(Tag::as_str);
-        let wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
+        let mut wait = self.shared.waits.on(space.keys.lease(pilot.key().as_bytes()));
         let began_waiting = Instant::now();
         let patience = tokio::time::sleep(space.settings.loads.lock_wait);
         tokio::pin!(patience);
         let mut has_waited = false;
         loop {
             if self.is_doubted(pilot.key(), &call.tenant, named()) {
-                return self.load(pilot, call.clone(), loader, None, reason).await;
+                return self
+                    .load(pilot, call.clone(), loader, Ground::NoLease, reason)
+                    .await;
             }
             let before = self.before(pilot.key());
             let (token, asked) = (Token::random(), tokio::time::Instant::now());
@@ -173,7 +190,7 @@ impl Site {
                         as_of,
                     };
                     return self
-                        .load(pilot, call, loader, Some((tenure, before)), reason)
+                        .load(pilot, call, loader, Ground::Lease(tenure, before), reason)
                         .await;
                 }
                 Ok(Lease::Changed) => {
@@ -193,7 +210,9 @@ impl Site {
                             }
                             seen = now.id;
                         }
-                        Err(_counted) => return self.load(pilot, call, loader, None, reason).await,
+                        Err(_counted) => {
+                            return self.load(pilot, call, loader, Ground::NoStore, reason).await;
+                        }
                     }
                 }
                 Ok(Lease::Busy { left }) => {
@@ -205,22 +224,36 @@ impl Site {
                     if let Some(place) = &call.batch {
                         place.step_aside();
                     }
+                    // Who waits for others does not keep those back who would load.
+                    drop(permit.take());
                     tokio::select! {
                         biased;
                         () = wait.woken() => (),
                         // A lease ends by the store's clock, a little after ours says so.
                         () = tokio::time::sleep(left + Duration::from_millis(5)) => (),
                         () = &mut patience => {
-                            return self.load(pilot, call, loader, None, reason).await;
+                            let _permit = self.permit(&call).await;
+                            return self.load(pilot, call, loader, Ground::NoLease, reason).await;
                         }
                     }
+                    permit = self.permit(&call).await;
                 }
-                Ok(Lease::Marked) => return self.load(pilot, call, loader, None, reason).await,
+                Ok(Lease::Marked) => return self.load(pilot, call, loader, Ground::NoLease, reason).await,
                 Err(trouble) => {
                     self.troubled(&trouble);
-                    return self.load(pilot, call, loader, None, reason).await;
+                    return self.load(pilot, call, loader, Ground::NoStore, reason).await;
                 }
             }
+        }
+    }
+
+    /// The right to load, of which there are as many as loads may run at once.
+    async fn permit(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
+        match call.batch {
+            // It loads with others, under one permit.
+            Some(_) => None,
+            // Never closed: the semaphore lives as long as the namespace.
+            None => Arc::clone(&self.space.loads).acquire_owned().await.ok(),
         }
     }
 
@@ -300,24 +333,18 @@ impl Site {
     }
 
     /// Calls the loader, keeps what it returned if it may be kept, and answers.
-    async fn load(
-        self,
-        pilot: Pilot,
-        call: Call,
-        loader: Loader,
-        tenure: Option<(Tenure, Before)>,
-        reason: LoadReason,
-    ) {
+    async fn load(self, pilot: Pilot, call: Call, loader: Loader, ground: Ground, reason: LoadReason) {
         let Some(loader) = loader.take() else {
             // Called by an earlier flight, which could not answer its caller.
-            if let Some((tenure, _)) = &tenure {
+            if let Ground::Lease(tenure, _) = &ground {
                 self.release(pilot.key(), tenure).await;
             }
             return pilot.land(Err(Failure::Again), Answers::Everybody);
         };
-        let (tenure, before) = match tenure {
-            Some((tenure, before)) => (Some(tenure), before),
-            None => (None, self.before(pilot.key())),
+        let is_storeless = matches!(ground, Ground::NoStore);
+        let (tenure, before) = match ground {
+            Ground::Lease(tenure, before) => (Some(tenure), before),
+            Ground::NoStore | Ground::NoLease => (None, self.before(pilot.key())),
         };
         let began = Instant::now();
         pilot.begin_load();
@@ -333,7 +360,14 @@ impl Site {
             Ok(fresh) => {
                 self.space.recorder.load_ended(reason, LoadEnd::Ok, took);
                 self.space.resting.remove(pilot.key());
-                self.keep(pilot, call, fresh, took, tenure, before).await;
+                let loaded = Loading {
+                    fresh,
+                    took,
+                    tenure,
+                    before,
+                    is_storeless,
+                };
+                self.keep(pilot, call, loaded).await;
             }
             Err((cause, end)) => {
                 self.rest(pilot.key());
@@ -354,6 +388,32 @@ impl Site {
             let until = self.shared.clock.now().after(freshness.retry_after_error);
             self.space.resting.insert(key.clone(), until);
         }
+    }
+
+    /// Loads outside any flight; what it brings is kept by nobody.
+    pub(crate) async fn load_unkept(
+        &self,
+        key: &KeyText,
+        call: &Call,
+        loader: &Loader,
+    ) -> Result<Arc<Held>, LoadCause> {
+        let gone = || LoadCause::new("the loader was called already, and could not answer".into());
+        let _permit = self.permit(call).await;
+        let moment = self.shared.local.moment();
+        let began = Instant::now();
+        let result = self.call(loader.take().ok_or_else(gone)?).await;
+        let took = began.elapsed();
+        let fresh = result.map_err(|(cause, end)| {
+            self.space.recorder.load_ended(LoadReason::Miss, end, took);
+            LoadCause::new(cause)
+        })?;
+        self.space
+            .recorder
+            .load_ended(LoadReason::Miss, LoadEnd::Ok, took);
+        let header = self.header_of(call, &fresh, took, None);
+        let meta = meta_of(&header, &self.space.settings, self.shared.clock.now());
+        tracing::debug!(namespace = &*self.space.name, %key, "loaded for one caller alone");
+        Ok(self.hold(fresh.value, 0, meta, &call.tenant, moment))
     }
 
     /// What the source says, for a comparison. Failures are nobody's concern.
@@ -404,22 +464,31 @@ impl Site {
     }
 
     /// Keeps what was loaded, where it may be kept, and lands.
-    async fn keep(
-        self,
-        pilot: Pilot,
-        call: Call,
-        fresh: Fresh,
-        took: Duration,
-        tenure: Option<Tenure>,
-        mut before: Before,
-    ) {
+    async fn keep(self, pilot: Pilot, call: Call, loading: Loading) {
+        let Loading {
+            fresh,
+            took,
+            tenure,
+            mut before,
+            is_storeless,
+        } = loading;
         let space = &self.space;
-        let header = self.header_of(&call, &fresh, took, tenure.as_ref());
-        let place = space.place(pilot.key());
-        let encoded = if space.settings.keeps_shared() || space.settings.keeps_local() {
-            (space.form.encode)(&header, fresh.value.as_ref(), &space.settings.packing, place)
-        } else {
-            Ok(Vec::new())
+        // The program's own code (where a version is found, how a value is written) may panic as a loader may.
+        let written = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let header = self.header_of(&call, &fresh, took, tenure.as_ref());
+            let place = space.place(pilot.key());
+            let entry = (space.form.encode)(&header, fresh.value.as_ref(), &space.settings.packing, place);
+            (header, entry)
+        }));
+        let (header, encoded) = match written {
+            Ok(written) => written,
+            Err(panic) => {
+                if let Some(tenure) = &tenure {
+                    self.release(pilot.key(), tenure).await;
+                }
+                let cause = LoadCause::new(LoadPanicked::of(&*panic).into());
+                return pilot.land(Err(Failure::Load(cause)), Answers::Everybody);
+            }
         };
         let now = self.shared.clock.now();
         let mut meta = meta_of(&header, &space.settings, now);
@@ -447,7 +516,7 @@ impl Site {
             let is_alone = !space.settings.keeps_shared();
             let is_outage = !is_alone
                 && space.settings.level <= Level::Delete
-                && !self.shared.is_live()
+                && (is_storeless || !self.shared.is_live())
                 && !self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag));
             if is_outage {
                 meta.ends = meta.ends.min(now.after(space.settings.outage_ttl));
@@ -527,10 +596,20 @@ impl Site {
     ) -> Header {
         let settings = &self.space.settings;
         let freshness = &settings.freshness;
-        let ttl = match (fresh.ttl.or(call.ttl), &fresh.value) {
-            (Some(ttl), _) => ttl,
-            (None, Some(_)) => freshness.ttl,
-            (None, None) => freshness.negative_ttl,
+        // A caller's TTL is about the value it hopes for.
+        let ttl = match (fresh.ttl, call.ttl, &fresh.value) {
+            (Some(ttl), _, _) => ttl,
+            (None, Some(ttl), None) => ttl.min(freshness.negative_ttl),
+            (None, None, None) => freshness.negative_ttl,
+            (None, Some(ttl), Some(_)) => ttl,
+            (None, None, Some(_)) => freshness.ttl,
+        };
+        let stale = |time| {
+            if fresh.value.is_some() {
+                time
+            } else {
+                Duration::ZERO
+            }
         };
         let version_of = |value| {
             self.space
@@ -552,8 +631,8 @@ impl Site {
             as_of: tenure.map_or(0, |tenure| tenure.as_of),
             created: self.shared.clock.now(),
             ttl: freshness.jittered(ttl, rand::random()),
-            stale_while_revalidate: freshness.stale_while_revalidate,
-            stale_if_error: freshness.stale_if_error,
+            stale_while_revalidate: stale(freshness.stale_while_revalidate),
+            stale_if_error: stale(freshness.stale_if_error),
             load_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             is_absent: fresh.value.is_none(),
             is_sliding: freshness.is_sliding,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 
 use super::answer::{Answered, Here, Look, answered};
 use super::batch::{Batch, BatchFuture};
@@ -21,6 +22,8 @@ use super::standing::Standing;
 use super::stats::Tier;
 use crate::error::{Cause, Result};
 
+/// How many writes are under way at once: each has its deadline from when it is sent.
+const AT_ONCE: usize = 64;
 /// How many keys the store is asked for in one question: more hold up others.
 const QUESTION: usize = 1_000;
 
@@ -53,7 +56,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             .into_iter()
             .map(|(key, value)| self.set(key, value).into_future())
             .collect();
-        join_all(writes).await.into_iter().collect()
+        let written: Vec<Result<()>> = stream::iter(writes).buffered(AT_ONCE).collect().await;
+        written.into_iter().collect()
     }
 
     /// Makes several keys a miss, as [`Self::remove`] does each. Every one is tried. How many had an entry.
@@ -69,7 +73,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             .map(|key| self.remove(key).into_future())
             .collect();
         let mut removed = 0;
-        for removal in join_all(removals).await {
+        let removals: Vec<Result<bool>> = stream::iter(removals).buffered(AT_ONCE).collect().await;
+        for removal in removals {
             removed += u64::from(removal?);
         }
         Ok(removed)
@@ -162,9 +167,10 @@ impl Site {
                 ..call.clone()
             };
             let site = self.clone();
+            // Whatever comes of it, also when it is never asked, the others need not wait for it.
+            let leaving = place.leaving();
             answers.push(async move {
-                // Whatever comes of it, the others need not wait for it.
-                let _leaving = place.leaving();
+                let _leaving = leaving;
                 let loader = place.loader();
                 site.obtain_after(key, call, loader, look).await
             });

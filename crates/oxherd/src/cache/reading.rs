@@ -258,12 +258,15 @@ impl Site {
         if !space.settings.keeps_local() {
             return Ok(());
         }
+        if space.watched.initialized() {
+            return Ok(());
+        }
         let watch = async {
             let watched = space.keys.watched();
             let prefixes = watched.each_ref().map(Vec::as_slice);
-            shared.watch(&prefixes).await
+            space.watched.get_or_try_init(|| shared.watch(&prefixes)).await
         };
-        space.watched.get_or_try_init(|| watch).await?;
+        shared.within_deadline("watch for changes", watch).await?;
         Ok(())
     }
 
@@ -293,13 +296,11 @@ impl Site {
         };
         self.space.hints.insert(key.clone(), hint);
         if is_due {
-            let (site, key, tenant) = (self.clone(), key.clone(), Arc::clone(&call.tenant));
-            let header = header.clone();
+            let (site, key) = (self.clone(), key.clone());
+            let (id, ttl) = (header.id, header.ttl);
             tokio::spawn(async move {
                 // A touch that fails is tried again by the read after next.
-                let _ = site
-                    .prolong(&key, &tenant, &header.id, header.ttl, &header.tags)
-                    .await;
+                let _ = site.prolong(&key, &id, ttl).await;
             });
         }
     }

@@ -132,22 +132,29 @@ impl Shared {
 
     /// Hears, from now on, of changes of keys that begin so.
     pub(crate) async fn watch(&self, prefixes: &[&[u8]]) -> Result<(), Trouble> {
+        // Away: it is heard from its return on, before anything else is asked of it.
+        let _told_or_away = self.tracked.watch(prefixes).await;
+        Ok(())
+    }
+
+    /// Something that several callers may wait for together: each of them no longer than one question may take, and not at all while the
+    /// store is left alone.
+    pub(crate) async fn within_deadline<T>(
+        &self,
+        operation: &str,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
         let permit = self.permit()?;
         let began = Instant::now();
-        match tokio::time::timeout(self.deadline, self.tracked.watch(prefixes)).await {
-            // Away: it is heard from its return on, before anything else is asked of it.
-            Ok(_told_or_away) => {
-                permit.success(began.elapsed());
-                Ok(())
-            }
-            Err(_elapsed) => {
-                permit.failure(began.elapsed());
-                Err(Trouble::Failed(Error::StoreUnavailable {
-                    operation: "watch for changes".to_owned(),
-                    source: format!("no answer within {} ms", self.deadline.as_millis()).into(),
-                }))
-            }
-        }
+        let Ok(done) = tokio::time::timeout(self.deadline, work).await else {
+            permit.failure(began.elapsed());
+            return Err(Trouble::Failed(Error::StoreUnavailable {
+                operation: operation.to_owned(),
+                source: format!("no answer within {} ms", self.deadline.as_millis()).into(),
+            }));
+        };
+        permit.success(began.elapsed());
+        done
     }
 
     fn permit(&self) -> Result<Permit<'_>, Trouble> {

@@ -30,12 +30,16 @@ impl Site {
         let site = self.clone();
         tokio::spawn(async move {
             let loads = Arc::clone(&site.space.loads);
-            let Ok(_permit) = loads.try_acquire() else { return };
+            let Ok(permit) = loads.try_acquire() else { return };
             let Some(value) = site.load_to_compare(&loader).await else {
                 return;
             };
-            if site.is_equal(&key, &served, value.as_ref()) {
-                return site.space.recorder.verified(false);
+            drop(permit);
+            // What cannot be written as JSON cannot be compared.
+            match site.is_equal(&key, &served, value.as_ref()) {
+                Some(true) => return site.space.recorder.verified(false),
+                Some(false) => (),
+                None => return,
             }
             let clock = &site.shared.clock;
             clock.sleep_until(clock.now().after(GRACE)).await;
@@ -51,15 +55,15 @@ impl Site {
     }
 
     /// By what they look like as JSON, in which the order of a map's entries does not matter.
-    fn is_equal(&self, key: &KeyText, served: &Held, value: Option<&AnyValue>) -> bool {
+    fn is_equal(&self, key: &KeyText, served: &Held, value: Option<&AnyValue>) -> Option<bool> {
         let packing = Packing::new().with_max_value(usize::MAX);
         let header = Header::default();
-        let json = |value: Option<&AnyValue>| -> Option<serde_json::Value> {
+        let json = |value: Option<&AnyValue>| -> Option<Option<serde_json::Value>> {
             let place = self.space.place(key);
             let entry = (self.space.form.encode)(&header, value, &packing, place).ok()?;
             let envelope = Envelope::parse(entry.into()).ok()?;
-            envelope.decode(&packing, place).ok()?
+            envelope.decode(&packing, place).ok()
         };
-        json(served.any_value()) == json(value)
+        Some(json(served.any_value())? == json(value)?)
     }
 }

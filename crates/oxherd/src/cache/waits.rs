@@ -7,60 +7,69 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::watch;
+
+type Waiting = Arc<Mutex<BTreeMap<Vec<u8>, watch::Sender<()>>>>;
 
 /// Who waits for what; in an order, so that a simulation repeats itself.
 #[derive(Debug, Default)]
-pub(crate) struct Waits {
-    waiting: Arc<Mutex<BTreeMap<Vec<u8>, Arc<Notify>>>>,
-}
+pub(crate) struct Waits(Waiting);
 
 /// A place in the queue for one name; taken before the store is told that somebody waits, so that no wake is missed.
 #[derive(Debug)]
 pub(crate) struct Wait {
-    waiting: Arc<Mutex<BTreeMap<Vec<u8>, Arc<Notify>>>>,
+    waiting: Waiting,
     name: Vec<u8>,
-    notify: Arc<Notify>,
+    /// Gone only while it is dropped.
+    woken: Option<watch::Receiver<()>>,
 }
 
 impl Waits {
     pub(crate) fn on(&self, name: Vec<u8>) -> Wait {
-        let notify = Arc::clone(self.waiting.lock().entry(name.clone()).or_default());
+        let woken = self.0.lock().entry(name.clone()).or_default().subscribe();
         Wait {
-            waiting: Arc::clone(&self.waiting),
+            waiting: Arc::clone(&self.0),
             name,
-            notify,
+            woken: Some(woken),
         }
     }
 
     pub(crate) fn wake(&self, name: &[u8]) {
-        if let Some(notify) = self.waiting.lock().get(name) {
-            // One flight a key waits, mostly; a wake that comes before its wait is kept for it.
-            notify.notify_waiters();
-            notify.notify_one();
+        if let Some(wake) = self.0.lock().get(name) {
+            wake.send_replace(());
         }
     }
 
     /// The channel was down: wakes may have been lost.
     pub(crate) fn wake_all(&self) {
-        for notify in self.waiting.lock().values() {
-            notify.notify_waiters();
-            notify.notify_one();
+        for wake in self.0.lock().values() {
+            wake.send_replace(());
         }
     }
 }
 
 impl Wait {
-    pub(crate) async fn woken(&self) {
-        self.notify.notified().await;
+    /// Waits for a wake since the last one, or since it was made.
+    pub(crate) async fn woken(&mut self) {
+        // The sender is there as long as somebody waits.
+        if let Some(woken) = &mut self.woken
+            && woken.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
         let mut waiting = self.waiting.lock();
-        // The table's and ours: nobody else waits.
-        if Arc::strong_count(&self.notify) <= 2 {
+        // Under the lock, so that of two who leave at once the second sees that nobody is left.
+        self.woken = None;
+        if waiting
+            .get(&self.name)
+            .is_some_and(|wake| wake.receiver_count() == 0)
+        {
             waiting.remove(&self.name);
         }
     }

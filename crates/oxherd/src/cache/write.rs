@@ -19,7 +19,7 @@ use super::shared::Trouble;
 use super::space::{AnyValue, Call, Site, Space};
 use super::standing::meta_of;
 use super::stats::FillRefusal;
-use super::value::{Header, Tags};
+use super::value::Header;
 use crate::error::{Error, Result};
 use crate::store::{CACHE_CONCLUDE, CACHE_INTEND, CACHE_REMOVE, CACHE_SET, CACHE_TOUCH};
 
@@ -116,9 +116,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     pub async fn touch(&self, key: &K) -> Result<bool> {
         let key = self.key(key)?;
         let ttl = self.site.space.settings.freshness.life();
-        let hint = self.site.space.hints.get(&key);
-        let tags = hint.map(|hint| hint.tags).unwrap_or_default();
-        self.site.prolong(&key, &self.tenant, b"", ttl, &tags).await
+        self.site.prolong(&key, b"", ttl).await
     }
 
     /// Announces a write of what this key stands for, before it begins. From then on, for at most `term` (1 ms to an hour), every process reads past the
@@ -151,8 +149,10 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             .arg(millis(term))
             .arg(&site.shared.prefix)
             .arg(&site.shared.origin[..]);
-        let answer = site.run::<i64>(&CACHE_INTEND, &question).await;
-        site.shared.local.changed(site.space.number, key.as_bytes());
+        let answer = {
+            let _forgetting = site.forgetting(&key);
+            site.run::<i64>(&CACHE_INTEND, &question).await
+        };
         answer.map_err(|trouble| {
             site.troubled(&trouble);
             trouble.into_error("announce the write")
@@ -264,6 +264,20 @@ impl Intent {
         })?;
         site.space.recorder.invalidated_keys(1);
         Ok(stood == 1)
+    }
+}
+
+/// Lets go of a key in this process when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Forgetting<'a> {
+    site: &'a Site,
+    key: &'a KeyText,
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        let Site { shared, space } = self.site;
+        shared.local.changed(space.number, self.key.as_bytes());
     }
 }
 
@@ -389,15 +403,8 @@ impl Site {
         self.run(&CACHE_REMOVE, &question).await
     }
 
-    /// Prolongs an entry and the stamps it depends on; `id` empty: whichever entry it is.
-    pub(crate) async fn prolong(
-        &self,
-        key: &KeyText,
-        tenant: &str,
-        id: &[u8],
-        life: Duration,
-        tags: &Tags,
-    ) -> Result<bool> {
+    /// Prolongs an entry and the stamps it depends on, never shortens it; `id` empty: whichever entry it is.
+    pub(crate) async fn prolong(&self, key: &KeyText, id: &[u8], life: Duration) -> Result<bool> {
         let space = &self.space;
         if !space.settings.keeps_shared() {
             return Ok(false);
@@ -410,17 +417,11 @@ impl Site {
             .arg(millis(life))
             .arg(millis(stamp_life))
             .arg(millis(stamp_least));
-        for stamp in Space::stamps(tenant, tags.iter().map(|tag| &**tag)) {
-            question.arg(stamp);
-        }
-        let answer = self.run::<(i64, u8)>(&CACHE_TOUCH, &question).await;
-        if id.is_empty() {
-            // Whoever changes a key last within a turn of the server is not told of changes before that in the same turn.
-            self.shared.local.changed(space.number, key.as_bytes());
-        }
-        match answer {
+        // Whoever changes a key last within a turn of the server is not told of changes before that in the same turn.
+        let _forgetting = self.forgetting(key);
+        match self.run::<(i64, u8)>(&CACHE_TOUCH, &question).await {
             Ok((touched, written)) => {
-                self.wrote(written, tenant, tags.iter().map(|tag| &**tag));
+                self.wrote(written, "", []);
                 Ok(touched == 1)
             }
             Err(trouble) => {
@@ -428,6 +429,11 @@ impl Site {
                 Err(trouble.into_error("touch in the cache"))
             }
         }
+    }
+
+    /// Lets go of a key here when it is dropped, also by a caller that goes away before the store's answer.
+    pub(crate) fn forgetting<'a>(&'a self, key: &'a KeyText) -> Forgetting<'a> {
+        Forgetting { site: self, key }
     }
 
     pub(crate) fn refused(&self, key: &KeyText, reason: &'static str) -> Error {

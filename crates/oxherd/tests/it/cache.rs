@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oxherd::cache::{Namespace, Tag};
 
-use crate::scene::{Scene, on_every_store_and_valkey};
+use crate::scene::on_every_store_and_valkey;
 
 #[derive(Clone, Default)]
 struct Source(Arc<AtomicUsize>);

@@ -9,7 +9,7 @@ use oxherd::cache::{Freshness, Level, Loaded, Namespace, Ttl};
 use oxherd::{Error, Oxherd};
 use oxherd_testkit::{FaultProxy, RedisServer, eventually};
 
-use crate::scene::{PATIENCE, Scene, on_every_store};
+use crate::scene::{PATIENCE, on_every_store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

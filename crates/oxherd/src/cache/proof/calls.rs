@@ -9,7 +9,7 @@ use super::plan::{TAGS, Way};
 use super::stage::{Row, Stage};
 use crate::cache::answer::Answered;
 use crate::cache::load::loader_of;
-use crate::cache::space::Call;
+use crate::cache::space::{Call, Wishes};
 use crate::cache::stats::Tier;
 use crate::cache::{Loaded, Namespace, Tag};
 use crate::clock::Clock;
@@ -185,7 +185,12 @@ impl Desk {
             tags: tags(read.tags).collect(),
             ..rows.call()
         };
-        if let Ok(held) = rows.site.quick(&key, &call) {
+        let wishes = Wishes {
+            min_version: least,
+            is_strict: read.is_strict,
+            ..Wishes::default()
+        };
+        if let Ok(held) = rows.site.quick(&key, &wishes) {
             let answer = Answered {
                 held,
                 tier: Some(Tier::Local),
