@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oxherd::cache::{Namespace, Tag};
 
-use crate::scene::{Scene, on_every_store_and_valkey};
+use crate::scene::on_every_store_and_valkey;
 
 #[derive(Clone, Default)]
 struct Source(Arc<AtomicUsize>);
@@ -27,9 +27,9 @@ impl Source {
         self.0.load(Ordering::SeqCst)
     }
 
-    async fn load(self, id: u64) -> Result<String, Infallible> {
+    fn load(self, id: u64) -> std::future::Ready<Result<String, Infallible>> {
         let loads = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-        Ok(format!("{id} as of load {loads}"))
+        std::future::ready(Ok(format!("{id} as of load {loads}")))
     }
 }
 

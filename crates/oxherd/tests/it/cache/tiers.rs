@@ -7,7 +7,7 @@ use oxherd::cache::{Freshness, Level, Namespace, Tag, Tiers, Ttl};
 use oxherd_testkit::{FaultProxy, eventually};
 
 use super::source::{Source, peek, peek_strict, read, read_here, read_tagged};
-use crate::scene::{PATIENCE, Scene, on_every_store_and_valkey, on_stores};
+use crate::scene::{PATIENCE, on_every_store_and_valkey, on_stores};
 
 fn prices(oxherd: &Oxherd) -> Namespace<u64, String> {
     oxherd.cache().namespace("prices").open().unwrap()
