@@ -360,16 +360,19 @@ impl Site {
         let now = self.shared.clock.now();
         let (everything, tags, keys) = recovery.change(|notices| {
             notices.drop_ended(now);
-            let tags: Vec<(Vec<u8>, Mark)> = notices
+            let mut tags: Vec<(Vec<u8>, Mark)> = notices
                 .tags
                 .iter()
                 .map(|(tag, mark)| (tag.clone(), *mark))
                 .collect();
-            let keys: Vec<(KeyText, KeyNotice)> = notices
+            let mut keys: Vec<(KeyText, KeyNotice)> = notices
                 .keys
                 .iter()
                 .map(|(key, notice)| (key.clone(), *notice))
                 .collect();
+            // In an order, so that a simulation repeats itself.
+            tags.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+            keys.sort_unstable_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
             (notices.everything, tags, keys)
         });
         if let Some(mark) = everything

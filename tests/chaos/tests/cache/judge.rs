@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `ttl-*`, `own-*` | a commit, by the TTL | always; and never below the caller's own version |
 //! | `delete-*` | an acknowledged removal | always, whatever became of the store: one that comes back empty has nothing old. Where stale values may be served on errors: not while neither source nor store answer |
-//! | `fenced-*` | an acknowledged removal or write | while the fence lives: not after the store came back empty, and not from a source that lags while the store does not answer |
+//! | `fenced-*` | an acknowledged removal or write | while the fence lives: not once the store lost everything, before the read or during it, and not from a source that lags while the store does not answer |
 //! | `intent-*` | a commit that was announced, or the end of the announcement | always; a commit whose announcement went with the store's content counts from its end only |
 //!
 //! A read that this process may have answered by itself has the push's way more, at the most [`WAY`].
@@ -36,6 +36,7 @@ struct Read {
     began: u64,
     how: char,
     least: u64,
+    ended: u64,
 }
 
 /// Everything below this version is invalid from `ended` on.
@@ -129,6 +130,7 @@ impl Judge {
                 began: number(3),
                 how: words[4].chars().next().unwrap(),
                 least: number(5),
+                ended: number(6),
             }),
             "a" => facts.acks.push(Ack {
                 space,
@@ -327,7 +329,7 @@ impl Verdict {
 
     fn judge(&mut self, read: &Read, wipes: &[Wipe], pauses: &[(usize, u64, u64)]) {
         let epoch = if read.space.starts_with("fenced") {
-            wipes.iter().filter(|wipe| wipe.began <= read.began).count()
+            wipes.iter().filter(|wipe| wipe.began <= read.ended).count()
         } else {
             0
         };

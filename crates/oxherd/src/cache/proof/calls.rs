@@ -303,18 +303,20 @@ impl Desk {
             Then::Set { .. } | Then::RemoveVersion => true,
             _ => matches!(stage.plan.way, Way::Invalidating | Way::Announcing),
         };
+        let claim = Claim { tag: tag_of, versions };
         match answer {
             Ok(()) => {
                 if is_promised {
-                    let claim = Claim {
-                        tag: tag_of,
-                        versions,
-                    };
                     stage.acknowledged(Some(*process), &claim, epoch);
                 }
                 stage.end(&begun, "done");
             }
-            Err(error) => stage.end(&begun, error),
+            Err(error) => {
+                if is_promised && error.is_store_unavailable() {
+                    stage.wished(*process, &claim, epoch);
+                }
+                stage.end(&begun, error);
+            }
         }
     }
 

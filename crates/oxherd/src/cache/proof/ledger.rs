@@ -3,7 +3,8 @@
 //! Every invalidation that was acknowledged is a claim: from here on nothing below these versions of the source. What the
 //! store answers has to keep it at once. What a process answers from its own memory has to keep it once the process has heard all
 //! that the server had sent it by then, or has found its channel broken; the process that invalidated, at once. What it serves
-//! because everything else failed has to keep what it was told.
+//! because everything else failed has to keep what it was told. Of an invalidation that failed, the process that wished it keeps the
+//! claim all the same.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,8 @@ pub(super) struct RowFloors([u64; 1 + TAGS]);
 struct Process {
     /// What it was told, or has done itself.
     told: Floors,
+    /// What it wished to be invalidated and could not tell the store: it does not read past that.
+    wished: Floors,
     /// What its memory must not answer below while it hears.
     memory: Floors,
     /// Claims whose push is on its way.
@@ -46,6 +49,7 @@ pub(super) struct Promise {
     pub(super) store: RowFloors,
     pub(super) memory: RowFloors,
     pub(super) told: RowFloors,
+    pub(super) wished: RowFloors,
     pub(super) epoch: u64,
 }
 
@@ -85,6 +89,7 @@ impl Ledger {
     pub(super) fn begin(&mut self, process: usize) {
         let fresh = Process {
             told: self.store,
+            wished: Floors::default(),
             memory: self.store,
             coming: Vec::new(),
         };
@@ -112,6 +117,13 @@ impl Ledger {
                 // It does not trust its memory until it hears again, and then not what is older.
                 None => process.memory.raise(claim),
             }
+        }
+    }
+
+    /// `by` has been told that the store did not answer.
+    pub(super) fn wish(&mut self, by: usize, claim: &Claim) {
+        if let Some(process) = self.processes.get_mut(&by) {
+            process.wished.raise(claim);
         }
     }
 
@@ -143,6 +155,7 @@ impl Ledger {
             }
         }
         promise.memory = process.memory.row(tenant, key);
+        promise.wished = process.wished.row(tenant, key);
         promise.told = process.told.row(tenant, key);
         promise
     }

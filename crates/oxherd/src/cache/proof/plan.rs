@@ -68,6 +68,8 @@ pub(super) struct Plan {
     pub(super) gate_weight: usize,
     pub(super) network_weight: usize,
     pub(super) run_weight: usize,
+    /// Whether processes report what they counted, which is more on the network and nothing else.
+    pub(super) reports: bool,
     /// Of a hundred calls, how many read.
     pub(super) reads: usize,
 }
@@ -148,6 +150,7 @@ impl Plan {
             gate_weight: chance.pick(&[1, 2, 6]),
             network_weight: chance.pick(&[2, 4, 8]),
             run_weight: chance.pick(&[4, 8, 16]),
+            reports: chance.percent(4),
             reads: chance.pick(&[60, 75, 85]),
         }
     }

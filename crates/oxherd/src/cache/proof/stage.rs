@@ -251,6 +251,10 @@ impl Stage {
             if row.version < least {
                 wrong(&mut book, what, least);
             }
+            let least = promise.wished.of(row.tags);
+            if row.version < least {
+                wrong(&mut book, "was wished by this process before it began", least);
+            }
         }
         self.judge_age(&mut book, begun, answer, &row);
     }
@@ -311,6 +315,14 @@ impl Stage {
     pub(super) fn unanswered(&self, begun: &Begun, why: impl Display) {
         self.end(begun, why);
         self.book().answers.none += 1;
+    }
+
+    /// An invalidation failed.
+    pub(super) fn wished(&self, by: usize, claim: &Claim, epoch: u64) {
+        let mut book = self.book();
+        if book.ledger.epoch == epoch {
+            book.ledger.wish(by, claim);
+        }
     }
 
     /// The source is written; its new version.

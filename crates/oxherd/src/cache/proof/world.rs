@@ -18,6 +18,7 @@ use super::chance::Chance;
 use super::plan::Plan;
 use super::stage::{Answers, Row, Stage};
 use crate::breaker::Breaker;
+use crate::cache::report::Reporter;
 use crate::cache::value::Envelope;
 use crate::cache::{CacheBuilder, Namespace};
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -53,7 +54,6 @@ pub(super) struct Theatre {
     hands: oxherd_engine::ManualClock,
     now: u64,
     direct: oxherd_engine::Connection,
-    runtimes: Vec<Runtime>,
     /// Scripts that are other ones: a mistake on purpose.
     replaced: Vec<(String, String)>,
 }
@@ -113,7 +113,6 @@ impl Theatre {
             hands,
             now,
             direct,
-            runtimes: Vec::new(),
             replaced: Vec::new(),
         };
         // Known from the start, or the first schedules would be others than the same ones played again.
@@ -169,7 +168,7 @@ impl Theatre {
         world.end();
         let moves = world.moves;
         let stage = Arc::clone(&world.stage);
-        world.clear();
+        drop(world);
         let mut book = stage.book();
         if PANICS.get() > 0 {
             book.wrong("something panicked".to_owned());
@@ -188,14 +187,9 @@ impl World<'_> {
         let number = self.made;
         self.made += 1;
         let plan = &self.stage.plan;
-        let runtime = self.theatre.runtimes.pop().unwrap_or_else(|| {
-            let mut builder = Builder::new_current_thread();
-            builder
-                .enable_time()
-                .start_paused(true)
-                .build()
-                .expect("a runtime without I/O")
-        });
+        // A new one each time: where timers lie depends on how long a runtime has been there.
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime without I/O");
         let skew = plan.skew.as_millis() as u64 * (number % 3) as u64;
         let (clock, hands) = Clock::manual(Timestamp::from_millis(self.theatre.now + skew));
         let breaker = Breaker::builder("simulated")
@@ -205,7 +199,7 @@ impl World<'_> {
             .build()
             .expect("a breaker");
         let store = Store::simulated(&self.network, number);
-        let cache = CacheBuilder::new(store, clock.clone())
+        let cache = CacheBuilder::new(store.clone(), clock.clone())
             .local_bytes(1 << 18)
             .breaker(breaker)
             .open_unchecked();
@@ -219,6 +213,11 @@ impl World<'_> {
             rows = rows.soft_timeout(Duration::from_millis(100));
         }
         let rows: Namespace<u64, Row> = rows.open().expect("a namespace");
+        if !plan.reports {
+            let _inside = runtime.enter();
+            let nothing = || Reporter::new(store, clock.clone()).start(|| None);
+            rows.site.shared.reporting.get_or_init(nothing);
+        }
         let tenant = rows.tenant("a").expect("a tenant");
         let desk = Desk {
             stage: Arc::clone(&self.stage),
@@ -496,17 +495,6 @@ impl World<'_> {
         if !is_over {
             let open = self.stage.book().open_calls();
             self.stage.wrong(format!("not everything ended: {open:?}"));
-        }
-    }
-
-    /// Runtimes without tasks serve the next schedule.
-    fn clear(self) {
-        for process in self.processes {
-            drop(process.desk);
-            self.network.end_process(process.number, true);
-            if process.runtime.metrics().num_alive_tasks() == 0 {
-                self.theatre.runtimes.push(process.runtime);
-            }
         }
     }
 }
