@@ -303,7 +303,10 @@ impl Desk {
             Then::Set { .. } | Then::RemoveVersion => true,
             _ => matches!(stage.plan.way, Way::Invalidating | Way::Announcing),
         };
-        let claim = Claim { tag: tag_of, versions };
+        let claim = Claim {
+            tag: tag_of,
+            versions,
+        };
         match answer {
             Ok(()) => {
                 if is_promised {
