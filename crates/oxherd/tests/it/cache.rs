@@ -27,9 +27,9 @@ impl Source {
         self.0.load(Ordering::SeqCst)
     }
 
-    async fn load(self, id: u64) -> Result<String, Infallible> {
+    fn load(self, id: u64) -> std::future::Ready<Result<String, Infallible>> {
         let loads = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-        Ok(format!("{id} as of load {loads}"))
+        std::future::ready(Ok(format!("{id} as of load {loads}")))
     }
 }
 

@@ -179,7 +179,7 @@ on_every_store_and_valkey! {
         let source = Source::of("x");
         read(&values, &1, &source).await;
         let raw: Vec<u8> = scene.ask(&["GET", &entry("1")]).await;
-        let mut garbage: Vec<Vec<u8>> = ["", "x", "abc", "abcd", "12345", "{\"name\":1}"].map(|text| text.into()).to_vec();
+        let mut garbage: Vec<Vec<u8>> = ["", "x", "abc", "abcd", "12345", "{\"name\":1}"].map(Into::into).to_vec();
         garbage.push(vec![0; 100]);
         garbage.push(raw.iter().rev().copied().collect());
         garbage.extend([2, 10, 30, 51, 55, raw.len() - 1].map(|end| raw[..end].to_vec()));
