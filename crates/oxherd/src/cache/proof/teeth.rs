@@ -8,7 +8,7 @@ use crate::store::{
 };
 
 /// Within how many schedules.
-const SCHEDULES: u64 = 4_000;
+const SCHEDULES: u64 = 20_000;
 
 /// Plays with scripts in which `from` reads `to`, until that is found.
 fn is_found(what: &str, scripts: &[&Script], from: &str, to: &str) {
