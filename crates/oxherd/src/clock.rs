@@ -133,16 +133,14 @@ impl Clock {
     pub async fn sleep_until(&self, due: Timestamp) {
         match &self.0 {
             Source::System => tokio::time::sleep(due.since(self.now())).await,
-            Source::Manual(clock) => {
-                loop {
-                    let mut moved = pin!(clock.moved.notified());
-                    moved.as_mut().enable();
-                    if clock.now() >= due {
-                        return;
-                    }
-                    moved.await;
+            Source::Manual(clock) => loop {
+                let mut moved = pin!(clock.moved.notified());
+                moved.as_mut().enable();
+                if clock.now() >= due {
+                    return;
                 }
-            }
+                moved.await;
+            },
         }
     }
 }

@@ -1,10 +1,15 @@
-//! Background jobs for backends, on Redis or Valkey, in BullMQ's wire format.
+//! Background jobs, a cache, locks and breakers for backends, on Redis, Valkey, a directory, or memory.
 //!
-//! [`Oxherd`] opens a store. A [`Queue`] takes jobs; a [`Worker`] runs them. A Rust type is a job by implementing
-//! [`Job`]; jobs of programs in other languages are names and JSON. Node, Python, Elixir and PHP programs that use
-//! BullMQ 6 work on the same queues, and its dashboards show them.
+//! [`Oxherd`] opens a store. What stands on it can be used alone:
 //!
-//! # What is kept
+//! | | |
+//! |---|---|
+//! | jobs | A [`Queue`] takes them; a [`Worker`] runs them. A Rust type is a job by implementing [`Job`]; jobs of programs in other languages are names and JSON. Programs in Node, Python, Elixir and PHP that use BullMQ 6 work on the same queues, and its dashboards show them |
+//! | [`cache`] | Values read often, in the process and in the store: loaded once, whoever asks, and gone once invalidated |
+//! | [`lock`] | One process at a time, with fencing numbers |
+//! | [`breaker`] | Refuses calls to what fails; needs no store |
+//!
+//! # What is kept of jobs
 //!
 //! * An `add` that returned `Ok` is stored, as durably as the server's own settings make a write: with
 //!   `appendonly yes` and `appendfsync always` it survives a power loss, with `everysec` a second may be missing.
@@ -15,7 +20,8 @@
 //!
 //! # Where to read next
 //!
-//! [`Stop`] (what a handler can say), [`JobOptions`], [`WorkerBuilder`], and `ARCHITECTURE.md` in the repository.
+//! [`Stop`] (what a handler can say), [`JobOptions`], [`WorkerBuilder`]; [`cache::Level`] (what a cached read may return),
+//! [`cache::Freshness`]; and `ARCHITECTURE.md` in the repository.
 
 pub mod breaker;
 pub mod cache;

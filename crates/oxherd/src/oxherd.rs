@@ -1,4 +1,4 @@
-//! The way in: one handle on a store, from which queues and workers come.
+//! The way in: one handle on a store, from which queues, workers, caches and locks come.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

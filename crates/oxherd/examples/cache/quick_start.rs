@@ -10,7 +10,7 @@ struct Product {
 }
 
 async fn load(id: u64) -> Result<Product, std::io::Error> {
-    let name = format!("product {id}"); // your database
+    let name = std::future::ready(format!("product {id}")).await; // your database
     Ok(Product { name })
 }
 

@@ -102,8 +102,9 @@ impl Shared {
             State::Open if left > 0 => return Err(self.refuse(State::Open, left)),
             State::Open => self.enter(&mut core, State::HalfOpen),
             State::HalfOpen if core.trying + core.succeeded < self.settings.trial_calls => {}
-            // Trials that never end must not keep it so for ever: others try in their place.
-            State::HalfOpen if left == 0 => self.enter(&mut core, State::HalfOpen),
+            // Trials that never end must not keep it so for ever: others try beside them. What a slow one says still counts when it ends, or
+            // a dependency that takes longer than this would never be heard.
+            State::HalfOpen if left == 0 => core.trying = 0,
             State::HalfOpen => {
                 return Err(self.refuse(State::HalfOpen, left.min(millis(self.settings.first))));
             }

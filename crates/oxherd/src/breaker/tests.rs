@@ -199,6 +199,19 @@ fn trials_that_never_end_do_not_keep_it_half_open() {
 }
 
 #[test]
+fn a_dependency_that_is_slower_than_the_breaker_is_patient_closes_it() {
+    let (breaker, clock) = opened();
+    clock.advance(SECOND);
+    let slow = [breaker.permit().unwrap(), breaker.permit().unwrap()];
+    clock.advance(SECOND);
+    let _more = [breaker.permit().unwrap(), breaker.permit().unwrap()];
+    for permit in slow {
+        permit.success(MS);
+    }
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
 fn a_call_from_before_it_opened_does_not_judge_the_trials() {
     let (breaker, clock) = small();
     let old = breaker.permit().unwrap();
@@ -431,9 +444,8 @@ impl Model {
         let full = self.trying + self.succeeded >= 2;
         match self.state {
             State::Closed | State::Disabled => return Some((self.period, false)),
-            State::Open | State::HalfOpen if over && (self.state == State::Open || full) => {
-                self.enter(State::HalfOpen);
-            }
+            State::Open if over => self.enter(State::HalfOpen),
+            State::HalfOpen if over && full => self.trying = 0,
             State::HalfOpen if !full => {}
             _ => {
                 self.rejected += 1;
@@ -451,7 +463,7 @@ impl Model {
             return;
         }
         if is_trial {
-            self.trying -= 1;
+            self.trying = self.trying.saturating_sub(1);
         }
         let Some((failed, slow)) = outcome else { return };
         self.calls.push((self.now / 1000, failed, slow));

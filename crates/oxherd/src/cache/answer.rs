@@ -160,7 +160,10 @@ impl Site {
             began,
         } = look;
         let mut fallback = match here {
-            Here::Answer(held) => return Ok(self.answered_here(&key, held, began)),
+            Here::Answer(held) => {
+                self.verify_some(&key, &call, &loader, &held);
+                return Ok(self.answered_here(&key, held, began));
+            }
             Here::Refresh(held, standing) => {
                 return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local, began));
             }
@@ -192,6 +195,7 @@ impl Site {
                 match self.standing(&held) {
                     Standing::Fresh => {
                         self.count_there(&key, &held, began);
+                        self.verify_some(&key, &call, &loader, &held);
                         return Ok(answered(held, Some(Tier::Shared), false));
                     }
                     standing @ (Standing::Ahead | Standing::Stale) => {
@@ -359,6 +363,13 @@ impl Site {
         if present.is_some_and(|present| Arc::ptr_eq(&present, held)) {
             let meta = held.meta().from_now(now);
             pending.fill(&Arc::new(held.with_meta(meta)));
+        }
+    }
+
+    /// Has a hit compared with what its loader says, if it is drawn. Keys of a batch share their loader, and are not.
+    fn verify_some(&self, key: &KeyText, call: &Call, loader: &Loader, held: &Arc<Held>) {
+        if call.batch.is_none() && self.is_to_be_verified() {
+            self.verify(key.clone(), call.clone(), loader.clone(), Arc::clone(held));
         }
     }
 

@@ -6,32 +6,43 @@
 //! Next: `many.rs`.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::loading::{Fresh, LoadFuture, Loader};
+use super::loading::{Fresh, LoadFuture, LoadPanicked, Loader};
+use super::space::Site;
+use crate::clock::Clock;
 use crate::error::{Cause, LoadCause};
 
 /// What a batch loader answers, in the order of the positions it was told.
 pub(crate) type BatchFuture = Pin<Box<dyn Future<Output = Result<Vec<Fresh>, Cause>> + Send>>;
 type Load = Box<dyn Fn(Vec<usize>) -> BatchFuture + Send + Sync>;
 
+/// A position, and where its value is waited for.
+type Asked = (usize, oneshot::Sender<Result<Fresh, Cause>>);
+
 /// The keys of one call.
 pub(crate) struct Batch {
     load: Load,
     /// Bounds the loads of the namespace.
     loads: Arc<Semaphore>,
+    clock: Clock,
+    /// How long a load may take.
+    limit: Duration,
     state: Mutex<State>,
 }
 
 struct State {
     /// How many may still ask.
     undecided: usize,
-    asked: Vec<(usize, oneshot::Sender<Result<Fresh, Cause>>)>,
+    asked: Vec<Asked>,
 }
 
 /// One of the keys.
@@ -53,12 +64,14 @@ impl Drop for Leaving {
 impl Batch {
     pub(crate) fn new(
         count: usize,
-        loads: Arc<Semaphore>,
+        site: &Site,
         load: impl Fn(Vec<usize>) -> BatchFuture + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             load: Box::new(load),
-            loads,
+            loads: Arc::clone(&site.space.loads),
+            clock: site.shared.clock.clone(),
+            limit: site.space.settings.loads.hard_timeout,
             state: Mutex::new(State {
                 undecided: count,
                 asked: Vec::new(),
@@ -85,26 +98,39 @@ impl Batch {
         };
         let batch = Arc::clone(self);
         // Whoever asked may go away; the others still want it.
-        tokio::spawn(async move {
-            let Ok(_permit) = batch.loads.acquire().await else {
+        tokio::spawn(async move { batch.load_for(asked).await });
+    }
+
+    async fn load_for(&self, asked: Vec<Asked>) {
+        let Ok(_permit) = self.loads.acquire().await else {
+            return;
+        };
+        // While it waited for its permit, flights may have been given up.
+        let asked = asked.into_iter().filter(|(_, answer)| !answer.is_closed());
+        let (positions, answers): (Vec<_>, Vec<_>) = asked.unzip();
+        if positions.is_empty() {
+            return;
+        }
+        // Flights end by the same time-out; this one gives the permit back.
+        let values = tokio::select! {
+            biased;
+            values = AssertUnwindSafe(async { (self.load)(positions).await }).catch_unwind() => values,
+            () = self.clock.sleep_until(self.clock.now().after(self.limit)) => return,
+        };
+        let failure = match values {
+            Ok(Ok(values)) => {
+                for (answer, value) in answers.into_iter().zip(values) {
+                    // Nobody waits for it any more: its flight was given up.
+                    let _ = answer.send(Ok(value));
+                }
                 return;
-            };
-            let (positions, answers): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-            match (batch.load)(positions).await {
-                Ok(values) => {
-                    for (answer, value) in answers.into_iter().zip(values) {
-                        // Nobody waits for it any more: its flight was given up.
-                        let _ = answer.send(Ok(value));
-                    }
-                }
-                Err(cause) => {
-                    let cause = LoadCause::new(cause);
-                    for answer in answers {
-                        let _ = answer.send(Err(cause.clone().into()));
-                    }
-                }
             }
-        });
+            Ok(Err(cause)) => LoadCause::new(cause),
+            Err(panic) => LoadCause::new(LoadPanicked::of(&*panic).into()),
+        };
+        for answer in answers {
+            let _ = answer.send(Err(failure.clone().into()));
+        }
     }
 }
 

@@ -299,14 +299,15 @@ where
         self
     }
 
-    /// Compares this share of the hits of reads with a loader (0 to 1; none unless told otherwise) with what the loader says, in the background.
-    /// The rate of stale ones is in [`Namespace::stats`].
+    /// Compares this share of the hits of reads with a loader (0 to 1; none unless told otherwise) with what the loader says, in the background;
+    /// not those of [`Namespace::get_or_load_many`]. The rate of stale ones is in [`Namespace::stats`].
     pub fn verify(mut self, share: f64) -> Self {
         self.settings.verify = share;
         self
     }
 
-    /// Opens it. A name is opened once a process; asked for again with the same settings and type it is the same.
+    /// Opens it. A name (with its version) is opened once in a cache; asked for again with the same settings and type of values it is the
+    /// same.
     ///
     /// # Errors
     /// [`Error::CacheName`], [`Error::CacheOption`] for settings out of their ranges, or other ones than it was opened with.

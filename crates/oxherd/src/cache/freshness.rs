@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 /// Longest time of each kind: more is a mistake in the unit.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A named time to live, so that code says what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,10 +184,12 @@ impl Freshness {
         Ok(())
     }
 
-    /// A TTL moved by the jitter; `draw` is uniform in 0..1.
+    /// A TTL moved by the jitter; `draw` is uniform in 0..1. Whatever it was told, a value lives 1 ms to 366 days.
     pub(crate) fn jittered(&self, ttl: Duration, draw: f64) -> Duration {
         let factor = 1.0 + self.jitter * (2.0 * draw - 1.0);
-        ttl.mul_f64(factor).max(Duration::from_millis(1))
+        ttl.min(LONGEST)
+            .mul_f64(factor)
+            .clamp(Duration::from_millis(1), LONGEST)
     }
 }
 
@@ -225,5 +227,6 @@ mod tests {
         let freshness = Freshness::of(Duration::from_secs(100)).jitter(0.1);
         let at = |draw| freshness.jittered(Duration::from_secs(100), draw).as_millis();
         assert_eq!((at(0.0), at(0.5), at(1.0)), (90_000, 100_000, 110_000));
+        assert_eq!(freshness.jittered(Duration::MAX, 1.0), LONGEST);
     }
 }

@@ -69,6 +69,12 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
         self
     }
 
+    /// As [`Self::tag`], several.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.call.tags.extend(tags);
+        self
+    }
+
     /// Tells apart what is known to be absent from what is not known.
     ///
     /// # Errors

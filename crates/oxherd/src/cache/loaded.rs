@@ -49,7 +49,7 @@ impl<V> Loaded<V> {
         }
     }
 
-    /// How long it is fresh, instead of what the namespace says.
+    /// How long it is fresh, instead of what the namespace says; more than 366 days are 366 days.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);

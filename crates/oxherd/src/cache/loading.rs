@@ -62,6 +62,14 @@ pub struct LoadPanicked(
     pub String,
 );
 
+impl LoadPanicked {
+    pub(crate) fn of(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self(text.unwrap_or_else(|| "no message".to_owned()))
+    }
+}
+
 /// A load of less than a write was told to have been.
 #[derive(Debug, thiserror::Error)]
 #[error("the source returned version {found}, and a write of version {wanted} was told")]
@@ -365,7 +373,7 @@ impl Site {
             result = load => match result {
                 Ok(Ok(fresh)) => Ok(fresh),
                 Ok(Err(cause)) => Err((cause, LoadEnd::Failed)),
-                Err(panic) => Err((LoadPanicked(message_of(&*panic)).into(), LoadEnd::Failed)),
+                Err(panic) => Err((LoadPanicked::of(&*panic).into(), LoadEnd::Failed)),
             },
             () = late => Err((LoadTimedOut(limit).into(), LoadEnd::TimedOut)),
         }
@@ -647,12 +655,6 @@ fn read_lease(reply: Vec<redis::Value>) -> Option<Lease> {
         }
         _ => return None,
     })
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

@@ -106,7 +106,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
                 Ok(wanted.iter().map(fresh).collect())
             })
         };
-        let batch = Batch::new(texts.len(), Arc::clone(&self.site.space.loads), load);
+        let batch = Batch::new(texts.len(), &self.site, load);
         // Boxed, for the types of what it waits for are as deep as a compiler goes within a caller's.
         let answers = Box::pin(self.site.obtain_many(texts, self.call(), &batch)).await?;
         Ok(answers

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::freshness::{Freshness, out_of_range};
+use super::freshness::{Freshness, LONGEST, out_of_range};
 use super::value::Packing;
 use crate::error::Result;
 
@@ -116,11 +116,17 @@ impl Settings {
         if limits.concurrency == 0 {
             return Err(out_of_range("concurrent_loads", "must be at least 1"));
         }
-        if self.fence_life < limits.hard_timeout {
+        if self.fence_life < limits.hard_timeout || self.fence_life > LONGEST {
             return Err(out_of_range(
                 "fence_life",
-                "must be at least the hard time-out of loads",
+                "must be from the hard time-out of loads to 366 days",
             ));
+        }
+        if limits.lock_wait > Duration::from_secs(3600) {
+            return Err(out_of_range("lock_wait", "must be at most an hour"));
+        }
+        if self.outage_ttl > LONGEST {
+            return Err(out_of_range("outage_ttl", "must be at most 366 days"));
         }
         if !(0.0..=1.0).contains(&self.verify) {
             return Err(out_of_range("verify", "must be a share from 0 to 1"));

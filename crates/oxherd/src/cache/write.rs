@@ -23,6 +23,9 @@ use super::value::{Header, Tags};
 use crate::error::{Error, Result};
 use crate::store::{CACHE_CONCLUDE, CACHE_INTEND, CACHE_REMOVE, CACHE_SET, CACHE_TOUCH};
 
+/// Longest announcement of a write.
+const LONGEST_INTENT: Duration = Duration::from_secs(3600);
+
 /// A value to be written; set options, then `.await` it.
 #[derive(Debug)]
 #[must_use = "nothing is written until it is awaited"]
@@ -105,7 +108,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         }
     }
 
-    /// Prolongs an entry by its namespace's TTL. `false` when there is none.
+    /// Prolongs an entry of a sliding namespace ([`super::Freshness::sliding`]) by the namespace's TTL, without reading it. `false` when
+    /// there is none. In other namespaces it stays in the store for longer, and is no fresher for it.
     ///
     /// # Errors
     /// [`Error::StoreUnavailable`], [`Error::CacheKey`].
@@ -117,7 +121,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         self.site.prolong(&key, &self.tenant, b"", ttl, &tags).await
     }
 
-    /// Announces a write of what this key stands for, before it begins. From then on, for at most `term`, every process reads past the
+    /// Announces a write of what this key stands for, before it begins. From then on, for at most `term` (1 ms to an hour), every process reads past the
     /// cache and keeps nothing; with [`Level::Intent`] no read that begins after the announcement returns anything from before the write.
     ///
     /// # Errors
@@ -129,6 +133,12 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             return Err(super::freshness::out_of_range(
                 "level",
                 "intents live in the store, and this namespace is of this process alone",
+            ));
+        }
+        if !(Duration::from_millis(1)..=LONGEST_INTENT).contains(&term) {
+            return Err(super::freshness::out_of_range(
+                "term",
+                "must be from 1 ms to an hour",
             ));
         }
         let token: [u8; 16] = rand::random();

@@ -14,6 +14,8 @@ mod add;
 mod add_many;
 mod add_refused;
 mod cache;
+mod cache_promises;
+mod cache_sampler;
 mod change;
 mod dedup;
 mod events;

@@ -1,6 +1,6 @@
 //! Readers: each says what it was answered, and when it began to ask.
 //!
-//! `r SPACE KEY VERSION BEGAN HOW LEAST`: HOW is `l` (this process may have answered by itself), `s` (it may not), `o` (the caller's own
+//! `r SPACE KEY VERSION BEGAN HOW LEAST ENDED`: HOW is `l` (this process may have answered by itself), `s` (it may not), `o` (the caller's own
 //! loader), and the same in capitals if the store failed meanwhile; LEAST is the version asked for. `e SPACE BEGAN TEXT` is an error,
 //! `h SPACE BEGAN` a call that did not end, `c SPACE …` what this process has counted.
 
@@ -52,7 +52,7 @@ pub(crate) async fn count(space: Arc<Space>) {
 
 /// How often the store failed; a snapshot is not for nothing, so only where it matters.
 fn troubles(space: &Space) -> u64 {
-    if space.promise != Promise::Fenced {
+    if space.promise != Promise::Fenced && !space.does_fail {
         return 0;
     }
     let counts = space.rows.stats().counts;
@@ -161,7 +161,7 @@ fn told(space: &Space, key: u64, row: Row, began: u64, how: char, least: u64, li
     let name = space.name;
     let (of, version) = row;
     let _ = if of == key {
-        writeln!(lines, "r {name} {key} {version} {began} {how} {least}")
+        writeln!(lines, "r {name} {key} {version} {began} {how} {least} {}", now())
     } else {
         writeln!(lines, "e {name} {began} row {key} is answered by row {of}")
     };

@@ -47,7 +47,7 @@ pub(crate) struct Space {
     /// Whether this process may answer by itself.
     pub(crate) is_local: bool,
     /// Whether the source fails now and then.
-    does_fail: bool,
+    pub(crate) does_fail: bool,
     pub(crate) source: Arc<Source>,
     /// The last version this process has written of each row.
     pub(crate) own: Vec<AtomicU64>,

@@ -3,8 +3,8 @@
 //! | Namespaces | A read that began later than | returns that version or a later one |
 //! |---|---|---|
 //! | `ttl-*`, `own-*` | a commit, by the TTL | always; and never below the caller's own version |
-//! | `delete-*` | an acknowledged removal | always, whatever became of the store: one that comes back empty has nothing old |
-//! | `fenced-*` | an acknowledged removal or write | while the fence lives: not after the store came back empty, and not from a source that lags while the store does not answer |
+//! | `delete-*` | an acknowledged removal | always, whatever became of the store: one that comes back empty has nothing old. Where stale values may be served on errors: not while neither source nor store answer |
+//! | `fenced-*` | an acknowledged removal or write | while the fence lives: not once the store lost everything, before the read or during it, and not from a source that lags while the store does not answer |
 //! | `intent-*` | a commit that was announced, or the end of the announcement | always; a commit whose announcement went with the store's content counts from its end only |
 //!
 //! A read that this process may have answered by itself has the push's way more, at the most [`WAY`].
@@ -36,6 +36,7 @@ struct Read {
     began: u64,
     how: char,
     least: u64,
+    ended: u64,
 }
 
 /// Everything below this version is invalid from `ended` on.
@@ -129,6 +130,7 @@ impl Judge {
                 began: number(3),
                 how: words[4].chars().next().unwrap(),
                 least: number(5),
+                ended: number(6),
             }),
             "a" => facts.acks.push(Ack {
                 space,
@@ -327,7 +329,7 @@ impl Verdict {
 
     fn judge(&mut self, read: &Read, wipes: &[Wipe], pauses: &[(usize, u64, u64)]) {
         let epoch = if read.space.starts_with("fenced") {
-            wipes.iter().filter(|wipe| wipe.began <= read.began).count()
+            wipes.iter().filter(|wipe| wipe.began <= read.ended).count()
         } else {
             0
         };
@@ -355,26 +357,34 @@ impl Verdict {
             return;
         }
         let Some(age) = age else { return };
-        if is_local || is_ttl {
-            tally.stale_local += u64::from(is_local);
-            tally.stale += u64::from(!is_local);
-            let allowed = if is_ttl { TTL } else { WAY };
+        let allowed = if is_ttl {
+            TTL
+        } else if is_local {
+            WAY
+        } else {
+            Duration::ZERO
+        };
+        if age > allowed {
             let was_stopped = |(process, began, ended): &(usize, u64, u64)| {
                 *process == read.process && read.began > *began && read.began < *ended
             };
-            if age > allowed && pauses.iter().any(was_stopped) {
+            if read.how.is_ascii_uppercase() {
+                tally.without_store += 1;
+                return;
+            }
+            if is_local && pauses.iter().any(was_stopped) {
                 tally.after_pause += 1;
                 return;
             }
+        }
+        if is_local {
+            tally.stale_local += 1;
             tally.oldest_local = tally.oldest_local.max(age);
-            if age <= allowed {
-                return;
-            }
-        } else if read.how.is_ascii_uppercase() {
-            tally.without_store += 1;
-            return;
         } else {
             tally.stale += 1;
+        }
+        if age <= allowed {
+            return;
         }
         let newer = first_newer.copied();
         self.fault(format!(

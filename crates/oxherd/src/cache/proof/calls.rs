@@ -98,7 +98,9 @@ impl Work {
                 match kind {
                     4 if plan.is_versioned => Then::RemoveVersion,
                     0..=4 => Then::Remove,
-                    5 | 6 => Then::Invalidate { tag: chance.below(TAGS) },
+                    5 | 6 => Then::Invalidate {
+                        tag: chance.below(TAGS),
+                    },
                     8 | 9 if plan.tenants > 1 => Then::ClearTenant,
                     _ => Then::Clear,
                 }
@@ -306,7 +308,10 @@ impl Desk {
             Then::Set { .. } | Then::RemoveVersion => true,
             _ => matches!(stage.plan.way, Way::Invalidating | Way::Announcing),
         };
-        let claim = Claim { tag: tag_of, versions };
+        let claim = Claim {
+            tag: tag_of,
+            versions,
+        };
         match answer {
             Ok(()) => {
                 if is_promised {

@@ -116,9 +116,15 @@ async fn a_load_below_the_fence_answers_nobody() {
     // The replica was behind: the removal was acknowledged before the read began.
     let rows = fenced("fence").await;
     rows.remove(&1).version(2).await.unwrap();
-    let error = rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(10).version(1)) }).await.unwrap_err();
+    let error = rows
+        .get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(10).version(1)) })
+        .await
+        .unwrap_err();
     assert!(matches!(error, crate::Error::BehindVersion { .. }), "{error}");
-    let loaded = rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(20).version(2)) }).await.unwrap();
+    let loaded = rows
+        .get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(20).version(2)) })
+        .await
+        .unwrap();
     assert_eq!(*loaded, 20);
 }
 
@@ -128,14 +134,49 @@ async fn a_load_below_the_fence_answers_nobody_who_went_without_the_lease_either
     rows.remove(&1).version(2).await.unwrap();
     let lease = rows.site.space.keys.lease(rows.key(&1).unwrap().as_bytes());
     let mut store = rows.site.shared.store.shared();
-    redis::cmd("SET").arg(lease).arg("somebody else...").arg("PX").arg(60_000).exec_async(&mut store).await.unwrap();
-    rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(10).version(1)) }).await.unwrap_err();
-    let loaded = rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(20).version(2)) }).await.unwrap();
+    redis::cmd("SET")
+        .arg(lease)
+        .arg("somebody else...")
+        .arg("PX")
+        .arg(60_000)
+        .exec_async(&mut store)
+        .await
+        .unwrap();
+    rows.get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(10).version(1)) })
+        .await
+        .unwrap_err();
+    let loaded = rows
+        .get_or_load(&1, || async { Ok::<_, Error>(Loaded::new(20).version(2)) })
+        .await
+        .unwrap();
     assert_eq!(*loaded, 20);
+}
+
+#[tokio::test]
+async fn a_load_below_the_fence_answers_nobody_whatever_else_refuses_it() {
+    let rows = fenced("fence-and-clearing").await;
+    rows.remove(&1).version(2).await.unwrap();
+    let incarnation = rows.site.space.keys.incarnation();
+    let mut store = rows.site.shared.store.shared();
+    // While it loads the incarnation is evicted, which clears the namespace.
+    let load = || async move {
+        redis::cmd("DEL")
+            .arg(incarnation)
+            .exec_async(&mut store)
+            .await
+            .unwrap();
+        Ok::<_, Error>(Loaded::new(10).version(1))
+    };
+    let error = rows.get_or_load(&1, load).await.unwrap_err();
+    assert!(matches!(error, crate::Error::BehindVersion { .. }), "{error}");
 }
 
 async fn fenced(name: &str) -> Namespace<u64, u64> {
     let store = Store::open("memory:").await.unwrap();
-    let rows = Cache::builder(&store).open().unwrap().namespace(name).level(Level::Fenced);
+    let rows = Cache::builder(&store)
+        .open()
+        .unwrap()
+        .namespace(name)
+        .level(Level::Fenced);
     rows.lock_wait(Duration::from_millis(1)).open().unwrap()
 }

@@ -102,7 +102,13 @@ impl Plan {
         let millis = Duration::from_millis;
         let stale = [Duration::ZERO, Duration::ZERO, millis(400), millis(3_000)];
         let is_rough = chance.percent(60);
-        let mut at_times = |percent| if is_rough && chance.percent(50) { percent } else { 0 };
+        let mut at_times = |percent| {
+            if is_rough && chance.percent(50) {
+                percent
+            } else {
+                0
+            }
+        };
         let (faults, evictions, flushes, deaths) = (at_times(6), at_times(8), at_times(1), at_times(2));
         let is_narrow = chance.percent(55);
         let is_failing = chance.percent(20);
@@ -116,20 +122,39 @@ impl Plan {
             evictions,
             flushes,
             deaths,
-            tiers: if chance.percent(80) { Tiers::Both } else { Tiers::Shared },
-            turns: if chance.percent(50) { Turns::Short } else { Turns::Long },
+            tiers: if chance.percent(80) {
+                Tiers::Both
+            } else {
+                Tiers::Shared
+            },
+            turns: if chance.percent(50) {
+                Turns::Short
+            } else {
+                Turns::Long
+            },
             processes: 2 + chance.below(2),
             tenants: 1 + usize::from(!is_narrow && chance.percent(40)),
             keys: 1 + usize::from(!is_narrow && chance.percent(50)),
-            ttl: if is_failing { millis(300) } else { chance.pick(&[millis(300), millis(2_000), millis(60_000), millis(60_000)]) },
+            ttl: if is_failing {
+                millis(300)
+            } else {
+                chance.pick(&[millis(300), millis(2_000), millis(60_000), millis(60_000)])
+            },
             stale_while_revalidate: chance.pick(&stale),
-            stale_if_error: if is_failing { chance.pick(&stale[2..]) } else { chance.pick(&stale) },
+            stale_if_error: if is_failing {
+                chance.pick(&stale[2..])
+            } else {
+                chance.pick(&stale)
+            },
             is_sliding: chance.percent(10),
             soft_timeout: chance.percent(20),
             lease_term: chance.pick(&[millis(100), millis(300), millis(3_000)]),
             lock_wait: chance.pick(&[millis(50), millis(1_000), millis(15_000)]),
             is_versioned: level == Level::Fenced || way == Way::Versioned || chance.percent(40),
-            late_tags: [chance.below(4) as u8 & chance.below(4) as u8, chance.below(4) as u8],
+            late_tags: [
+                chance.below(4) as u8 & chance.below(4) as u8,
+                chance.below(4) as u8,
+            ],
             failing_loads: if is_failing { 50 } else { chance.pick(&[0, 0, 15]) },
             skew: chance.pick(&[Duration::ZERO, Duration::ZERO, millis(5_000)]),
             calls: 4 + chance.below(16),
@@ -151,7 +176,11 @@ impl Plan {
             .stale_while_revalidate(self.stale_while_revalidate)
             .stale_if_error(self.stale_if_error)
             .refresh_ahead(0.0);
-        if self.is_sliding { freshness.sliding() } else { freshness }
+        if self.is_sliding {
+            freshness.sliding()
+        } else {
+            freshness
+        }
     }
 
     /// How long a stale value may be served behind its end.

@@ -189,7 +189,11 @@ impl World<'_> {
         let plan = &self.stage.plan;
         // A new one each time: where timers lie depends on how long a runtime has been there.
         let mut runtime = Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime without I/O");
+        let runtime = runtime
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime without I/O");
         let skew = plan.skew.as_millis() as u64 * (number % 3) as u64;
         let (clock, hands) = Clock::manual(Timestamp::from_millis(self.theatre.now + skew));
         let breaker = Breaker::builder("simulated")
@@ -283,7 +287,11 @@ impl World<'_> {
             calls -= 1;
             let work = Work::draw(&self.stage, &mut self.chance);
             let is_in_crowd = self.chance.percent(crowd);
-            let process = if is_in_crowd { 0 } else { self.chance.below(self.processes.len()) };
+            let process = if is_in_crowd {
+                0
+            } else {
+                self.chance.below(self.processes.len())
+            };
             self.begin_work(process, work);
         }
     }
