@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use super::ledger::Claim;
-use super::plan::{TAGS, Way};
+use super::plan::{By, TAGS, Way};
 use super::stage::{Row, Stage};
 use crate::cache::answer::Answered;
 use crate::cache::load::loader_of;
@@ -88,18 +88,23 @@ impl Work {
                     concludes: chance.percent(85),
                 };
             }
-            Way::Announcing | Way::Invalidating => match chance.below(10) {
-                0..=3 => Then::Remove,
-                4 if plan.is_versioned => Then::RemoveVersion,
-                4..=6 => Then::Invalidate {
-                    tag: chance.below(TAGS),
-                },
-                7 => Then::Clear,
-                _ if plan.tenants > 1 => Then::ClearTenant,
-                _ => Then::Invalidate {
-                    tag: chance.below(TAGS),
-                },
-            },
+            Way::Announcing | Way::Invalidating => {
+                let kind = match plan.by {
+                    By::Anything => chance.below(10),
+                    By::Keys => chance.below(5),
+                    By::Tags => chance.pick(&[0, 5, 5, 5]),
+                    By::Clearing => chance.pick(&[0, 7, 7, 8]),
+                };
+                match kind {
+                    4 if plan.is_versioned => Then::RemoveVersion,
+                    0..=4 => Then::Remove,
+                    5 | 6 => Then::Invalidate {
+                        tag: chance.below(TAGS),
+                    },
+                    8 | 9 if plan.tenants > 1 => Then::ClearTenant,
+                    _ => Then::Clear,
+                }
+            }
             Way::Versioned | Way::Lagging => match chance.below(10) {
                 0..=4 => Then::Set { tags },
                 5..=8 => Then::RemoveVersion,
@@ -122,8 +127,8 @@ impl Read {
         let plan = &stage.plan;
         Self {
             row,
-            loads: chance.percent(75),
-            is_strict: chance.percent(20),
+            loads: chance.percent(80),
+            is_strict: chance.percent(10),
             wants_current: plan.is_versioned && chance.percent(20),
             tags: chance.below(4) as u8 & chance.below(4) as u8,
             lags: plan.way == Way::Lagging && chance.percent(50),

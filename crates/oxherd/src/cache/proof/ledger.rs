@@ -35,7 +35,7 @@ pub(super) struct RowFloors([u64; 1 + TAGS]);
 struct Process {
     /// What it was told, or has done itself.
     told: Floors,
-    /// What it wished to be invalidated and could not tell the store: it does not read past that.
+    /// What it has invalidated, or wished to and could not tell the store: it does not read past that.
     wished: Floors,
     /// What its memory must not answer below while it hears.
     memory: Floors,
@@ -106,6 +106,7 @@ impl Ledger {
         for (&number, process) in &mut self.processes {
             match heard(number) {
                 _ if by == Some(number) => {
+                    process.wished.raise(claim);
                     process.told.raise(claim);
                     process.memory.raise(claim);
                 }

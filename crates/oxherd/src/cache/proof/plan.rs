@@ -25,9 +25,21 @@ pub(super) enum Way {
     Announcing,
 }
 
+/// What invalidates, mostly, where several things may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Anything,
+    Keys,
+    Tags,
+    Clearing,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) way: Way,
+    pub(super) by: By,
+    /// The kind of keys that are evicted; all of them.
+    pub(super) evicted: Option<&'static str>,
     pub(super) level: Level,
     pub(super) tiers: Tiers,
     pub(super) turns: Turns,
@@ -100,14 +112,17 @@ impl Plan {
         let (faults, evictions, flushes, deaths) = (at_times(6), at_times(8), at_times(1), at_times(2));
         let is_narrow = chance.percent(55);
         let is_failing = chance.percent(20);
+        let by = chance.pick(&[By::Anything, By::Keys, By::Tags, By::Clearing]);
         Self {
             way,
+            by,
+            evicted: chance.pick(&[None, Some("}:t:"), Some("}:s"), Some("}:l:")]),
             level,
             faults,
             evictions,
             flushes,
             deaths,
-            tiers: if chance.percent(70) {
+            tiers: if chance.percent(80) {
                 Tiers::Both
             } else {
                 Tiers::Shared

@@ -245,7 +245,11 @@ impl Stage {
                     begun.is_live.then_some(promise.memory),
                     "was acknowledged, and heard of, before it began",
                 ),
-                (None, true) => (Some(promise.told), "was told to this process before it began"),
+                // What was kept while the store was away is unknown to the store, which does not tell of it.
+                (None, true) => (
+                    (self.plan.faults == 0).then_some(promise.told),
+                    "was told to this process before it began",
+                ),
             };
             let least = floors.map_or(0, |floors| floors.of(row.tags));
             if row.version < least {

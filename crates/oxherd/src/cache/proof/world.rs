@@ -338,7 +338,9 @@ impl World<'_> {
     fn evict(&mut self) {
         let keys: Vec<String> =
             redis::from_redis_value(self.theatre.ask(redis::cmd("KEYS").arg("*"))).unwrap();
-        let mut keys: Vec<String> = keys.into_iter().filter(|key| !key.contains("}:w:")).collect();
+        let kind = self.stage.plan.evicted;
+        let may_go = |key: &String| !key.contains("}:w:") && kind.is_none_or(|kind| key.contains(kind));
+        let mut keys: Vec<String> = keys.into_iter().filter(may_go).collect();
         if keys.is_empty() {
             return;
         }
