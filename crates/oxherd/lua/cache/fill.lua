@@ -20,9 +20,10 @@ if not lease_holds(lease, token) then return {newer or 'void', 0} end
 local count = tonumber(redis.call('GET', prefix .. 's') or '')
 
 local function refusal()
+  -- First, because callers may not have it either, whatever else it is refused for.
+  if newer then return newer end
   if is_marked(prefix .. 'w:' .. key) then return 'marked' end
   if not count or redis.call('GET', prefix .. 'n') ~= ARGV[3] then return 'cleared' end
-  if newer then return newer end
   if count == as_of then return end
   for at = 12, #ARGV do
     local stamp = read_stamp(prefix .. 't:' .. ARGV[at], count)
