@@ -294,7 +294,7 @@ impl Site {
         let clock = &self.shared.clock;
         let landing = tokio::select! {
             biased;
-            landing = seat.landing() => landing,
+            landing = seat.landing(call.is_strict) => landing,
             () = async {
                 match soft {
                     Some(soft) => clock.sleep_until(clock.now().after(soft)).await,

@@ -45,6 +45,8 @@ pub(crate) struct Landing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answers {
     Everybody,
+    /// As those who may be answered by what this process keeps: not who asks past it, unless they came before the loader was called.
+    KeptHere,
     /// Those who came before the loader was called.
     CameBeforeLoad,
 }
@@ -126,7 +128,7 @@ impl Seat {
     }
 
     /// Waits for the end. `None`: it may not answer this caller, who starts over.
-    pub(crate) async fn landing(&mut self) -> Option<Result<Arc<Held>, LoadCause>> {
+    pub(crate) async fn landing(&mut self, is_strict: bool) -> Option<Result<Arc<Held>, LoadCause>> {
         let mut landed = pin!(self.flight.landed.notified());
         // First the place in the queue, then the look: an end in between is not missed.
         landed.as_mut().enable();
@@ -139,8 +141,14 @@ impl Seat {
         };
         let landing = landing.clone();
         match landing.result {
-            Ok(_) if landing.answers == Answers::CameBeforeLoad && !self.came_before_load => None,
-            Ok(held) => Some(Ok(held)),
+            Ok(held) => {
+                let may_have_it = match landing.answers {
+                    Answers::Everybody => true,
+                    Answers::KeptHere => self.came_before_load || !is_strict,
+                    Answers::CameBeforeLoad => self.came_before_load,
+                };
+                may_have_it.then_some(Ok(held))
+            }
             Err(Failure::Load(cause)) => Some(Err(cause)),
             Err(Failure::Again) => None,
         }

@@ -532,7 +532,7 @@ impl Site {
                 false => is_outage && pending.write(&held),
             });
             let answers = if is_kept {
-                Answers::Everybody
+                Answers::KeptHere
             } else {
                 Answers::CameBeforeLoad
             };

@@ -33,6 +33,32 @@ on_every_store! {
     }
 }
 
+on_every_store! {
+    async fn a_source_that_is_behind_the_fence_answers_nobody_after_an_eviction_either(scene: Scene) {
+        let prices: Namespace<u64, u64> =
+            scene.oxherd.cache().namespace("prices").level(Level::Fenced).open().unwrap();
+        prices.remove(&1).version(5).await.unwrap();
+        let (begins, has_begun) = tokio::sync::oneshot::channel();
+        let (go, gate) = tokio::sync::oneshot::channel::<()>();
+        let load = move || async move {
+            begins.send(()).unwrap();
+            gate.await.map(|()| Loaded::new(4).version(4))
+        };
+        let reading = tokio::spawn({
+            let prices = prices.clone();
+            async move { prices.get_or_load(&1, load).await }
+        });
+        has_begun.await.unwrap();
+        let evicted: Vec<String> = scene.ask(&["KEYS", "*:cache:{prices@1}:n"]).await;
+        assert_eq!(scene.ask::<u64>(&["DEL", &evicted[0]]).await, 1);
+        go.send(()).unwrap();
+        match reading.await.unwrap() {
+            Err(Error::BehindVersion { wanted: 5, found: 4, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_invalidated_unheard_is_not_served_when_the_source_fails() {
     let server = RedisServer::start().await;
@@ -76,4 +102,44 @@ async fn what_was_invalidated_unheard_is_not_served_when_the_source_fails() {
         Err(Error::Load { .. }) => {}
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_past_this_process_is_not_answered_by_an_older_load_of_an_outage() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let here = Oxherd::connect(&proxy.url()).await.unwrap();
+    let there = Oxherd::connect(&server.url()).await.unwrap();
+    let mine: Namespace<u64, u64> = here.cache().namespace("prices").open().unwrap();
+    let theirs: Namespace<u64, u64> = there.cache().namespace("prices").open().unwrap();
+    mine.get(&0).await.unwrap();
+    let is_live = async || here.cache().is_live();
+    eventually("the channel is there", PATIENCE, is_live).await;
+    proxy.refuse(true);
+    proxy.cut_all();
+    eventually("the channel is gone", PATIENCE, async || !is_live().await).await;
+    let (begins, has_begun) = tokio::sync::oneshot::channel();
+    let (go, gate) = tokio::sync::oneshot::channel::<()>();
+    let slow = mine.clone();
+    let slow = tokio::spawn(async move {
+        let load = move || async move {
+            begins.send(()).unwrap();
+            gate.await.map(|()| 4)
+        };
+        slow.get_or_load(&1, load).await.map(|value| *value)
+    });
+    has_begun.await.unwrap();
+    // The row is 5 by now.
+    theirs.remove(&1).await.unwrap();
+    let misses = mine.stats().counts.misses;
+    let strict = mine.clone();
+    let strict = tokio::spawn(async move {
+        let load = || async { Ok::<_, Infallible>(5) };
+        strict.get_or_load(&1, load).strict().await.map(|value| *value)
+    });
+    let waits = async || mine.stats().counts.misses > misses;
+    eventually("it waits for the load under way", PATIENCE, waits).await;
+    go.send(()).unwrap();
+    assert_eq!(strict.await.unwrap().unwrap(), 5);
+    assert_eq!(slow.await.unwrap().unwrap(), 4);
 }
