@@ -54,17 +54,17 @@ pub(crate) struct Look {
 impl Site {
     /// What this process has, without asking anybody.
     pub(crate) fn here(&self, key: &KeyText, call: &Call) -> Here {
-        self.here_above(key, call.min_version, call.is_strict)
+        self.here_above(key.as_bytes(), call.min_version, call.is_strict)
     }
 
     /// The same by what it takes to know it. The hottest path there is.
     #[inline]
-    pub(crate) fn here_above(&self, key: &KeyText, min_version: u64, is_strict: bool) -> Here {
+    pub(crate) fn here_above(&self, key: &[u8], min_version: u64, is_strict: bool) -> Here {
         let Self { shared, space } = self;
         if !space.settings.keeps_local() || is_strict {
             return Here::Nothing(None);
         }
-        let Some(held) = shared.local.get(space.number, key.as_bytes()) else {
+        let Some(held) = shared.local.get(space.number, key) else {
             return Here::Nothing(None);
         };
         let meta = held.meta();

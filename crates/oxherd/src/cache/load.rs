@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::get::{Answer, value_of};
-use super::key::{CacheKey, KeyText, Tag};
+use super::key::{CacheKey, KeyText, KeyWriter, Tag};
 use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
 use super::namespace::Namespace;
@@ -18,7 +18,7 @@ use crate::error::{Cause, Error, Result};
 pub struct GetOrLoad<'a, V, F, M> {
     site: &'a Site,
     tenant: &'a Arc<str>,
-    key: Result<KeyText>,
+    key: KeyWriter,
     wishes: Wishes,
     loader: F,
     kind: PhantomData<fn() -> (V, M)>,
@@ -70,14 +70,16 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 
     #[inline]
     pub(crate) fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
-        GetOrLoad {
+        let mut read = GetOrLoad {
             site: &self.site,
             tenant: &self.tenant,
-            key: self.key(key),
+            key: KeyWriter::of_tenant(&self.tenant),
             wishes: Wishes::default(),
             loader,
             kind: PhantomData,
-        }
+        };
+        read.key.write_whole(key);
+        read
     }
 }
 
@@ -133,7 +135,7 @@ where
 }
 
 macro_rules! reading {
-    ($mode:ty, $output:ty, $answer:expr) => {
+    ($mode:ty, $output:ty, $at_once:expr, $answer:expr) => {
         impl<'a, V, F, Fut, L, E> IntoFuture for GetOrLoad<'a, V, F, $mode>
         where
             V: Send + Sync + 'static,
@@ -143,20 +145,23 @@ macro_rules! reading {
             E: Into<Cause>,
         {
             type Output = Result<$output>;
-            type IntoFuture = Answer<'a, Self::Output>;
+            type IntoFuture = Answer<'a, $output>;
 
             #[inline]
             fn into_future(self) -> Self::IntoFuture {
-                if let Ok(key) = &self.key
-                    && let Some(held) = self.site.quick(key, &self.wishes)
-                {
-                    let answer = $answer(self.site, key, held.value::<V>());
+                if let Some(held) = self.site.quick(self.key.as_bytes(), &self.wishes) {
+                    let value = held.value::<V>();
                     if self.site.is_to_be_verified() {
+                        let key = KeyText::written(self.key.as_bytes());
                         let loader = loader_of::<V, _, _, _, _>(self.loader);
                         let call = self.wishes.for_tenant(self.tenant);
-                        self.site.verify(key.clone(), call, loader, held);
+                        self.site.verify(key, call, loader, held);
                     }
-                    return Answer::ready(answer);
+                    if let Some(answer) = $at_once(value) {
+                        return Answer::ready(answer);
+                    }
+                    let (site, key) = (self.site, self.key);
+                    return Answer::later(async move { $answer(site, key.as_bytes(), None::<Arc<V>>) });
                 }
                 let Self {
                     site,
@@ -168,29 +173,29 @@ macro_rules! reading {
                 } = self;
                 let call = wishes.for_tenant(tenant);
                 Answer::later(async move {
-                    let key = key?;
+                    let key = key.finish()?;
                     let loader = loader_of::<V, _, _, _, _>(loader);
                     let answer = site.clone().obtain(key.clone(), call, loader).await?;
-                    $answer(site, &key, value_of::<V>(&answer))
+                    $answer(site, key.as_bytes(), value_of::<V>(&answer))
                 })
             }
         }
     };
 }
 
-reading!(Value, Arc<V>, present);
-reading!(Maybe, Option<Arc<V>>, perhaps);
+reading!(Value, Arc<V>, std::convert::identity, present);
+reading!(Maybe, Option<Arc<V>>, Some, perhaps);
 
 #[inline]
-fn present<V>(site: &Site, key: &KeyText, value: Option<Arc<V>>) -> Result<Arc<V>> {
+fn present<V>(site: &Site, key: &[u8], value: Option<Arc<V>>) -> Result<Arc<V>> {
     value.ok_or_else(|| Error::Absent {
         namespace: site.space.name.to_string(),
-        key: key.to_string(),
+        key: KeyText::written(key).to_string(),
     })
 }
 
 #[inline]
 #[expect(clippy::unnecessary_wraps, reason = "of the shape of `present`")]
-fn perhaps<V>(_: &Site, _: &KeyText, value: Option<Arc<V>>) -> Result<Option<Arc<V>>> {
+fn perhaps<V>(_: &Site, _: &[u8], value: Option<Arc<V>>) -> Result<Option<Arc<V>>> {
     Ok(value)
 }
