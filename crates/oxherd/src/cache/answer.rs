@@ -59,23 +59,17 @@ pub(crate) struct Look {
 impl Site {
     /// What this process has, without asking anybody.
     pub(crate) fn here(&self, key: &KeyText, call: &Call) -> Here {
-        self.here_above(key, call.min_version, call.is_strict, call.is_ahead)
+        self.here_above(key.as_bytes(), call.min_version, call.is_strict, call.is_ahead)
     }
 
     /// The same by what it takes to know it. The hottest path there is.
     #[inline]
-    pub(crate) fn here_above(
-        &self,
-        key: &KeyText,
-        min_version: u64,
-        is_strict: bool,
-        is_ahead: bool,
-    ) -> Here {
+    pub(crate) fn here_above(&self, key: &[u8], min_version: u64, is_strict: bool, is_ahead: bool) -> Here {
         let Self { shared, space } = self;
         if !space.settings.keeps_local() || is_strict {
             return Here::Nothing(None);
         }
-        let Some(held) = shared.local.get(space.number, key.as_bytes()) else {
+        let Some(held) = shared.local.get(space.number, key) else {
             return Here::Nothing(None);
         };
         let meta = held.meta();
@@ -87,7 +81,7 @@ impl Site {
             Validity::Valid => true,
             Validity::Doubted => space.settings.level == Level::Ttl || !space.settings.keeps_shared(),
             Validity::Gone => {
-                shared.local.forget(space.number, key.as_bytes(), &held);
+                shared.local.forget(space.number, key, &held);
                 return Here::Nothing(None);
             }
         };
@@ -391,11 +385,11 @@ impl Site {
 
     /// An entry of this process alone was read: its life begins anew.
     #[cold]
-    fn slide(&self, key: &KeyText, held: &Arc<Held>, now: Timestamp) {
+    fn slide(&self, key: &[u8], held: &Arc<Held>, now: Timestamp) {
         let Self { shared, space } = self;
         // Announced before looking again, so that no removal is undone.
-        let pending = shared.local.pending(space.number, key.as_bytes());
-        let present = shared.local.get(space.number, key.as_bytes());
+        let pending = shared.local.pending(space.number, key);
+        let present = shared.local.get(space.number, key);
         if present.is_some_and(|present| Arc::ptr_eq(&present, held)) {
             let meta = held.meta().from_now(now);
             pending.fill(&Arc::new(held.with_meta(meta)));

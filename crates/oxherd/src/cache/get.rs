@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::answer::{Answered, Here};
-use super::key::{CacheKey, KeyText, Tag};
+use super::key::{CacheKey, KeyWriter, Tag, printed};
 use super::local::Held;
 use super::namespace::Namespace;
 use super::space::{Site, Wishes};
@@ -30,7 +30,7 @@ pub enum Lookup<V> {
 pub struct Get<'a, V> {
     site: &'a Site,
     tenant: &'a Arc<str>,
-    key: Result<KeyText>,
+    key: KeyWriter,
     wishes: Wishes,
     kind: std::marker::PhantomData<fn() -> V>,
 }
@@ -43,13 +43,15 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// [`crate::Error::CacheKey`].
     #[inline]
     pub fn get(&self, key: &K) -> Get<'_, V> {
-        Get {
+        let mut get = Get {
             site: &self.site,
             tenant: &self.tenant,
-            key: self.key(key),
+            key: KeyWriter::of_tenant(&self.tenant),
             wishes: Wishes::default(),
             kind: std::marker::PhantomData,
-        }
+        };
+        get.key.write_whole(key);
+        get
     }
 }
 
@@ -83,7 +85,7 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
     /// # Errors
     /// [`crate::Error::CacheKey`].
     pub async fn lookup(self) -> Result<Lookup<V>> {
-        let key = self.key?;
+        let key = self.key.finish()?;
         let call = self.wishes.for_tenant(self.tenant);
         let answer = self.site.find(&key, &call).await;
         let answer = answer.filter(|answer| answer.held.meta().version >= call.min_version);
@@ -99,14 +101,12 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
 
 impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
     type Output = Result<Option<Arc<V>>>;
-    type IntoFuture = Answer<'a, Self::Output>;
+    type IntoFuture = Answer<'a, Option<Arc<V>>>;
 
     #[inline]
     fn into_future(self) -> Self::IntoFuture {
-        if let Ok(key) = &self.key
-            && let Ok(held) = self.site.quick(key, &self.wishes)
-        {
-            return Answer::ready(Ok(held.value::<V>()));
+        if let Ok(held) = self.site.quick(self.key.as_bytes(), &self.wishes) {
+            return Answer::ready(held.value::<V>());
         }
         Answer::later(async move {
             Ok(match self.lookup().await? {
@@ -120,7 +120,7 @@ impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
 impl Site {
     /// The answer of this process, when it is fresh and needs nothing; else whether it was drawn to be refreshed ahead of time.
     #[inline]
-    pub(crate) fn quick(&self, key: &KeyText, wishes: &Wishes) -> Result<Arc<Held>, bool> {
+    pub(crate) fn quick(&self, key: &[u8], wishes: &Wishes) -> Result<Arc<Held>, bool> {
         let recorder = &self.space.recorder;
         // Only one hit in many is timed: looking at the time costs as much as the rest.
         let began = recorder.sample().then(std::time::Instant::now);
@@ -131,7 +131,7 @@ impl Site {
         };
         recorder.local_hit();
         if let Some(began) = began {
-            recorder.local_hit_in_detail(key.as_str(), held.bytes() as usize, began.elapsed());
+            recorder.local_hit_in_detail(printed(key), held.bytes() as usize, began.elapsed());
         }
         if held.is_absent() {
             recorder.hit_was_absent();
@@ -140,12 +140,12 @@ impl Site {
     }
 }
 
-/// The future of a read: what this process has needs no waiting, and no allocation.
+/// The future of a call whose result is a `T`: what this process has needs no waiting, and no allocation.
 pub struct Answer<'a, T>(Inner<'a, T>);
 
 enum Inner<'a, T> {
     Ready(Option<T>),
-    Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+    Later(Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>),
 }
 
 impl<'a, T> Answer<'a, T> {
@@ -154,19 +154,20 @@ impl<'a, T> Answer<'a, T> {
         Self(Inner::Ready(Some(answer)))
     }
 
-    pub(crate) fn later(answer: impl Future<Output = T> + Send + 'a) -> Self {
+    pub(crate) fn later(answer: impl Future<Output = Result<T>> + Send + 'a) -> Self {
         Self(Inner::Later(Box::pin(answer)))
     }
 }
 
 impl<T: Unpin> Future for Answer<'_, T> {
-    type Output = T;
+    type Output = Result<T>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         match &mut self.get_mut().0 {
+            // It becomes a result only here: moving one, with room for an error, takes a hit longer than its look-up.
             Inner::Ready(answer) => match answer.take() {
-                Some(answer) => Poll::Ready(answer),
+                Some(answer) => Poll::Ready(Ok(answer)),
                 None => Poll::Pending,
             },
             Inner::Later(later) => later.as_mut().poll(context),

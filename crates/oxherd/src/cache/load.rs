@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::get::{Answer, value_of};
-use super::key::{CacheKey, KeyText, Tag};
+use super::key::{CacheKey, KeyText, KeyWriter, Tag};
 use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
 use super::namespace::Namespace;
@@ -19,7 +19,7 @@ use crate::error::{Cause, Error, Result};
 pub struct GetOrLoad<'a, V, F, M> {
     site: &'a Site,
     tenant: &'a Arc<str>,
-    key: Result<KeyText>,
+    key: KeyWriter,
     wishes: Wishes,
     loader: F,
     kind: PhantomData<fn() -> (V, M)>,
@@ -71,14 +71,16 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 
     #[inline]
     pub(crate) fn read_or_load<F, M>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, M> {
-        GetOrLoad {
+        let mut read = GetOrLoad {
             site: &self.site,
             tenant: &self.tenant,
-            key: self.key(key),
+            key: KeyWriter::of_tenant(&self.tenant),
             wishes: Wishes::default(),
             loader,
             kind: PhantomData,
-        }
+        };
+        read.key.write_whole(key);
+        read
     }
 }
 
@@ -143,7 +145,7 @@ where
     pub async fn detailed(self) -> Result<Found<V>> {
         let loader = loader_of::<V, _, _, _, _>(self.loader);
         let call = self.wishes.for_tenant(self.tenant);
-        let answer = self.site.clone().obtain(self.key?, call, loader).await?;
+        let answer = self.site.clone().obtain(self.key.finish()?, call, loader).await?;
         Ok(Found {
             value: value_of::<V>(&answer),
             tier: answer.tier,
@@ -172,7 +174,7 @@ where
 }
 
 macro_rules! reading {
-    ($mode:ty, $output:ty, $answer:expr) => {
+    ($mode:ty, $output:ty, $at_once:expr, $answer:expr) => {
         impl<'a, V, F, Fut, L, E> IntoFuture for GetOrLoad<'a, V, F, $mode>
         where
             V: Send + Sync + 'static,
@@ -182,25 +184,27 @@ macro_rules! reading {
             E: Into<Cause>,
         {
             type Output = Result<$output>;
-            type IntoFuture = Answer<'a, Self::Output>;
+            type IntoFuture = Answer<'a, $output>;
 
             #[inline]
             fn into_future(self) -> Self::IntoFuture {
-                let quick = self
-                    .key
-                    .as_ref()
-                    .map(|key| (key, self.site.quick(key, &self.wishes)));
-                if let Ok((key, Ok(held))) = quick {
-                    let answer = $answer(self.site, key, held.value::<V>());
+                let quick = self.site.quick(self.key.as_bytes(), &self.wishes);
+                if let Ok(held) = quick {
+                    let value = held.value::<V>();
                     if self.site.is_to_be_verified() {
+                        let key = KeyText::written(self.key.as_bytes());
                         let loader = loader_of::<V, _, _, _, _>(self.loader);
                         let call = self.wishes.for_tenant(self.tenant);
-                        self.site.verify(key.clone(), call, loader, held);
+                        self.site.verify(key, call, loader, held);
                     }
-                    return Answer::ready(answer);
+                    if let Some(answer) = $at_once(value) {
+                        return Answer::ready(answer);
+                    }
+                    let (site, key) = (self.site, self.key);
+                    return Answer::later(async move { $answer(site, key.as_bytes(), None::<Arc<V>>) });
                 }
                 // One draw for each read.
-                let is_ahead = matches!(quick, Ok((_, Err(true))));
+                let is_ahead = matches!(quick, Err(true));
                 let Self {
                     site,
                     tenant,
@@ -212,29 +216,29 @@ macro_rules! reading {
                 let mut call = wishes.for_tenant(tenant);
                 call.is_ahead = is_ahead;
                 Answer::later(async move {
-                    let key = key?;
+                    let key = key.finish()?;
                     let loader = loader_of::<V, _, _, _, _>(loader);
                     let answer = site.clone().obtain(key.clone(), call, loader).await?;
-                    $answer(site, &key, value_of::<V>(&answer))
+                    $answer(site, key.as_bytes(), value_of::<V>(&answer))
                 })
             }
         }
     };
 }
 
-reading!(Value, Arc<V>, present);
-reading!(Maybe, Option<Arc<V>>, perhaps);
+reading!(Value, Arc<V>, std::convert::identity, present);
+reading!(Maybe, Option<Arc<V>>, Some, perhaps);
 
 #[inline]
-fn present<V>(site: &Site, key: &KeyText, value: Option<Arc<V>>) -> Result<Arc<V>> {
+fn present<V>(site: &Site, key: &[u8], value: Option<Arc<V>>) -> Result<Arc<V>> {
     value.ok_or_else(|| Error::Absent {
         namespace: site.space.name.to_string(),
-        key: key.to_string(),
+        key: KeyText::written(key).to_string(),
     })
 }
 
 #[inline]
 #[expect(clippy::unnecessary_wraps, reason = "of the shape of `present`")]
-fn perhaps<V>(_: &Site, _: &KeyText, value: Option<Arc<V>>) -> Result<Option<Arc<V>>> {
+fn perhaps<V>(_: &Site, _: &[u8], value: Option<Arc<V>>) -> Result<Option<Arc<V>>> {
     Ok(value)
 }

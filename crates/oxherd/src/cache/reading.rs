@@ -42,6 +42,9 @@ pub(crate) struct Before {
 
 type Replies = Vec<Option<Vec<u8>>>;
 
+/// Mostly one is asked for, and needs no allocation.
+pub(crate) type Several<T> = SmallVec<[T; 1]>;
+
 /// What a namespace's invalidations have come to, as far as it was asked for.
 #[derive(Debug)]
 struct Stamps {
@@ -110,7 +113,7 @@ impl Site {
     }
 
     /// Reads entries of the store with one question, in their order.
-    pub(crate) async fn read_many(&self, keys: &[KeyText], call: &Call) -> Result<Vec<Seen>, Trouble> {
+    pub(crate) async fn read_many(&self, keys: &[KeyText], call: &Call) -> Result<Several<Seen>, Trouble> {
         let space = &self.space;
         // First, for what is read before changes are heard of is not kept.
         if let Err(trouble) = self.heed().await {
@@ -118,9 +121,9 @@ impl Site {
             return Err(trouble);
         }
         let doubts = space.recovery.doubts();
-        let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
+        let before: Several<Before> = keys.iter().map(|key| self.before(key)).collect();
         let began = Instant::now();
-        let hints: SmallVec<[Option<Hint>; 1]> = keys.iter().map(|key| space.hints.get(key)).collect();
+        let hints: Several<Option<Hint>> = keys.iter().map(|key| space.hints.get(key)).collect();
         let asked = Stamps::expected(call, &hints);
 
         let mut question = redis::cmd("MGET");
@@ -134,7 +137,7 @@ impl Site {
         let mut replies = self.fetch(&question).await?.into_iter();
         let incarnation = replies.next().flatten();
         let mut stamps = Stamps::new(incarnation, &call.tenant, &asked, &mut replies);
-        let mut found = Vec::with_capacity(keys.len());
+        let mut found = Several::with_capacity(keys.len());
         for (key, entry) in keys.iter().zip(replies) {
             found.push(entry.map(|entry| self.parse(key, entry)));
         }
@@ -145,7 +148,7 @@ impl Site {
         self.ask_for_others(&mut stamps, call, envelopes).await?;
 
         let took = began.elapsed();
-        let mut seen = Vec::with_capacity(keys.len());
+        let mut seen = Several::with_capacity(keys.len());
         for (((key, before), hint), found) in keys.iter().zip(before).zip(hints).zip(found) {
             let (id, envelope) = found.unwrap_or_default();
             let envelope = envelope.filter(|envelope| {
@@ -314,10 +317,13 @@ impl Site {
         tenant: &str,
         moment: Moment,
     ) -> Arc<Held> {
-        let cells = self
-            .shared
-            .local
-            .cells(self.space.number, tenant, meta.tags.iter().map(|tag| &**tag));
+        let cells = if self.space.settings.keeps_local() {
+            let tags = meta.tags.iter().map(|tag| &**tag);
+            self.shared.local.cells(self.space.number, tenant, tags)
+        } else {
+            // Nobody will ask what was told of it since.
+            SmallVec::new()
+        };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         Arc::new(Held::new(value, bytes, meta, cells, moment))
     }

@@ -120,12 +120,13 @@ impl Shared {
     {
         let permit = self.permit()?;
         let connection = self.tracked.connection().with_deadline(self.deadline);
-        let began = Instant::now();
+        let began = self.clock.ticks();
         let answer = request(connection).await;
+        let took = Duration::from_millis(self.clock.ticks().saturating_sub(began));
         // What the store refuses it has answered: only silence opens the breaker.
         match &answer {
-            Err(error) if error.is_io_error() => permit.failure(began.elapsed()),
-            _ => permit.success(began.elapsed()),
+            Err(error) if error.is_io_error() => permit.failure(took),
+            _ => permit.success(took),
         }
         Ok(answer)
     }

@@ -194,7 +194,7 @@ impl<V> Set<'_, V> {
 
 impl<'a, V: 'a> IntoFuture for Set<'a, V> {
     type Output = Result<()>;
-    type IntoFuture = Answer<'a, Self::Output>;
+    type IntoFuture = Answer<'a, ()>;
 
     fn into_future(self) -> Self::IntoFuture {
         let Self {
@@ -219,7 +219,7 @@ impl Remove<'_> {
 
 impl<'a> IntoFuture for Remove<'a> {
     type Output = Result<bool>;
-    type IntoFuture = Answer<'a, Self::Output>;
+    type IntoFuture = Answer<'a, bool>;
 
     fn into_future(self) -> Self::IntoFuture {
         Answer::later(async move { self.site.remove(&self.key?, self.version).await })

@@ -195,7 +195,7 @@ impl Desk {
             is_strict: read.is_strict,
             ..Wishes::default()
         };
-        if let Ok(held) = rows.site.quick(&key, &wishes) {
+        if let Ok(held) = rows.site.quick(key.as_bytes(), &wishes) {
             let answer = Answered {
                 held,
                 tier: Some(Tier::Local),

@@ -62,12 +62,12 @@ pub(crate) fn sample() -> bool {
     THREAD.try_with(draw).unwrap_or(false)
 }
 
-/// How many stripes there are: a power of two.
+/// How many stripes there are: a power of two, and more than cores, for which threads count at the same time is chance.
 pub(crate) fn stripes() -> usize {
     static STRIPES: OnceLock<usize> = OnceLock::new();
     *STRIPES.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        cores.next_power_of_two().min(MOST_STRIPES)
+        (cores.next_power_of_two() * 4).min(MOST_STRIPES)
     })
 }
 
