@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use oxherd_testkit::{RedisServer, TestStore, eventually, on_every_store};
+use oxherd_testkit::{RedisServer, eventually, on_every_store};
 use serde_json::Value;
 
 use crate::scene::Scene;

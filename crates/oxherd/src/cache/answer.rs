@@ -391,7 +391,7 @@ impl Site {
         let pending = shared.local.pending(space.number, key);
         let present = shared.local.get(space.number, key);
         if present.is_some_and(|present| Arc::ptr_eq(&present, held)) {
-            let meta = held.meta().from_now(now);
+            let meta = held.meta().beginning_at(now);
             pending.fill(&Arc::new(held.with_meta(meta)));
         }
     }

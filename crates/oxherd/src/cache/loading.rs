@@ -597,13 +597,10 @@ impl Site {
         let settings = &self.space.settings;
         let freshness = &settings.freshness;
         // A caller's TTL is about the value it hopes for.
-        let ttl = match (fresh.ttl, call.ttl, &fresh.value) {
-            (Some(ttl), _, _) => ttl,
-            (None, Some(ttl), None) => ttl.min(freshness.negative_ttl),
-            (None, None, None) => freshness.negative_ttl,
-            (None, Some(ttl), Some(_)) => ttl,
-            (None, None, Some(_)) => freshness.ttl,
-        };
+        let ttl = fresh.ttl.unwrap_or_else(|| match &fresh.value {
+            Some(_) => call.ttl.unwrap_or(freshness.ttl),
+            None => call.ttl.unwrap_or(Duration::MAX).min(freshness.negative_ttl),
+        });
         let stale = |time| {
             if fresh.value.is_some() {
                 time

@@ -55,7 +55,7 @@ pub(crate) struct Meta {
 
 impl Meta {
     /// Of an entry of this process alone, whose life counts from its last read.
-    pub(crate) fn from_now(&self, now: Timestamp) -> Self {
+    pub(crate) fn beginning_at(&self, now: Timestamp) -> Self {
         let fresh_until = now.after(self.ttl);
         Self {
             fresh_until,
