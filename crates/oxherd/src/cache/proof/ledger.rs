@@ -2,7 +2,7 @@
 //!
 //! Every invalidation that was acknowledged is a claim: from here on nothing below these versions of the source. What the
 //! store answers has to keep it at once. What a process answers from its own memory has to keep it once the process has heard all
-//! that the server had sent it by then, or has found its channel broken; the process that invalidated, at once. What it serves
+//! that the server had sent it by then, and its tasks have seen it, or has found its channel broken; the process that invalidated, at once. What it serves
 //! because everything else failed has to keep what it was told. Of an invalidation that failed, the process that wished it keeps the
 //! claim all the same.
 
