@@ -2,7 +2,7 @@
 //!
 //! Every invalidation that was acknowledged is a claim: from here on nothing below these versions of the source. What the
 //! store answers has to keep it at once. What a process answers from its own memory has to keep it once the process has heard all
-//! that the server had sent it by then, or has found its channel broken; the process that invalidated, at once. What it serves
+//! that the server had sent it by then, and its tasks have seen it, or has found its channel broken; the process that invalidated, at once. What it serves
 //! because everything else failed has to keep what it was told. Of an invalidation that failed, the process that wished it keeps the
 //! claim all the same.
 
@@ -41,6 +41,8 @@ struct Process {
     memory: Floors,
     /// Claims whose push is on its way.
     coming: Vec<(Heard, Claim)>,
+    /// Whether something came to it that its tasks have not seen yet.
+    has_post: bool,
 }
 
 /// What is to be kept by an answer to a call that begins now.
@@ -92,6 +94,7 @@ impl Ledger {
             wished: Floors::default(),
             memory: self.store,
             coming: Vec::new(),
+            has_post: false,
         };
         self.processes.insert(process, fresh);
     }
@@ -110,7 +113,9 @@ impl Ledger {
                     process.told.raise(claim);
                     process.memory.raise(claim);
                 }
-                Some(heard) if heard.arrived < heard.sent => process.coming.push((heard, claim.clone())),
+                Some(heard) if heard.arrived < heard.sent || process.has_post => {
+                    process.coming.push((heard, claim.clone()))
+                }
                 Some(_all) => {
                     process.told.raise(claim);
                     process.memory.raise(claim);
@@ -125,6 +130,13 @@ impl Ledger {
     pub(super) fn wish(&mut self, by: usize, claim: &Claim) {
         if let Some(process) = self.processes.get_mut(&by) {
             process.wished.raise(claim);
+        }
+    }
+
+    /// Something comes to a process, or its tasks have seen what came.
+    pub(super) fn post(&mut self, process: usize, has_post: bool) {
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.has_post = has_post;
         }
     }
 
@@ -145,7 +157,9 @@ impl Ledger {
         };
         for (sent, claim) in std::mem::take(&mut process.coming) {
             match heard {
-                Some(now) if now.connection == sent.connection && now.arrived < sent.sent => {
+                Some(now)
+                    if now.connection == sent.connection && (now.arrived < sent.sent || process.has_post) =>
+                {
                     process.coming.push((sent, claim));
                 }
                 Some(now) if now.connection == sent.connection => {
@@ -166,7 +180,10 @@ impl Ledger {
         self.epoch += 1;
         self.store = Floors::default();
         for process in self.processes.values_mut() {
-            *process = Process::default();
+            *process = Process {
+                has_post: process.has_post,
+                ..Process::default()
+            };
         }
     }
 }

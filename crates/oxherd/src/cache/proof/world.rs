@@ -388,6 +388,7 @@ impl World<'_> {
                 tokio::task::yield_now().await;
             }
         });
+        self.stage.book().ledger.post(process.number, false);
     }
 
     fn open(&mut self, which: usize) {
@@ -417,6 +418,9 @@ impl World<'_> {
         let process = line.and_then(|line| self.network.process_of(line));
         self.stage
             .note(|| format!("{event:?}: {}", self.network.describe(event)));
+        if let Some(process) = process {
+            self.stage.book().ledger.post(process, true);
+        }
         self.network.play(event);
         if let Event::Execute { .. } = event {
             self.look();
