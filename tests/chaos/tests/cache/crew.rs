@@ -16,7 +16,6 @@ pub(crate) type Hear = Arc<dyn Fn(usize, &str) + Send + Sync>;
 
 /// One process; killed when dropped.
 pub(crate) struct Process {
-    pub(crate) number: usize,
     child: Child,
     stdin: Option<ChildStdin>,
     hearing: JoinHandle<()>,
@@ -64,7 +63,6 @@ impl Process {
         let waiting = tokio::time::timeout(PATIENCE, is_ready.wait_for(|ready| *ready)).await;
         let is_up = matches!(waiting, Ok(Ok(_)));
         let mut process = Self {
-            number,
             stdin: child.stdin.take(),
             child,
             hearing,

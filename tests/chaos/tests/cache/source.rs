@@ -30,8 +30,12 @@ pub(crate) struct Source {
     listening: JoinHandle<()>,
 }
 
+/// The last versions of a row, and when each was written.
+type Row = VecDeque<(u64, u64)>;
+
 struct Shared {
-    rows: Mutex<HashMap<(String, u64), VecDeque<(u64, u64)>>>,
+    /// By namespace and key.
+    rows: Mutex<HashMap<(String, u64), Row>>,
     commits: Mutex<Vec<Commit>>,
     /// Which processes have loaded in the namespace `stampede`, in order.
     loads: watch::Sender<Vec<usize>>,
