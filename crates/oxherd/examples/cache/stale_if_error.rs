@@ -32,9 +32,9 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     );
     assert_eq!(products.stats().counts.stale_on_error, 1);
 
-    // It is back, and slow. A source that failed is left alone for a second.
+    // It is back, and slow. One that failed is left alone for a second (`retry_after_error`).
+    time.advance(Duration::from_secs(2));
     database.set_down(false);
-    time.advance(Duration::from_secs(1));
     database.set_price(7, 990);
     let pause = Arc::new(Pause::default());
     let (source, stop) = (database.clone(), Arc::clone(&pause));
