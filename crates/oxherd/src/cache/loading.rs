@@ -302,16 +302,15 @@ impl Site {
     ) -> Result<T, Trouble> {
         let operation = script.operation();
         self.heed().await?;
-        let answer = self
-            .shared
-            .ask(&operation, |mut connection| async move {
-                let mut answer = script.run(&mut connection, question).await;
-                if matches!(&answer, Err(error) if crate::store::is_cut_off(error)) {
-                    answer = script.run(&mut connection, question).await;
-                }
-                answer
-            })
-            .await?;
+        let asking = self.shared.ask(&operation, |mut connection| async move {
+            let mut answer = script.run(&mut connection, question).await;
+            if matches!(&answer, Err(error) if crate::store::is_cut_off(error)) {
+                answer = script.run(&mut connection, question).await;
+            }
+            answer
+        });
+        // On the heap, so that the futures of those who ask stay small and shallow.
+        let answer = Box::pin(asking).await?;
         crate::store::decode(&operation, answer).map_err(Trouble::Failed)
     }
 
@@ -323,12 +322,10 @@ impl Site {
     ) -> Result<T, Trouble> {
         let operation = script.operation();
         self.heed().await?;
-        let answer = self
-            .shared
-            .ask_once(&operation, |mut connection| async move {
-                script.run(&mut connection, question).await
-            })
-            .await?;
+        let asking = self.shared.ask_once(&operation, |mut connection| async move {
+            script.run(&mut connection, question).await
+        });
+        let answer = Box::pin(asking).await?;
         crate::store::decode(&operation, answer).map_err(Trouble::Failed)
     }
 

@@ -172,7 +172,7 @@ impl Site {
             answers.push(async move {
                 let _leaving = leaving;
                 let loader = place.loader();
-                site.obtain_after(key, call, loader, look).await
+                Box::pin(site.obtain_after(key, call, loader, look)).await
             });
         }
         join_all(answers).await.into_iter().collect()

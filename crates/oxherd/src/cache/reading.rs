@@ -269,7 +269,8 @@ impl Site {
             let prefixes = watched.each_ref().map(Vec::as_slice);
             space.watched.get_or_try_init(|| shared.watch(&prefixes)).await
         };
-        shared.within_deadline("watch for changes", watch).await?;
+        // Once a namespace: on the heap, for it is deep.
+        Box::pin(shared.within_deadline("watch for changes", watch)).await?;
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl Wait {
         {
             return;
         }
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
 }
 

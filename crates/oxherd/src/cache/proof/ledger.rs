@@ -114,7 +114,7 @@ impl Ledger {
                     process.memory.raise(claim);
                 }
                 Some(heard) if heard.arrived < heard.sent || process.has_post => {
-                    process.coming.push((heard, claim.clone()))
+                    process.coming.push((heard, claim.clone()));
                 }
                 Some(_all) => {
                     process.told.raise(claim);

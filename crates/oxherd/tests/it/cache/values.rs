@@ -56,7 +56,7 @@ on_every_store_and_valkey! {
             Compression::None,
             Compression::Lz4,
             #[cfg(feature = "zstd")]
-            Compression::Zstd,
+            Compression::Zstd { level: 3 },
         ];
         let keys = || KeyRing::new(KeyId(1), key(1));
         for codec in [Codec::Json, Codec::MessagePack, Codec::Postcard] {
