@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::flight::Flights;
+use super::batch::Place;
+use super::flight::{Flights, Pilot};
 use super::key::KeyText;
 use super::loading::{Behind, Loader};
 use super::local::{Held, Validity};
@@ -168,6 +169,8 @@ impl Site {
                 self.verify_some(&key, &call, &loader, &held);
                 return Ok(self.answered_here(&key, held, began));
             }
+            // The store may have been asked too, and know better.
+            Here::Refresh(_, Standing::Stale) if self.has_fresh(seen.as_ref()) => None,
             Here::Refresh(held, standing) => {
                 return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local, began));
             }
@@ -274,10 +277,7 @@ impl Site {
             place.step_aside();
         }
         if let Some(pilot) = pilot {
-            let flight = self
-                .clone()
-                .fly(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
-            tokio::spawn(flight);
+            self.start(pilot, call.clone(), loader.clone(), seen, LoadReason::Miss);
         }
         let soft = self
             .space
@@ -362,11 +362,17 @@ impl Site {
     pub(crate) fn refresh(&self, key: &KeyText, call: Call, loader: Loader, seen: EntryId) {
         let (_seat, pilot) = Flights::join(&self.space.flights, key);
         if let Some(pilot) = pilot {
-            tokio::spawn(
-                self.clone()
-                    .fly(pilot, call, loader, Some(seen), LoadReason::Refresh),
-            );
+            self.start(pilot, call, loader, Some(seen), LoadReason::Refresh);
         }
+    }
+
+    fn start(&self, pilot: Pilot, call: Call, loader: Loader, seen: Option<EntryId>, reason: LoadReason) {
+        let leaving = call.batch.as_ref().map(Place::boarding);
+        let flight = self.clone().fly(pilot, call, loader, seen, reason);
+        tokio::spawn(async move {
+            flight.await;
+            drop(leaving);
+        });
     }
 
     /// Asks the store; `None` when it is not asked. Trouble is counted.
@@ -375,6 +381,11 @@ impl Site {
             return Ok(None);
         }
         self.read(key, call).await.map(Some)
+    }
+
+    fn has_fresh(&self, seen: Option<&Seen>) -> bool {
+        let held = seen.and_then(|seen| seen.held.as_ref());
+        held.is_some_and(|held| self.standing(held) == Standing::Fresh)
     }
 
     /// Whether the source failed so short a time ago that something stale is served without asking it.

@@ -50,14 +50,21 @@ pub(crate) struct Place {
     batch: Arc<Batch>,
     at: usize,
     is_decided: AtomicBool,
+    /// Whether a flight of its own decides, which outlives the caller.
+    has_flight: AtomicBool,
 }
 
-/// Leaves a place when it is dropped.
-pub(crate) struct Leaving(Arc<Place>);
+/// Leaves a place when it is dropped: with its caller, or, once there is one, with its flight.
+pub(crate) struct Leaving {
+    place: Arc<Place>,
+    is_of_flight: bool,
+}
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.0.step_aside();
+        if self.is_of_flight || !self.place.has_flight.load(Ordering::SeqCst) {
+            self.place.step_aside();
+        }
     }
 }
 
@@ -84,6 +91,7 @@ impl Batch {
             batch: Arc::clone(self),
             at,
             is_decided: AtomicBool::new(false),
+            has_flight: AtomicBool::new(false),
         })
     }
 
@@ -143,8 +151,21 @@ impl Place {
         }
     }
 
+    /// For its caller.
     pub(crate) fn leaving(self: &Arc<Self>) -> Leaving {
-        Leaving(Arc::clone(self))
+        Leaving {
+            place: Arc::clone(self),
+            is_of_flight: false,
+        }
+    }
+
+    /// For the flight that its caller starts: others wait for what it decides, also when the caller goes away.
+    pub(crate) fn boarding(self: &Arc<Self>) -> Leaving {
+        self.has_flight.store(true, Ordering::SeqCst);
+        Leaving {
+            place: Arc::clone(self),
+            is_of_flight: true,
+        }
     }
 
     /// Asks when it is called.

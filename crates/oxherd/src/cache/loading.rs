@@ -24,7 +24,7 @@ use super::shared::Trouble;
 use super::space::{AnyValue, Call, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::stats::{FillRefusal, LoadEnd, LoadReason};
-use super::value::Header;
+use super::value::{Envelope, Header};
 use crate::error::{Cause, Error, LoadCause, Result};
 use crate::lock::{Hold, Token};
 use crate::store::{CACHE_FILL, CACHE_LEASE, CACHE_RELEASE, CACHE_RENEW, Script};
@@ -522,7 +522,7 @@ impl Site {
                 let landing = self.newer(pilot.key(), &call, header.version, wanted).await;
                 return pilot.land(landing, Answers::Everybody);
             }
-            let held = hold(meta, entry.len());
+            let held = hold(meta, Envelope::weight_of(&entry));
             // Alone it is known that whatever was written meanwhile is newer; else nobody knows the order.
             let is_kept = before.pending.as_mut().is_some_and(|pending| match is_alone {
                 true => pending.fill(&held),
@@ -535,7 +535,7 @@ impl Site {
             };
             return pilot.land(Ok(held), answers);
         };
-        let held = hold(meta, entry.len());
+        let held = hold(meta, Envelope::weight_of(&entry));
         if self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag)) {
             self.release(pilot.key(), &tenure).await;
             return pilot.land(Ok(held), Answers::CameBeforeLoad);

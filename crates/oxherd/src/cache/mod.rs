@@ -1,4 +1,4 @@
-//! Reading the same rows only once: typed values in this process and in the store, never wrong after a write.
+//! Reading the same rows only once: typed values in this process and in the store, and nothing older behind an invalidation.
 //!
 //! A [`Cache`] stands on a store. A [`Namespace`] of it holds one kind of values, by typed keys:
 //!

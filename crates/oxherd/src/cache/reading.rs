@@ -218,7 +218,7 @@ impl Site {
         match (space.form.decode)(envelope, &space.settings.packing, space.place(key)) {
             Ok(value) => {
                 let meta = meta_of(envelope.header(), &space.settings, self.shared.clock.now());
-                let held = self.hold(value, envelope.bytes().len(), meta, &call.tenant, before.moment);
+                let held = self.hold(value, envelope.weight(), meta, &call.tenant, before.moment);
                 if let Some(pending) = &before.pending
                     && self.standing(&held) != Standing::Ended
                 {

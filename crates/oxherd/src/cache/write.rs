@@ -19,7 +19,7 @@ use super::shared::Trouble;
 use super::space::{AnyValue, Call, Site, Space};
 use super::standing::meta_of;
 use super::stats::FillRefusal;
-use super::value::Header;
+use super::value::{Envelope, Header};
 use crate::error::{Error, Result};
 use crate::store::{CACHE_CONCLUDE, CACHE_INTEND, CACHE_REMOVE, CACHE_SET, CACHE_TOUCH};
 
@@ -326,7 +326,13 @@ impl Site {
             }
         }
         let meta = meta_of(&header, settings, self.shared.clock.now());
-        let held = self.hold(fresh.value, entry.len(), meta, &call.tenant, before.moment);
+        let held = self.hold(
+            fresh.value,
+            Envelope::weight_of(&entry),
+            meta,
+            &call.tenant,
+            before.moment,
+        );
         if let Some(pending) = &mut before.pending {
             pending.write(&held);
         }

@@ -156,6 +156,20 @@ impl Envelope {
         self.content.size
     }
 
+    /// About what the value takes in memory: no less than its plain bytes, however well they were compressed.
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes
+            .len()
+            .max(self.payload_at.saturating_add(self.content.size))
+    }
+
+    /// [`Self::weight`] of an entry that was just written.
+    pub(crate) fn weight_of(entry: &[u8]) -> usize {
+        Header::read(entry).map_or(entry.len(), |(_, content, payload_at)| {
+            entry.len().max(payload_at.saturating_add(content.size))
+        })
+    }
+
     /// All of it, as it is in the store.
     pub(crate) const fn bytes(&self) -> &Bytes {
         &self.bytes
