@@ -201,11 +201,17 @@ impl Site {
         others.sort_unstable();
         others.dedup();
         let mut question = redis::cmd("MGET");
+        // Once more: stamps of a sequence that was lost and made anew say nothing of what was read before.
+        question.arg(self.space.keys.incarnation());
         for tag in &others {
             let stamp = [call.tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
             question.arg(self.space.keys.stamp(&stamp));
         }
-        let replies = self.fetch(&question).await?;
+        let mut replies = self.fetch(&question).await?.into_iter();
+        let incarnation = replies.next().flatten();
+        if incarnation != stamps.incarnation {
+            stamps.incarnation = None;
+        }
         for (tag, stamp) in others.into_iter().zip(replies) {
             stamps.tags.insert(tag, number(stamp.as_deref()));
         }

@@ -11,6 +11,7 @@ mod calls;
 mod chance;
 mod ledger;
 mod plan;
+mod regressions;
 mod stage;
 mod teeth;
 mod world;
