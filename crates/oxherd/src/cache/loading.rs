@@ -511,9 +511,10 @@ impl Site {
         pilot.close();
         let Some(tenure) = tenure else {
             let is_alone = !space.settings.keeps_shared();
+            // While changes are heard of, what is not in the store may not be here: its removal would push nothing.
             let is_outage = !is_alone
                 && space.settings.level <= Level::Delete
-                && (is_storeless || !self.shared.is_live())
+                && (!self.shared.is_live() || (is_storeless && space.settings.level == Level::Ttl))
                 && !self.is_doubted(pilot.key(), &call.tenant, header.tags.iter().map(|tag| &**tag));
             if is_outage {
                 meta.ends = meta.ends.min(now.after(space.settings.outage_ttl));

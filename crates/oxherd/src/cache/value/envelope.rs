@@ -171,6 +171,7 @@ impl Envelope {
     }
 
     /// All of it, as it is in the store.
+    #[cfg(test)]
     pub(crate) const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
