@@ -8,9 +8,7 @@
 -- @include cache_notice
 local prefix, key, version, channel = KEYS[1], ARGV[1], ARGV[2], ARGV[4]
 local entry = prefix .. 'e:' .. key
--- Another program's key of our name is removed whatever it holds.
-local is_ours, present = pcall(entry_version, entry)
-if not is_ours then present = nil end
+local present = entry_version(entry)
 local is_current = present and version ~= '\0\0\0\0\0\0\0\0' and not is_below(present, version)
 end_lease(channel, prefix .. 'l:' .. key)
 local removed = 0

@@ -20,6 +20,9 @@ use super::standing::{Standing, meta_of};
 use super::value::{Envelope, Header};
 use crate::store::is_cut_off;
 
+/// How often a read is repeated because the store was told something while it answered.
+const OVERTAKEN: usize = 3;
+
 /// What the store had.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
@@ -114,13 +117,30 @@ impl Site {
 
     /// Reads entries of the store with one question, in their order.
     pub(crate) async fn read_many(&self, keys: &[KeyText], call: &Call) -> Result<Several<Seen>, Trouble> {
+        for _ in 0..OVERTAKEN {
+            let doubts = self.space.recovery.doubts();
+            let seen = self.read_many_once(keys, call, doubts).await?;
+            // What the store was told while it answered may concern what it said.
+            if !self.space.recovery.has_told_since(doubts) {
+                return Ok(seen);
+            }
+        }
+        let doubts = self.space.recovery.doubts();
+        self.read_many_once(keys, call, doubts).await
+    }
+
+    async fn read_many_once(
+        &self,
+        keys: &[KeyText],
+        call: &Call,
+        doubts: super::recovery::Doubts,
+    ) -> Result<Several<Seen>, Trouble> {
         let space = &self.space;
         // First, for what is read before changes are heard of is not kept.
         if let Err(trouble) = self.heed().await {
             self.troubled(&trouble);
             return Err(trouble);
         }
-        let doubts = space.recovery.doubts();
         let before: Several<Before> = keys.iter().map(|key| self.before(key)).collect();
         let began = Instant::now();
         let hints: Several<Option<Hint>> = keys.iter().map(|key| space.hints.get(key)).collect();

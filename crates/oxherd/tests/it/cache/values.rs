@@ -62,7 +62,7 @@ on_every_store_and_valkey! {
         for codec in [Codec::Json, Codec::MessagePack, Codec::Postcard] {
             for compression in compressions {
                 for is_sealed in [false, true] {
-                    let name = format!("v-{codec:?}-{compression:?}-{is_sealed}");
+                    let name = format!("v-{codec:?}-{compression:?}-{is_sealed}").replace([' ', '{', '}', ':'], "");
                     let packing = Packing::new().with_codec(codec).with_compression(compression).with_compress_from(0);
                     let packing = if is_sealed { packing.with_keys(keys()) } else { packing };
                     let open = |oxherd: &oxherd::Oxherd| {
