@@ -13,13 +13,14 @@ local function entry_version(key)
   if #version == 8 and version ~= '\0\0\0\0\0\0\0\0' then return version end
 end
 
--- The version that keeps something of this version from being written; nil if none does. What has no version is below every
--- fence.
+-- The version that keeps something of this version from being written; nil if none does. What has no version is kept out by voided
+-- leases alone; who wants fences for it too does not send it here.
 local function newer_than(fence_key, key, version)
-  if version == '\0\0\0\0\0\0\0\0' then return nil end
   local fence = redis.call('GET', fence_key)
-  if fence and #fence == 8 and is_below(version, fence) then return fence end
+  -- Also says that the key is another program's.
   local present = entry_version(key)
+  if version == '\0\0\0\0\0\0\0\0' then return nil end
+  if fence and #fence == 8 and is_below(version, fence) then return fence end
   if present and is_below(version, present) then return present end
 end
 
