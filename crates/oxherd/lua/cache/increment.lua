@@ -1,7 +1,7 @@
 -- cache/increment: add to a counter, which begins at zero when there is none.
 -- KEYS   namespace prefix
 -- ARGV   tenant:key:, by int, head of a new entry, tail of a new entry without its number, ttl_ms int,
---        fresh incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes,
+--        seed of an incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes,
 --        then the tenant's stamp as tenant:: if there is one
 -- CLOCK  store
 -- RETURN {outcome, written 0|1|2}: the sum as text | "marked" a write is under way | "other" what is there is no counter | "range" beyond 2^53

@@ -1,6 +1,6 @@
 -- cache/invalidate: make every entry with one of these tags a miss.
 -- KEYS   namespace prefix
--- ARGV   fresh incarnation 8 bytes, stamp_life_ms int, channel prefix, origin 8 bytes, then tags as tenant:tag:
+-- ARGV   seed of an incarnation 8 bytes, stamp_life_ms int, channel prefix, origin 8 bytes, then tags as tenant:tag:
 -- CLOCK  store
 -- RETURN the count of invalidations
 -- RESEND safe

@@ -1,7 +1,7 @@
 -- cache/lease: let one process load what an entry holds, and say as of which moment.
 -- KEYS   namespace prefix
 -- ARGV   tenant:key:, id of the entry judged unusable (empty: none), token 16 bytes, term_ms int, will wait 0|1,
---        fresh incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, then tags as tenant:tag:
+--        seed of an incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, then tags as tenant:tag:
 -- CLOCK  store
 -- RETURN {"changed"} another entry is there | {"marked"} a write is under way | {"busy", remaining_ms int} |
 --        {"granted", incarnation, as_of int, written 0|1|2}

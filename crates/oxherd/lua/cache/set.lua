@@ -1,7 +1,7 @@
 -- cache/set: write an entry through, ahead of whatever is loading it.
 -- KEYS   namespace prefix
 -- ARGV   tenant:key:, version 8 bytes, head of the entry, tail of the entry, ttl_ms int, fence_life_ms int,
---        fresh incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes,
+--        seed of an incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes,
 --        then tags as tenant:tag:
 -- CLOCK  store
 -- RETURN {outcome, written 0|1|2}: "taken" | "outdated" by version | "marked" a write is under way

@@ -1,13 +1,24 @@
+local is_sequence_new = false
+
+-- A namespace's next incarnation: one that never was. What the caller brings is not enough, for he brings the same again when he sends
+-- again, and entries of the first time would be valid once more.
+local function next_incarnation(prefix, fresh)
+  local time = redis.call('TIME')
+  local digest = redis.sha1hex(fresh .. (redis.call('GET', prefix .. 'n') or '') .. time[1] .. '.' .. time[2])
+  local bytes = string.gsub(string.sub(digest, 1, 16), '..', function(pair) return string.char(tonumber(pair, 16)) end)
+  return bytes
+end
+
 -- Returns a namespace's incarnation and its count of invalidations; one that is missing makes both anew.
 -- Who changes a key last in a turn of the server is not told by it of changes before that in the same turn. So scripts say what
 -- they wrote of this and of the stamps, and their callers take it for changed: 2 all of the namespace, 1 stamps, 0 nothing.
-local is_sequence_new = false
 local function read_sequence(prefix, fresh)
   local incarnation = redis.call('GET', prefix .. 'n')
   local count = tonumber(redis.call('GET', prefix .. 's') or '')
   if incarnation and #incarnation == 8 and count then return incarnation, count end
   is_sequence_new = true
-  redis.call('SET', prefix .. 'n', fresh)
+  incarnation = next_incarnation(prefix, fresh)
+  redis.call('SET', prefix .. 'n', incarnation)
   redis.call('SET', prefix .. 's', '0')
-  return fresh, 0
+  return incarnation, 0
 end

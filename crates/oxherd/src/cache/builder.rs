@@ -164,9 +164,8 @@ impl Cache {
     /// whole namespace, if it is cleared.
     #[must_use]
     pub fn pending_invalidations(&self) -> usize {
-        let now = self.shared.clock.now();
         let spaces = self.shared.spaces.read();
-        spaces.values().map(|space| space.recovery.pending(now)).sum()
+        spaces.values().map(|space| space.recovery.pending()).sum()
     }
 
     /// The store it is on.

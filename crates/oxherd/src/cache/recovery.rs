@@ -2,8 +2,9 @@
 //!
 //! The call that failed returns its error; other processes read what was there until the store is told. This process does
 //! not: until then it neither reads what is concerned from the store nor keeps it. There is one notice for each key or tag, the last
-//! one counts, and at most 10,000 for each namespace: with more the whole namespace is in doubt, and cleared when the store is back. A notice is dropped
-//! when everything that it could concern has ended. A caller that goes away before the store's answer counts as one that got none.
+//! one counts, and at most 10,000 for each namespace: with more the whole namespace is in doubt, and cleared when the store is back. A notice stands
+//! until the store was told, for nobody here knows how long others let their entries live. A caller that goes away before the store's answer counts
+//! as one that got none.
 //! Notices live in this process: with it they end, which is said in the log.
 //! Next: `write.rs`, `invalidate.rs` (who tells), `reading.rs`, `loading.rs` (who asks for doubts).
 
@@ -19,7 +20,6 @@ use tokio::sync::Notify;
 use super::key::KeyText;
 use super::shared::{Shared, Trouble};
 use super::space::{Site, Space};
-use crate::clock::Timestamp;
 use crate::error::Error;
 
 /// How many notices a namespace may have.
@@ -58,22 +58,20 @@ pub(crate) struct Recovery {
 #[derive(Debug, Default)]
 struct Notices {
     keys: HashMap<KeyText, KeyNotice>,
-    tags: HashMap<Vec<u8>, Mark>,
-    everything: Option<Mark>,
-    /// Grows with each notice, so that one that comes while its predecessor is told is not taken for told.
-    serial: u64,
+    tags: HashMap<Vec<u8>, Serial>,
+    everything: Option<Serial>,
+    /// Grows with each notice.
+    serial: Serial,
     is_replaying: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    serial: u64,
-    until: Timestamp,
-}
+/// Which of the notices of a key or tag it is: one that comes while its predecessor is told is not taken for told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Serial(u64);
 
 #[derive(Clone, Copy, Debug)]
 struct KeyNotice {
-    mark: Mark,
+    serial: Serial,
     /// The highest version that was told, 0 if none.
     version: u64,
     /// Whether it was also told without a version.
@@ -85,78 +83,63 @@ impl Notices {
         self.keys.len() + self.tags.len() + usize::from(self.everything.is_some())
     }
 
-    fn add(&mut self, notice: Notice, until: Timestamp) {
-        self.serial += 1;
-        let mark = Mark {
-            serial: self.serial,
-            until,
-        };
+    fn add(&mut self, notice: Notice) {
+        self.serial.0 += 1;
+        let serial = self.serial;
         if let Some(everything) = &mut self.everything {
-            *everything = mark;
+            *everything = serial;
             return;
         }
         match notice {
             Notice::Key(key, version) => {
                 let notice = self.keys.entry(key).or_insert(KeyNotice {
-                    mark,
+                    serial,
                     version,
                     is_plain: false,
                 });
-                notice.mark = mark;
+                notice.serial = serial;
                 notice.version = notice.version.max(version);
                 notice.is_plain |= version == 0;
             }
-            Notice::Tags(tags) => self.tags.extend(tags.into_iter().map(|tag| (tag, mark))),
-            Notice::Everything => self.doubt_everything(mark),
+            Notice::Tags(tags) => self.tags.extend(tags.into_iter().map(|tag| (tag, serial))),
+            Notice::Everything => self.doubt_everything(serial),
         }
         if self.keys.len() + self.tags.len() > MOST {
-            self.doubt_everything(mark);
+            self.doubt_everything(serial);
         }
     }
 
     /// Clearing the namespace says all the others. Fences are not raised by it: their calls have failed.
-    fn doubt_everything(&mut self, mark: Mark) {
+    fn doubt_everything(&mut self, serial: Serial) {
         self.keys = HashMap::new();
         self.tags = HashMap::new();
-        self.everything = Some(mark);
-    }
-
-    fn drop_ended(&mut self, now: Timestamp) {
-        self.keys.retain(|_, notice| notice.mark.until > now);
-        self.tags.retain(|_, mark| mark.until > now);
-        self.everything = self.everything.filter(|mark| mark.until > now);
+        self.everything = Some(serial);
     }
 }
 
-/// What was in doubt when a read began.
+/// What the store had been told by replays when a read began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doubts {
-    /// `None`: nothing.
-    told: Option<u64>,
+    told: u64,
 }
 
 impl Recovery {
-    /// To be taken before the store is asked.
+    /// To be taken before the store is asked. Also when nothing is in doubt: a doubt may come and go while it answers.
     #[inline]
     pub(crate) fn doubts(&self) -> Doubts {
         Doubts {
-            told: (!self.is_empty()).then(|| self.told.load(Ordering::Acquire)),
+            told: self.told.load(Ordering::Acquire),
         }
     }
 
-    /// Whether something that was in doubt then is not any more: the store's answer may be from before it was told.
+    /// Whether something that was in doubt since then is not any more: the store's answer may be from before it was told.
     #[inline]
     pub(crate) fn has_told_since(&self, then: Doubts) -> bool {
-        then.told
-            .is_some_and(|told| told != self.told.load(Ordering::Acquire))
+        then.told != self.told.load(Ordering::Acquire)
     }
 
     /// How many notices there are.
-    pub(crate) fn pending(&self, now: Timestamp) -> usize {
-        if self.is_empty() {
-            return 0;
-        }
-        self.change(|notices| notices.drop_ended(now));
+    pub(crate) fn pending(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
@@ -168,7 +151,7 @@ impl Recovery {
     /// Acquire pairs with the release of [`Self::change`]: who was told of a failure sees its notice.
     #[inline]
     fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Acquire) == 0
+        self.pending() == 0
     }
 
     /// First the count, then the doubt is gone: who finds none sees the count.
@@ -289,15 +272,13 @@ impl Site {
         tenant: &str,
         mut tags: impl Iterator<Item = &'t str>,
     ) -> bool {
-        let now = self.shared.clock.now();
         let notices = self.space.recovery.notices.lock();
-        let stands = |mark: &Mark| mark.until > now;
         let has_stamp = |tag: &str| {
             let stamp = [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
-            notices.tags.get(&stamp).is_some_and(stands)
+            notices.tags.contains_key(&stamp)
         };
-        let is_doubted = notices.everything.as_ref().is_some_and(stands)
-            || notices.keys.get(key).is_some_and(|notice| stands(&notice.mark))
+        let is_doubted = notices.everything.is_some()
+            || notices.keys.contains_key(key)
             || has_stamp("")
             || tags.any(has_stamp);
         drop(notices);
@@ -307,11 +288,7 @@ impl Site {
     }
 
     fn doubt(&self, notice: Notice) {
-        let settings = &self.space.settings;
-        // As long as stamps, which outlive every entry that depends on them.
-        let (life, _) = settings.stamp_life(settings.freshness.life());
-        let until = self.shared.clock.now().after(life);
-        self.space.recovery.change(|notices| notices.add(notice, until));
+        self.space.recovery.change(|notices| notices.add(notice));
         self.replay();
     }
 
@@ -357,13 +334,11 @@ impl Site {
     /// Tells all there is. Whether nothing is left.
     async fn tell_all(&self) -> Result<bool, Trouble> {
         let recovery = &self.space.recovery;
-        let now = self.shared.clock.now();
         let (everything, tags, keys) = recovery.change(|notices| {
-            notices.drop_ended(now);
-            let mut tags: Vec<(Vec<u8>, Mark)> = notices
+            let mut tags: Vec<(Vec<u8>, Serial)> = notices
                 .tags
                 .iter()
-                .map(|(tag, mark)| (tag.clone(), *mark))
+                .map(|(tag, serial)| (tag.clone(), *serial))
                 .collect();
             let mut keys: Vec<(KeyText, KeyNotice)> = notices
                 .keys
@@ -375,19 +350,19 @@ impl Site {
             keys.sort_unstable_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
             (notices.everything, tags, keys)
         });
-        if let Some(mark) = everything
+        if let Some(serial) = everything
             && answered(self.send_clear().await.map(drop))?
         {
             recovery.settle(|notices| {
-                notices.everything = notices.everything.filter(|now| now.serial != mark.serial);
+                notices.everything = notices.everything.filter(|now| *now != serial);
             });
         }
         for some in tags.chunks(TAGS_AT_ONCE) {
             let stamps: Vec<&[u8]> = some.iter().map(|(tag, _)| &tag[..]).collect();
             if answered(self.send_invalidate(&stamps).await.map(drop))? {
                 recovery.settle(|notices| {
-                    for (tag, mark) in some {
-                        if notices.tags.get(tag).is_some_and(|now| now.serial == mark.serial) {
+                    for (tag, serial) in some {
+                        if notices.tags.get(tag).is_some_and(|now| now == serial) {
                             notices.tags.remove(tag);
                         }
                     }
@@ -402,7 +377,7 @@ impl Site {
                         if notices
                             .keys
                             .get(key)
-                            .is_some_and(|now| now.mark.serial == notice.mark.serial)
+                            .is_some_and(|now| now.serial == notice.serial)
                         {
                             notices.keys.remove(key);
                         }

@@ -1,5 +1,7 @@
 //! What schedules have found, told step by step.
 
+use std::time::Duration;
+
 use oxherd_engine::Engine;
 use redis::aio::ConnectionLike as _;
 
@@ -70,4 +72,75 @@ async fn stamps_of_a_sequence_that_was_made_anew_do_not_vouch_for_what_was_read_
     .await;
     let found = play(&network, async move { reading.await.unwrap() }, None).await;
     assert_eq!(found, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_comes_and_goes_while_the_store_answers_is_not_read_past() {
+    let engine = Engine::in_memory();
+    let network = Network::new(&engine, Turns::Short);
+    let writer = process(&network, 1);
+    let before = async move {
+        writer.set(&1, 10).tag(Tag::new("y")).await.unwrap();
+        // The script is known from now on, so that the repeated removal is one question.
+        writer.remove(&2).await.unwrap();
+    };
+    play(&network, before, None).await;
+
+    let cache = Cache::builder(&Store::simulated(&network, 2)).deadline(Duration::from_secs(1));
+    let rows: Namespace<u64, u64> = cache.open().unwrap().namespace("rows").open().unwrap();
+    // The connection is slow: the removal gives up, and a read that began after it does not yet.
+    let remover = rows.clone();
+    let removing = tokio::spawn(async move { remover.remove(&1).await });
+    network.settle().await;
+    tokio::time::advance(Duration::from_millis(600)).await;
+    let reader = rows.clone();
+    let reading = tokio::spawn(async move { reader.get(&1).strict().await });
+    network.settle().await;
+    tokio::time::advance(Duration::from_millis(500)).await;
+    network.settle().await;
+    removing.await.unwrap().unwrap_err();
+    assert!(!reading.is_finished());
+
+    // It finds the entry, has to ask for its tag, and meanwhile the removal is repeated.
+    play(&network, async move { reading.await.unwrap().unwrap() }, None).await;
+    let found = play(&network, async move { rows.get(&1).await.unwrap() }, None).await;
+    assert_eq!(found, None);
+}
+
+#[tokio::test]
+async fn a_clearing_that_is_sent_again_does_not_bring_back_what_was_cleared_since() {
+    let engine = Engine::in_memory();
+    let network = Network::new(&engine, Turns::Short);
+    let (one, other) = (process(&network, 1), process(&network, 2));
+    // Both are connected, and the script is known.
+    let (first, second) = (one.clone(), other.clone());
+    let before = async move {
+        first.clear().await.unwrap();
+        second.clear().await.unwrap();
+    };
+    play(&network, before, None).await;
+
+    // It is cleared, and the reply is on its way.
+    let clearing = tokio::spawn(async move { one.clear().await });
+    network.settle().await;
+    let asked = network.pending().into_iter().find_map(|event| match event {
+        Event::Execute { connection } => Some(connection),
+        _ => None,
+    });
+    let connection = asked.unwrap();
+    network.play(Event::Execute { connection });
+    let lost = Event::Deliver { connection };
+    // Meanwhile another process keeps an entry, and clears it.
+    let writer = other.clone();
+    let meanwhile = async move {
+        writer.set(&1, 10).await.unwrap();
+        writer.clear().await.unwrap();
+        writer.get(&1).await.unwrap()
+    };
+    assert_eq!(play(&network, meanwhile, Some(lost)).await, None);
+    // The reply is lost with its connection.
+    network.play(Event::Break { connection });
+    network.settle().await;
+    play(&network, async move { clearing.await.unwrap().unwrap() }, None).await;
+    assert_eq!(play(&network, async move { other.get(&1).await.unwrap() }, None).await, None);
 }
