@@ -9,7 +9,9 @@
 local prefix = KEYS[1]
 read_sequence(prefix, ARGV[1])
 -- What a full store allows, and after which it allows the rest.
+local left = redis.call('PTTL', prefix .. 'n')
 redis.call('UNLINK', prefix .. 'n')
 redis.call('SET', prefix .. 'n', ARGV[1])
+if left > 0 then redis.call('PEXPIRE', prefix .. 'n', left) end
 announce(ARGV[2], ARGV[3], prefix .. 'n')
 return 0

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::report::{Present, Reporter};
+use super::report::{Opened, Present, Reporter};
 use super::settings::{Level, Settings, Tiers};
 use super::shared::Shared;
 use super::space::Space;
@@ -49,26 +49,41 @@ impl Shared {
     }
 
     fn present(&self) -> Present {
-        let channel = match *self.channel.read() {
-            Some(ChannelMode::Tracking) => "tracking",
-            Some(ChannelMode::Announced) => "announced",
-            None => "lost",
-        };
         let spaces = self.spaces.read();
-        // A cache that keeps nothing here need not hear of anything.
-        let listens = spaces
-            .values()
-            .any(|space| space.settings.keeps_local() && space.settings.keeps_shared());
-        let settings = spaces
-            .values()
-            .map(|space| (space.name.to_string(), settings_of(space)));
-        let settings: BTreeMap<String, Value> = settings.collect();
+        let open = spaces.values().map(|space| {
+            let opened = Opened {
+                settings: settings_of(space),
+                entry_life: space.settings.freshness.life(),
+            };
+            (space.name.to_string(), opened)
+        });
+        let open: BTreeMap<String, Opened> = open.collect();
+        let channel = self.channel_of(spaces.values());
         drop(spaces);
         Present {
-            channel: if listens { channel } else { "none" },
+            channel,
             breaker: self.breaker.state().as_str(),
             stats: self.stats(),
-            settings,
+            open,
+        }
+    }
+
+    /// How this process hears of changes, in one word.
+    fn channel_of<'a>(&self, spaces: impl Iterator<Item = &'a Arc<Space>>) -> &'static str {
+        // A cache that keeps nothing here need not hear of anything.
+        let mut listening = spaces
+            .filter(|space| space.settings.keeps_local() && space.settings.keeps_shared())
+            .peekable();
+        if listening.peek().is_none() {
+            return "none";
+        }
+        // Nothing is connected before the first read.
+        let is_used = listening.any(|space| space.watched.initialized());
+        match *self.channel.read() {
+            Some(ChannelMode::Tracking) => "tracking",
+            Some(ChannelMode::Announced) => "announced",
+            None if is_used => "lost",
+            None => "unused",
         }
     }
 }

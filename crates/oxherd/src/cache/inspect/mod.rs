@@ -3,7 +3,7 @@
 //! An [`Inspector`] needs a store and nothing else: no types, no loaders, no cache in this process. What it shows is what lies
 //! in the store; what it removes is announced to all processes as if one of them had done it. Keys and tags are given as text, in
 //! the form in which lists show them.
-//! Next: `entry.rs` (one entry), `remove.rs` (invalidation), `scan.rs` (what has no index), `../report.rs` (numbers).
+//! Next: `entry.rs` (one entry), `remove.rs` (invalidation), `scan.rs` (what has no index), `../fleet.rs` (numbers).
 
 mod entry;
 mod remove;
@@ -17,8 +17,8 @@ pub use entry::{Entry, EntryHeader, EntryState};
 pub use remove::Removed;
 pub use scan::{BigKeys, Bounds, Matching};
 
+use super::fleet::Fleet;
 use super::key::check_name;
-use super::report::Fleet;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::{CacheKeys, Store};
@@ -55,7 +55,7 @@ impl Inspector {
     /// # Errors
     /// [`Error::StoreUnavailable`].
     pub async fn fleet(&self) -> Result<Fleet> {
-        Fleet::read(&self.store, &self.clock).await
+        Fleet::read(&self.store).await
     }
 
     fn keys(&self, namespace: &str) -> Result<CacheKeys> {
