@@ -41,6 +41,20 @@ pub(crate) struct Landing {
     pub(crate) answers: Answers,
 }
 
+impl Landing {
+    /// Of what concerns all who wait.
+    pub(crate) const fn everybody(result: Result<Arc<Held>, Failure>) -> Self {
+        let answers = Answers::Everybody;
+        Self { result, answers }
+    }
+
+    /// With a value for those who may have it.
+    pub(crate) const fn to(held: Arc<Held>, answers: Answers) -> Self {
+        let result = Ok(held);
+        Self { result, answers }
+    }
+}
+
 /// Whom a flight's end may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answers {
@@ -190,10 +204,10 @@ impl Pilot {
     }
 
     /// Answers everybody on board.
-    pub(crate) fn land(mut self, result: Result<Arc<Held>, Failure>, answers: Answers) {
+    pub(crate) fn land(mut self, landing: Landing) {
         self.close();
         self.has_landed = true;
-        self.flight.land(Landing { result, answers });
+        self.flight.land(landing);
     }
 }
 
@@ -202,11 +216,7 @@ impl Drop for Pilot {
     fn drop(&mut self) {
         if !self.has_landed {
             self.close();
-            let landing = Landing {
-                result: Err(Failure::Again),
-                answers: Answers::Everybody,
-            };
-            self.flight.land(landing);
+            self.flight.land(Landing::everybody(Err(Failure::Again)));
         }
     }
 }

@@ -44,6 +44,7 @@
 //! Next: `docs/design/cache.md`, then `answer.rs` (how a read is answered), `loading.rs` (the lease), `local/` (this process).
 
 mod answer;
+mod asking;
 mod batch;
 mod builder;
 mod complaint;

@@ -18,7 +18,6 @@ use super::shared::Trouble;
 use super::space::{Call, Hint, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::value::{Envelope, Header};
-use crate::store::is_cut_off;
 
 /// How often a read is repeated because the store was told something while it answered.
 const OVERTAKEN: usize = 3;
@@ -42,8 +41,6 @@ pub(crate) struct Before {
     pub(crate) pending: Option<Pending>,
     pub(crate) moment: Moment,
 }
-
-type Replies = Vec<Option<Vec<u8>>>;
 
 /// Mostly one is asked for, and needs no allocation.
 pub(crate) type Several<T> = SmallVec<[T; 1]>;
@@ -256,55 +253,6 @@ impl Site {
                 space.found(foreign, key);
                 None
             }
-        }
-    }
-
-    async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {
-        let answer = match self.heed().await {
-            Ok(()) => {
-                let send = |mut connection| async move {
-                    let mut answer = question.query_async(&mut connection).await;
-                    if matches!(&answer, Err(error) if is_cut_off(error)) {
-                        answer = question.query_async(&mut connection).await;
-                    }
-                    answer
-                };
-                self.shared.ask("read the cache", send).await
-            }
-            Err(trouble) => Err(trouble),
-        };
-        if let Err(trouble) = &answer {
-            self.troubled(trouble);
-        }
-        answer
-    }
-
-    /// Sees to it that changes of this namespace are heard of, before anything is read that this process may keep.
-    pub(crate) async fn heed(&self) -> Result<(), Trouble> {
-        let Self { shared, space } = self;
-        // Again, for what was opened outside a runtime.
-        shared.report();
-        if !space.settings.keeps_local() {
-            return Ok(());
-        }
-        if space.watched.initialized() {
-            return Ok(());
-        }
-        let watch = async {
-            let watched = space.keys.watched();
-            let prefixes = watched.each_ref().map(Vec::as_slice);
-            space.watched.get_or_try_init(|| shared.watch(&prefixes)).await
-        };
-        // Once a namespace: on the heap, for it is deep.
-        Box::pin(shared.within_deadline("watch for changes", watch)).await?;
-        Ok(())
-    }
-
-    /// Counts a call that the store did not answer.
-    pub(crate) fn troubled(&self, trouble: &Trouble) {
-        match trouble {
-            Trouble::Skipped { .. } => self.space.recorder.skipped_by_breaker(),
-            Trouble::Failed(_) => self.space.recorder.store_failed(),
         }
     }
 

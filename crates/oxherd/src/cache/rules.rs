@@ -6,6 +6,7 @@
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -82,15 +83,12 @@ impl Rules {
         K: CacheKey + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        let namespace = namespace.clone();
-        self.with::<C>(move |change, tenant| {
-            let (namespace, keys) = (of_tenant(&namespace, tenant), keys(change));
-            Box::pin(async move {
-                namespace?.remove_many(&keys).await?;
-                Ok(Applied {
-                    keys: keys.len() as u64,
-                    ..Applied::default()
-                })
+        let found = move |change: &C| Some(keys(change));
+        self.on(namespace, found, |namespace, keys| async move {
+            namespace.remove_many(&keys).await?;
+            Ok(Applied {
+                keys: keys.len() as u64,
+                ..Applied::default()
             })
         })
     }
@@ -107,15 +105,12 @@ impl Rules {
         K: CacheKey + ?Sized + 'static,
         V: Send + Sync + 'static,
     {
-        let namespace = namespace.clone();
-        self.with::<C>(move |change, tenant| {
-            let (namespace, tags) = (of_tenant(&namespace, tenant), tags(change));
-            Box::pin(async move {
-                namespace?.invalidate(&tags).await?;
-                Ok(Applied {
-                    tags: tags.len() as u64,
-                    ..Applied::default()
-                })
+        let found = move |change: &C| Some(tags(change));
+        self.on(namespace, found, |namespace, tags| async move {
+            namespace.invalidate(&tags).await?;
+            Ok(Applied {
+                tags: tags.len() as u64,
+                ..Applied::default()
             })
         })
     }
@@ -132,18 +127,12 @@ impl Rules {
         K: CacheKey + ?Sized + 'static,
         V: Send + Sync + 'static,
     {
-        let namespace = namespace.clone();
-        self.with::<C>(move |change, tenant| {
-            let (namespace, applies) = (of_tenant(&namespace, tenant), applies(change));
-            Box::pin(async move {
-                if !applies {
-                    return Ok(Applied::default());
-                }
-                namespace?.clear().await?;
-                Ok(Applied {
-                    cleared: 1,
-                    ..Applied::default()
-                })
+        let found = move |change: &C| applies(change).then_some(());
+        self.on(namespace, found, |namespace, ()| async move {
+            namespace.clear().await?;
+            Ok(Applied {
+                cleared: 1,
+                ..Applied::default()
             })
         })
     }
@@ -201,6 +190,31 @@ impl Rules {
         Ok(sum)
     }
 
+    /// What is `found` in a change is done in the namespace, or for its tenant there; nothing is where nothing is found.
+    fn on<C, K, V, W, Done>(
+        self,
+        namespace: &Namespace<K, V>,
+        found: impl Fn(&C) -> Option<W> + Send + Sync + 'static,
+        act: impl Fn(Namespace<K, V>, W) -> Done + Send + Sync + 'static,
+    ) -> Self
+    where
+        C: 'static,
+        K: CacheKey + ?Sized + 'static,
+        V: Send + Sync + 'static,
+        Done: Future<Output = Result<Applied>> + Send + 'static,
+    {
+        let namespace = namespace.clone();
+        self.with::<C>(move |change, tenant| {
+            let Some(what) = found(change) else {
+                return Box::pin(ready(Ok(Applied::default())));
+            };
+            match of_tenant(&namespace, tenant) {
+                Ok(namespace) => Box::pin(act(namespace, what)),
+                Err(error) => Box::pin(ready(Err(error))),
+            }
+        })
+    }
+
     fn with<C: 'static>(
         mut self,
         action: impl Fn(&C, Option<&str>) -> BoxFuture<'static, Result<Applied>> + Send + Sync + 'static,
@@ -208,7 +222,7 @@ impl Rules {
         let of_any = move |change: &dyn Any, tenant: Option<&str>| match change.downcast_ref::<C>() {
             Some(change) => action(change, tenant),
             // Actions are found by the type of the change.
-            None => Box::pin(async { Ok(Applied::default()) }) as BoxFuture<'static, Result<Applied>>,
+            None => Box::pin(ready(Ok(Applied::default()))) as BoxFuture<'static, Result<Applied>>,
         };
         self.actions
             .entry(TypeId::of::<C>())

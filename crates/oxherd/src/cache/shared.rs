@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
-use redis::RedisResult;
+use redis::aio::ConnectionLike as _;
+use redis::{Cmd, RedisResult, Value};
 
 use super::local::{Local, NamespaceNumber};
 use super::report::Reporting;
@@ -18,7 +19,7 @@ use super::waits::Waits;
 use crate::breaker::{Breaker, Permit};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::store::{ChannelMode, Connection, Store, Tracked, is_cut_off, refused, refused_once};
+use crate::store::{ChannelMode, Connection, Script, Store, Tracked, is_cut_off, refused, refused_once};
 
 /// What a cache is made of.
 pub(crate) struct Shared {
@@ -48,6 +49,41 @@ pub(crate) enum Trouble {
     Skipped { retry_after: Duration },
     /// It did not answer, or refused.
     Failed(Error),
+}
+
+/// What the store is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Question<'a> {
+    Command(&'a Cmd),
+    /// A call of the script.
+    Script(&'static Script, &'a Cmd),
+}
+
+impl Question<'_> {
+    async fn send(self, connection: &mut Connection) -> RedisResult<Value> {
+        match self {
+            Self::Command(command) => connection.req_packed_command(command).await?.extract_error(),
+            Self::Script(script, call) => script.run(connection, call).await,
+        }
+    }
+}
+
+/// What comes of asking a second time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Repeated {
+    /// Nothing, or the same: done if the connection breaks under the question.
+    Harmless,
+    /// The work is done twice: never done, and a lost answer is said to be.
+    Harmful,
+}
+
+impl Repeated {
+    fn refused(self, operation: &str, error: redis::RedisError) -> Error {
+        match self {
+            Self::Harmless => refused(operation, error),
+            Self::Harmful => refused_once(operation, error),
+        }
+    }
 }
 
 impl Trouble {
@@ -88,47 +124,29 @@ impl Shared {
         self.channel.read().is_some()
     }
 
-    /// Asks the store, unless it is known not to answer. The question may be repeated.
-    pub(crate) async fn ask<T, F>(
+    /// Asks the store, unless it is known not to answer.
+    pub(crate) async fn ask(
         &self,
         operation: &str,
-        request: impl FnOnce(Connection) -> F,
-    ) -> Result<T, Trouble>
-    where
-        F: Future<Output = RedisResult<T>>,
-    {
-        let answer = self.send(request).await?;
-        answer.map_err(|error| Trouble::Failed(refused(operation, error)))
-    }
-
-    /// As [`Self::ask`], for what must not be repeated.
-    pub(crate) async fn ask_once<T, F>(
-        &self,
-        operation: &str,
-        request: impl FnOnce(Connection) -> F,
-    ) -> Result<T, Trouble>
-    where
-        F: Future<Output = RedisResult<T>>,
-    {
-        let answer = self.send(request).await?;
-        answer.map_err(|error| Trouble::Failed(refused_once(operation, error)))
-    }
-
-    async fn send<T, F>(&self, request: impl FnOnce(Connection) -> F) -> Result<RedisResult<T>, Trouble>
-    where
-        F: Future<Output = RedisResult<T>>,
-    {
+        question: Question<'_>,
+        repeated: Repeated,
+    ) -> Result<Value, Trouble> {
         let permit = self.permit()?;
-        let connection = self.tracked.connection().with_deadline(self.deadline);
+        let mut connection = self.tracked.connection().with_deadline(self.deadline);
         let began = self.clock.ticks();
-        let answer = request(connection).await;
+        let mut answer = question.send(&mut connection).await;
+        if let (Repeated::Harmless, Err(error)) = (repeated, &answer)
+            && is_cut_off(error)
+        {
+            answer = question.send(&mut connection).await;
+        }
         let took = Duration::from_millis(self.clock.ticks().saturating_sub(began));
         // What the store refuses it has answered: only silence opens the breaker.
         match &answer {
             Err(error) if error.is_io_error() => permit.failure(took),
             _ => permit.success(took),
         }
-        Ok(answer)
+        answer.map_err(|error| Trouble::Failed(repeated.refused(operation, error)))
     }
 
     /// Hears, from now on, of changes of keys that begin so.
