@@ -30,7 +30,7 @@ impl Get {
         let view = connect::view(global, output).await?;
         let (namespace, tenant) = (&self.which.namespace, &self.whose.tenant);
         let Some(entry) = view.cache_entry(namespace, tenant, &self.key).await? else {
-            self.which.found(&view).await?;
+            self.which.is_there(&view).await?;
             let message = format!("there is no entry {:?} in namespace {namespace:?}", self.key);
             return Err(
                 Failure::not_found(message).help("--tenant names the tenant, where there are tenants")

@@ -105,7 +105,8 @@ impl Invalidate {
             Self::Tenant(command) => &command.which,
             Self::Namespace(command) => &command.which,
         };
-        let namespace = which.found(&view).await?.name;
+        which.is_there(&view).await?;
+        let namespace = which.namespace.clone();
         let (done, sentence) = match self {
             Self::Key(command) => command.run(&view, &namespace).await?,
             Self::Tag(command) => command.run(&view, &namespace).await?,

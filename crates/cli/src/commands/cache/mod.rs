@@ -52,9 +52,15 @@ impl Which {
         found.ok_or_else(|| self.not_there())
     }
 
+    /// As [`Self::found`], where no numbers are wanted.
+    async fn is_there(&self, view: &View) -> Result<(), Failure> {
+        let is_known = view.inspector().knows(&self.namespace).await?;
+        is_known.then_some(()).ok_or_else(|| self.not_there())
+    }
+
     fn not_there(&self) -> Failure {
         Failure::not_found(format!("there is no namespace {:?} of the cache", self.namespace)).help(
-            "a namespace is there once a process opened it, and is named NAME@VERSION; `oxherd cache list` shows those of this prefix",
+            "a namespace is there once a process opened it, until a month after the last one, and is named NAME@VERSION; `oxherd cache list` shows those of this prefix",
         )
     }
 }

@@ -21,7 +21,7 @@ use super::fleet::Fleet;
 use super::key::check_name;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::store::{CacheKeys, Store};
+use crate::store::{CacheKeys, Store, decode, refused};
 
 /// Longest text of a key, in bytes, as where keys are written.
 const LONGEST_KEY: usize = 512;
@@ -56,6 +56,20 @@ impl Inspector {
     /// [`Error::StoreUnavailable`].
     pub async fn fleet(&self) -> Result<Fleet> {
         Fleet::read(&self.store).await
+    }
+
+    /// Whether a process had this namespace (`name@version`) open within the time that [`Fleet::namespaces`] are remembered. Costs one
+    /// question, where [`Self::fleet`] reads everything that all processes report.
+    ///
+    /// # Errors
+    /// [`Error::CacheName`], [`Error::StoreUnavailable`].
+    pub async fn knows(&self, namespace: &str) -> Result<bool> {
+        let totals = self.keys(namespace)?.totals();
+        let mut command = redis::cmd("HEXISTS");
+        command.arg(totals).arg("settings");
+        let reply = command.query_async(&mut self.store.shared()).await;
+        let operation = "look for a namespace of the cache";
+        decode(operation, reply.map_err(|error| refused(operation, error))?)
     }
 
     fn keys(&self, namespace: &str) -> Result<CacheKeys> {
