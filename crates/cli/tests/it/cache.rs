@@ -66,6 +66,7 @@ on_every_store! {
         assert!(run(&["cache", "get", "products@1", "eight"], 3).await.contains("there is no entry \"eight\""));
         assert!(run(&["cache", "get", "prodcuts@1", "eight"], 3).await.contains("oxherd cache list"));
         assert!(run(&["cache", "get", "products", "eight"], 2).await.contains("NAME@VERSION"));
+        assert!(run(&["cache", "invalidate", "key", "products", "eight"], 2).await.contains("NAME@VERSION"));
     }
 }
 

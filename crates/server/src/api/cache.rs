@@ -92,7 +92,7 @@ pub(super) async fn invalidate(
     let wish: Wish = serde_json::from_str(body.get())
         .map_err(|error| Problem::new(Kind::InvalidRequest, format!("the body cannot be read: {error}")))?;
     let inspector = app.view.inspector();
-    if !inspector.knows(&namespace).await? {
+    if inspector.settings(&namespace).await?.is_none() {
         return Err(no_such_namespace(&namespace));
     }
     let tenant = wish.tenant.as_deref().unwrap_or_default();

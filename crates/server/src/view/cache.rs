@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use oxherd::cache::{
-    BigKey, BigKeys, Counts, Entry, Fleet, Latency, LocalStats, NamespaceStats, ProcessReport, Tier, TopKeys,
+    BigKey, BigKeys, Counts, Entry, Fleet, Latency, LocalStats, NamespaceStats, ProcessReport, Tier, TopKey,
+    TopKeys,
 };
 use oxherd::{ServerVersion, Timestamp};
 use serde::Serialize;
@@ -198,7 +199,7 @@ pub struct CacheTopKey {
     pub bytes: u64,
     /// Where it was last answered from.
     pub tier: Option<Tier>,
-    /// Whether it deserves a warning.
+    /// Whether it has a fifth of all reads or more. Where it asks the store that is warned of.
     pub hot: bool,
 }
 
@@ -351,10 +352,12 @@ fn hot(top: &TopKeys) -> Vec<(&String, &String)> {
 
 fn warnings(settings: &Value, stats: &NamespaceStats) -> Vec<String> {
     let mut warnings = Vec::new();
-    for key in stats.top.hot(HOT).take(NAMED) {
+    // What a process answers by itself is a burden to nobody.
+    let asks_the_store = |key: &&TopKey| key.tier != Some(Tier::Local);
+    for key in stats.top.hot(HOT).filter(asks_the_store).take(NAMED) {
         let percent = stats.top.share(key) * 100.0;
         warnings.push(format!(
-            "key {:?} has {percent:.0} % of all reads; keep it in the processes, and for long",
+            "key {:?} has {percent:.0} % of all reads, and asks the store; keep it in the processes, and for long",
             full(&key.tenant, &key.key)
         ));
     }

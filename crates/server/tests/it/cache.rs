@@ -162,7 +162,8 @@ on_every_store! {
                 "latency": {"loads": {"count": 2, "sumMicros": 9, "buckets": [[40, 1], [63, 1]]}},
                 "lastMinute": {"millis": 60_000, "hits": 30, "misses": 30},
                 "top": {"millis": 60_000, "reads": 6000, "keys": [
-                    {"tenant": "", "key": "hot", "reads": 3000, "error": 100, "misses": 1, "bytes": 9, "tier": "local"}]},
+                    {"tenant": "", "key": "hot", "reads": 3000, "error": 100, "misses": 1, "bytes": 9, "tier": "shared"},
+                    {"tenant": "", "key": "held", "reads": 2900, "error": 100, "misses": 1, "bytes": 9, "tier": "local"}]},
                 "big": [{"tenant": "acme", "key": "huge", "bytes": 1_000_000}],
             }),
             &[("hits_local", 160), ("hits_shared", 130), ("misses", 110), ("miss_loads", 110), ("of_a_newer_version", 1)],
@@ -175,6 +176,7 @@ on_every_store! {
         assert_eq!((&cache["missPenaltyMs"], &cache["processes"]), (&json!(5.0), &json!(1)));
         let warnings = cache["warnings"].to_string();
         assert!(warnings.contains("hot") && warnings.contains("acme:huge"), "{warnings}");
+        assert!(!warnings.contains("held"), "{warnings}");
         let one = scene.client.get("/api/v1/cache/prices@3").await.ok(200);
         assert_eq!((&one["counts"]["hitsShared"], &one["load"]["count"]), (&json!(130), &json!(2)));
         assert_eq!(one["load"]["p99Ms"], json!(63e-6));

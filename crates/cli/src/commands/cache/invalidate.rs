@@ -105,7 +105,7 @@ impl Invalidate {
             Self::Tenant(command) => &command.which,
             Self::Namespace(command) => &command.which,
         };
-        which.is_there(&view).await?;
+        which.settings(&view).await?;
         let namespace = which.namespace.clone();
         let (done, sentence) = match self {
             Self::Key(command) => command.run(&view, &namespace).await?,

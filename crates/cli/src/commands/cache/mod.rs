@@ -8,6 +8,7 @@ mod top;
 
 use clap::{Args, Subcommand};
 use oxherd_server::view::{CacheNamespace, View};
+use serde_json::Value;
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -52,10 +53,10 @@ impl Which {
         found.ok_or_else(|| self.not_there())
     }
 
-    /// As [`Self::found`], where no numbers are wanted.
-    async fn is_there(&self, view: &View) -> Result<(), Failure> {
-        let is_known = view.inspector().knows(&self.namespace).await?;
-        is_known.then_some(()).ok_or_else(|| self.not_there())
+    /// Its settings, where no numbers are wanted.
+    async fn settings(&self, view: &View) -> Result<Value, Failure> {
+        let settings = view.inspector().settings(&self.namespace).await?;
+        settings.ok_or_else(|| self.not_there())
     }
 
     fn not_there(&self) -> Failure {
@@ -86,4 +87,10 @@ fn milliseconds(time: Option<f64>) -> String {
         Some(time) if time >= 0.1 => format!("{time:.2} ms"),
         Some(time) => format!("{:.2} µs", time * 1000.0),
     }
+}
+
+/// As [`milliseconds`]. What was not loaded took no time.
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn micros(time: u64) -> String {
+    milliseconds((time > 0).then_some(time as f64 / 1000.0))
 }

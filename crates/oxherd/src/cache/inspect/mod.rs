@@ -17,6 +17,8 @@ pub use entry::{Entry, EntryHeader, EntryState};
 pub use remove::Removed;
 pub use scan::{BigKeys, Bounds, Matching};
 
+use serde_json::Value;
+
 use super::fleet::Fleet;
 use super::key::check_name;
 use crate::clock::Clock;
@@ -58,18 +60,18 @@ impl Inspector {
         Fleet::read(&self.store).await
     }
 
-    /// Whether a process had this namespace (`name@version`) open within the time that [`Fleet::namespaces`] are remembered. Costs one
-    /// question, where [`Self::fleet`] reads everything that all processes report.
+    /// The settings of one namespace (`name@version`), as the process that reported last has them; `None` when it is not among
+    /// [`Fleet::namespaces`]. Costs one question, where [`Self::fleet`] reads everything that all processes report.
     ///
     /// # Errors
     /// [`Error::CacheName`], [`Error::StoreUnavailable`].
-    pub async fn knows(&self, namespace: &str) -> Result<bool> {
-        let totals = self.keys(namespace)?.totals();
-        let mut command = redis::cmd("HEXISTS");
-        command.arg(totals).arg("settings");
-        let reply = command.query_async(&mut self.store.shared()).await;
+    pub async fn settings(&self, namespace: &str) -> Result<Option<Value>> {
         let operation = "look for a namespace of the cache";
-        decode(operation, reply.map_err(|error| refused(operation, error))?)
+        let mut command = redis::cmd("HGET");
+        command.arg(self.keys(namespace)?.totals()).arg("settings");
+        let reply = command.query_async(&mut self.store.shared()).await;
+        let settings: Option<Vec<u8>> = decode(operation, reply.map_err(|error| refused(operation, error))?)?;
+        Ok(settings.map(|text| serde_json::from_slice(&text).unwrap_or_default()))
     }
 
     fn keys(&self, namespace: &str) -> Result<CacheKeys> {
