@@ -95,6 +95,11 @@ on_every_store! {
         assert!(acme.get("e1").strict().await.unwrap().is_none());
         let wrong = ["cache", "invalidate", "namespace", "prodcuts@1"];
         program.scene.run(&wrong).await.failed(3);
+        // The tag without a name would be the tenant.
+        let nameless = ["cache", "invalidate", "tag", "products@1", "", "--tenant", "acme"];
+        program.scene.run(&nameless).await.failed(2);
+        let nothing = ["cache", "invalidate", "prefix", "products@1", "a", "--limit", "0"];
+        program.scene.run(&nothing).await.failed(2);
     }
 }
 

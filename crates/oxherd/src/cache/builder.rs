@@ -35,7 +35,7 @@ use crate::store::{CacheKeys, Store, cache_prefix};
 /// A cache on a store; cheap to clone. What one process reads belongs in one cache.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     packing: Packing,
 }
 

@@ -7,11 +7,13 @@
 //! Next: `stats/` (what is counted), `fleet.rs` (who reads this), `lua/cache/report.lua`, `lua/cache/count.lua`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Cmd;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::stats::{CacheStats, Counts, LocalStats};
@@ -126,11 +128,27 @@ type Numbers = BTreeMap<&'static str, u64>;
 
 /// A task that reports; it ends with this.
 #[derive(Debug)]
-pub(crate) struct Reporting(JoinHandle<()>);
+pub(crate) struct Reporting {
+    task: JoinHandle<()>,
+    reporter: Arc<Mutex<Reporter>>,
+}
+
+impl Reporting {
+    /// Reports now what `look` sees.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`].
+    pub(crate) async fn tell(&self, look: impl FnOnce() -> Present) -> Result<()> {
+        let mut reporter = self.reporter.lock().await;
+        // Within the lock, so that nothing older is told after something newer.
+        reporter.tell(look()).await?;
+        Ok(())
+    }
+}
 
 impl Drop for Reporting {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -147,17 +165,23 @@ impl Reporter {
     }
 
     /// Reports at once and then every five seconds what `look` sees, until it sees nothing any more.
-    pub(crate) fn start(mut self, look: impl Fn() -> Option<Present> + Send + 'static) -> Reporting {
-        Reporting(tokio::spawn(async move {
+    pub(crate) fn start(self, look: impl Fn() -> Option<Present> + Send + 'static) -> Reporting {
+        let clock = self.clock.clone();
+        let reporter = Arc::new(Mutex::new(self));
+        let own = Arc::clone(&reporter);
+        let task = tokio::spawn(async move {
             loop {
+                let mut reporter = own.lock().await;
                 let Some(present) = look() else { return };
                 // A store that is away is told of by those who need it; numbers can wait for the next time.
-                if let Err(error) = self.tell(present).await {
+                if let Err(error) = reporter.tell(present).await {
                     tracing::debug!(%error, "what the cache counted was not reported");
                 }
-                self.clock.sleep_until(self.clock.now().after(EVERY)).await;
+                drop(reporter);
+                clock.sleep_until(clock.now().after(EVERY)).await;
             }
-        }))
+        });
+        Reporting { task, reporter }
     }
 
     /// Writes a report, if there is something to say; whether it did.

@@ -9,13 +9,30 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::builder::Cache;
 use super::report::{Opened, Present, Reporter};
 use super::settings::{Level, Settings, Tiers};
 use super::shared::Shared;
 use super::space::Space;
 use super::stats::{CacheStats, LocalStats};
 use crate::clock::millis;
+use crate::error::Result;
 use crate::store::ChannelMode;
+
+impl Cache {
+    /// Tells the store now what this process counted, as it does by itself every five seconds. Call it when a process is about to
+    /// end: what it has not told then is missing in the totals of `oxherd cache stats` and `/metrics`.
+    ///
+    /// # Errors
+    /// [`crate::Error::StoreUnavailable`].
+    pub async fn report(&self) -> Result<()> {
+        self.shared.report();
+        match self.shared.reporting.get() {
+            Some(reporting) => reporting.tell(|| self.shared.present()).await,
+            None => Ok(()),
+        }
+    }
+}
 
 impl Shared {
     /// Sees to it that this process reports what it counts.

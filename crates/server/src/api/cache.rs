@@ -116,7 +116,7 @@ pub(super) async fn invalidate(
             pattern: None,
             all: None,
             ..
-        } => {
+        } if !tag.is_empty() => {
             inspector.invalidate_tags(&namespace, tenant, &[tag]).await?;
             json!({"by": "tag"})
         }

@@ -116,6 +116,8 @@ on_every_store! {
             json!({"keys": ["a"]}),
             json!(7),
             json!({"tenant": ""}),
+            json!({"tag": ""}),
+            json!({"tag": "", "tenant": "acme"}),
             json!({"key": "x".repeat(600)}),
         ] {
             client.post(&path, &wish.to_string()).await.problem(400);

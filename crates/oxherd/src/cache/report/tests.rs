@@ -1,6 +1,5 @@
 //! Processes that report, come and go, on a store whose clock the test moves as well.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use oxherd_engine::{Engine, Options};
@@ -311,11 +310,11 @@ async fn the_task_reports_by_the_clock_and_ends_with_what_it_looks_at() {
     }
     assert_eq!(scene.fleet().await.processes.len(), 1);
     drop(recorder);
-    while !reporting.0.is_finished() {
+    while !reporting.task.is_finished() {
         scene.advance(EVERY);
         tokio::task::yield_now().await;
     }
-    (&mut reporting.0).await.unwrap();
+    (&mut reporting.task).await.unwrap();
 }
 
 #[tokio::test]

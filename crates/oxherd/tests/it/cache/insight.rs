@@ -72,6 +72,20 @@ on_every_store_and_valkey! {
 }
 
 on_every_store_and_valkey! {
+    async fn who_reports_before_it_ends_is_counted_to_the_last(scene: Scene) {
+        for round in 1..=3 {
+            let cache = scene.other_process().await.cache();
+            let products = cache.namespace("products").open().unwrap();
+            load(&products, round).await;
+            load(&products, round).await;
+            cache.report().await.unwrap();
+            cache.report().await.unwrap();
+            assert_eq!(totals(&scene).await.reads(), 2 * round);
+        }
+    }
+}
+
+on_every_store_and_valkey! {
     async fn who_has_not_read_yet_has_lost_nothing(scene: Scene) {
         let products = open(&scene.oxherd);
         until(&scene, "it reports", |fleet| !fleet.processes.is_empty()).await;
