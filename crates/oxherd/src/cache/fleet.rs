@@ -39,36 +39,49 @@ impl Fleet {
     /// # Errors
     /// [`crate::Error::StoreUnavailable`].
     pub async fn read(store: &Store) -> Result<Self> {
-        let keys = FleetKeys::new(store.prefix());
         let mut fleet = Self::default();
+        fleet.read_processes(store).await?;
+        fleet.read_namespaces(store).await?;
+        Ok(fleet)
+    }
+
+    async fn read_processes(&mut self, store: &Store) -> Result<()> {
+        let keys = FleetKeys::new(store.prefix());
         let processes = names(store, &keys.processes()).await?;
         for page in processes.chunks(PAGE) {
-            let reports: Vec<Option<Vec<u8>>> =
-                ask(store, page, |pipeline, name| _ = pipeline.get(keys.report(name))).await?;
+            let mut pipeline = redis::pipe();
+            for process in page {
+                pipeline.get(keys.report(process));
+            }
+            let reports: Vec<Option<Vec<u8>>> = ask(store, &pipeline).await?;
+            // One that cannot be read is of another version.
             let reports = reports.into_iter().flatten();
-            fleet
-                .processes
-                .extend(reports.filter_map(|text| serde_json::from_slice(&text).ok()));
+            let reports = reports.filter_map(|text| serde_json::from_slice::<ProcessReport>(&text).ok());
+            self.processes.extend(reports);
         }
-        fleet
-            .processes
-            .sort_by(|one: &ProcessReport, two| (one.at, &one.process).cmp(&(two.at, &two.process)));
+        self.processes
+            .sort_by(|one, two| (one.at, &one.process).cmp(&(two.at, &two.process)));
+        Ok(())
+    }
+
+    async fn read_namespaces(&mut self, store: &Store) -> Result<()> {
+        let keys = FleetKeys::new(store.prefix());
         let namespaces = names(store, &keys.namespaces()).await?;
         for page in namespaces.chunks(PAGE) {
-            let found: Vec<HashMap<String, Vec<u8>>> = ask(store, page, |pipeline, name| {
-                _ = pipeline.hgetall(CacheKeys::new(store.prefix(), name).totals());
-            })
-            .await?;
+            let mut pipeline = redis::pipe();
+            for name in page {
+                pipeline.hgetall(CacheKeys::new(store.prefix(), name).totals());
+            }
+            let found: Vec<HashMap<String, Vec<u8>>> = ask(store, &pipeline).await?;
             for (name, fields) in page.iter().zip(found) {
-                fleet.know(name, &fields);
+                self.know(name, &fields);
             }
         }
-        let evictions: Vec<Option<u64>> = ask(store, &[EVICTIONS.to_owned()], |pipeline, field| {
-            _ = pipeline.hget(keys.totals(), field);
-        })
-        .await?;
-        fleet.evictions = evictions.into_iter().flatten().sum();
-        Ok(fleet)
+        let mut pipeline = redis::pipe();
+        pipeline.hget(keys.totals(), EVICTIONS);
+        let (evictions,): (Option<u64>,) = ask(store, &pipeline).await?;
+        self.evictions = evictions.unwrap_or(0);
+        Ok(())
     }
 
     /// A namespace that is listed; one of which nothing is left has been forgotten.
@@ -112,16 +125,7 @@ async fn names(store: &Store, index: &str) -> Result<Vec<String>> {
     decode(READING, reply.map_err(|error| refused(READING, error))?)
 }
 
-/// One question about each name, in one go.
-async fn ask<T: FromRedisValue>(
-    store: &Store,
-    names: &[String],
-    question: impl Fn(&mut Pipeline, &str),
-) -> Result<Vec<T>> {
-    let mut pipeline = redis::pipe();
-    for name in names {
-        question(&mut pipeline, name);
-    }
+async fn ask<T: FromRedisValue>(store: &Store, pipeline: &Pipeline) -> Result<T> {
     let reply = pipeline.query_async(&mut store.shared()).await;
     decode(READING, reply.map_err(|error| refused(READING, error))?)
 }
