@@ -23,7 +23,7 @@ impl Program {
         let cache = Oxherd::on(scene.hold().await.clone()).cache();
         let products = cache.namespace::<str, Value>("products").open().unwrap();
         eventually("the program reports", SOON, async || {
-            scene.ask::<u64>(&["HLEN", "bull:cache:reports"]).await == 1
+            scene.ask::<u64>(&["ZCARD", "bull:cache:{all}:processes"]).await == 1
         })
         .await;
         Self {
@@ -66,6 +66,7 @@ on_every_store! {
         assert!(run(&["cache", "get", "products@1", "eight"], 3).await.contains("there is no entry \"eight\""));
         assert!(run(&["cache", "get", "prodcuts@1", "eight"], 3).await.contains("oxherd cache list"));
         assert!(run(&["cache", "get", "products", "eight"], 2).await.contains("NAME@VERSION"));
+        assert!(run(&["cache", "invalidate", "key", "products", "eight"], 2).await.contains("NAME@VERSION"));
     }
 }
 
@@ -94,6 +95,11 @@ on_every_store! {
         assert!(acme.get("e1").strict().await.unwrap().is_none());
         let wrong = ["cache", "invalidate", "namespace", "prodcuts@1"];
         program.scene.run(&wrong).await.failed(3);
+        // The tag without a name would be the tenant.
+        let nameless = ["cache", "invalidate", "tag", "products@1", "", "--tenant", "acme"];
+        program.scene.run(&nameless).await.failed(2);
+        let nothing = ["cache", "invalidate", "prefix", "products@1", "a", "--limit", "0"];
+        program.scene.run(&nothing).await.failed(2);
     }
 }
 
@@ -124,10 +130,21 @@ async fn counted(store: TestStore) -> Scene {
                     {"tenant": "acme", "key": "hot", "reads": 80, "error": 0, "misses": 1, "bytes": 9, "tier": "local"}]},
             }}},
         });
+        let key = format!("bull:cache:{{all}}:r:{process}:");
         scene
-            .ask::<redis::Value>(&["HSET", "bull:cache:reports", process, &report.to_string()])
+            .ask::<redis::Value>(&["SET", &key, &report.to_string()])
+            .await;
+        scene
+            .tell(&format!("ZADD bull:cache:{{all}}:processes {at} {process}"))
             .await;
     }
+    // With those of a third one, which has ended.
+    scene
+        .tell("HSET bull:cache:{prices@3}:c settings {} hits_local 100 hits_shared 10 misses 30")
+        .await;
+    scene
+        .tell(&format!("ZADD bull:cache:{{all}}:namespaces {at} prices@3"))
+        .await;
     scene
 }
 
@@ -139,19 +156,19 @@ on_every_store! {
             listed.out,
             "\
 NAMESPACE  HITS  MISSES  HIT RATE  READS/S  GET P95  LOAD P95  IN PROCESSES
-prices@3     90      10    75.0 %      2.0        -         -             0
+prices@3    110      30    75.0 %      2.0        -         -             0
 "
         );
         assert!(listed.err.contains("warning: process 7 on web hears of no changes"), "{listed:?}");
         let lines = scene.run(&["cache", "list", "--output", "jsonl"]).await.json();
-        assert_eq!((&lines["name"], &lines["hits"]), (&json!("prices@3"), &json!(90)));
+        assert_eq!((&lines["name"], &lines["hits"]), (&json!("prices@3"), &json!(110)));
 
         let stats = scene.run(&["cache", "stats"]).await.done();
         assert!(stats.contains("hit rate      75.0 %") && stats.contains("connected     no"), "{stats}");
         let stats = scene.run(&["cache", "stats", "prices@3"]).await.done();
-        assert!(stats.contains("hits local 80"), "{stats}");
+        assert!(stats.contains("hits local 100"), "{stats}");
         let stats = scene.run(&["cache", "stats", "prices@3", "--output", "json"]).await.json();
-        assert_eq!(stats["counts"]["misses"], 10);
+        assert_eq!(stats["counts"]["misses"], 30);
         scene.run(&["cache", "stats", "prices@4"]).await.failed(3);
 
         let top = scene.run(&["cache", "top", "prices@3"]).await.done();

@@ -16,7 +16,7 @@ for at = 5, #ARGV do
 end
 local _, count = read_sequence(prefix, ARGV[1])
 count = string.format('%.0f', count + 1)
-redis.call('SET', prefix .. 's', count)
+redis.call('SET', prefix .. 's', count, 'KEEPTTL')
 for at = 5, #ARGV do
   local key = prefix .. 't:' .. ARGV[at]
   redis.call('SET', key, count, 'PX', lives[at])

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::complaint::Complaint;
 use super::flight::Flights;
 use super::freshness::{Freshness, out_of_range};
 use super::key::{CacheKey, check_name};
@@ -34,7 +35,7 @@ use crate::store::{CacheKeys, Store, cache_prefix};
 /// A cache on a store; cheap to clone. What one process reads belongs in one cache.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     packing: Packing,
 }
 
@@ -347,8 +348,9 @@ where
                 self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS),
             )),
             hints: Space::hints(),
-            has_complained: false.into(),
-            has_warned_of_size: false.into(),
+            foreign_entries: Complaint::new(shared.clock.clone()),
+            refused_values: Complaint::new(shared.clock.clone()),
+            large_values: Complaint::new(shared.clock.clone()),
             watched: tokio::sync::OnceCell::new(),
             recovery: super::recovery::Recovery::default(),
             resting: Space::resting(),

@@ -47,7 +47,9 @@ mod answer;
 mod asking;
 mod batch;
 mod builder;
+mod complaint;
 mod counter;
+mod fleet;
 mod flight;
 mod freshness;
 mod get;
@@ -90,6 +92,7 @@ mod waits;
 mod write;
 
 pub use builder::{Cache, CacheBuilder, NamespaceBuilder};
+pub use fleet::Fleet;
 pub use freshness::{Freshness, Ttl};
 pub use get::{Answer, Get, Lookup};
 pub use inspect::{BigKeys, Bounds, Entry, EntryHeader, EntryState, Inspector, Matching, Removed};
@@ -99,7 +102,7 @@ pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, WarmUp};
-pub use report::{Fleet, ProcessReport};
+pub use report::ProcessReport;
 pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};
 pub use stats::{

@@ -6,7 +6,6 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use quick_cache::sync::Cache;
 use serde::Serialize;
@@ -14,6 +13,7 @@ use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
+use super::complaint::Complaint;
 use super::flight::Flights;
 use super::key::{KeyText, Tag};
 use super::local::NamespaceNumber;
@@ -43,8 +43,12 @@ pub(crate) struct Space {
     pub(crate) flights: Arc<Flights>,
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) hints: Cache<KeyText, Hint>,
-    pub(crate) has_complained: AtomicBool,
-    pub(crate) has_warned_of_size: AtomicBool,
+    /// Of entries that cannot be used.
+    pub(crate) foreign_entries: Complaint,
+    /// Of values that are not cached, for they are too large or cannot be written.
+    pub(crate) refused_values: Complaint,
+    /// Of values that are cached, and large.
+    pub(crate) large_values: Complaint,
     /// Set when this process hears of changes of it.
     pub(crate) watched: tokio::sync::OnceCell<()>,
     /// What the store could not be told.
@@ -174,7 +178,7 @@ impl Space {
         }
     }
 
-    /// An entry is not ours, or not what it should be: a miss, counted, and reported once.
+    /// An entry is not ours, or not what it should be: a miss, counted, and reported as [`Complaint`] says.
     pub(crate) fn found(&self, foreign: Foreign, key: &KeyText) {
         match foreign {
             Foreign::NotOurs | Foreign::Format(_) | Foreign::Unsealed | Foreign::UnknownKey(_) => {
@@ -182,7 +186,7 @@ impl Space {
             }
             _ => self.recorder.found_garbage(),
         }
-        if !self.has_complained.swap(true, Ordering::Relaxed) {
+        if self.foreign_entries.is_due() {
             tracing::warn!(
                 namespace = &*self.name,
                 %key,
@@ -195,7 +199,7 @@ impl Space {
     /// The store took an entry.
     pub(crate) fn wrote(&self, key: &KeyText, bytes: usize) {
         self.recorder.fill_taken(key.as_str(), bytes);
-        if self.settings.packing.is_big(bytes) && !self.has_warned_of_size.swap(true, Ordering::Relaxed) {
+        if self.settings.packing.is_big(bytes) && self.large_values.is_due() {
             tracing::warn!(
                 namespace = &*self.name,
                 %key,

@@ -84,6 +84,11 @@ impl CacheKeys {
         self.named("n", b"")
     }
 
+    /// Its settings, and the totals of what was counted in it.
+    pub(crate) fn totals(&self) -> Vec<u8> {
+        self.named("c", b"")
+    }
+
     /// The entry of `TENANT:KEY:`.
     pub(crate) fn entry(&self, key: &[u8]) -> Vec<u8> {
         self.named("e:", key)
@@ -136,14 +141,43 @@ pub(crate) fn cache_prefix(store_prefix: &str) -> String {
     format!("{store_prefix}:cache:")
 }
 
-/// The hash of what processes report of their caches.
-pub(crate) fn cache_reports(store_prefix: &str) -> String {
-    format!("{store_prefix}:cache:reports")
+/// What is known of the caches of all processes: reports, and who and what there is. No namespace is called so: theirs have a version.
+#[derive(Clone, Debug)]
+pub(crate) struct FleetKeys {
+    prefix: Arc<str>,
 }
 
-/// The hash of the namespaces there are, with their settings.
-pub(crate) fn cache_namespaces(store_prefix: &str) -> String {
-    format!("{store_prefix}:cache:namespaces")
+impl FleetKeys {
+    pub(crate) fn new(store_prefix: &str) -> Self {
+        Self {
+            prefix: format!("{store_prefix}:cache:{{all}}:").into(),
+        }
+    }
+
+    /// What all of them start with; `KEYS[1]` of their scripts.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The processes, by when their reports end.
+    pub(crate) fn processes(&self) -> String {
+        format!("{}processes", self.prefix)
+    }
+
+    /// The namespaces, by when they are forgotten.
+    pub(crate) fn namespaces(&self) -> String {
+        format!("{}namespaces", self.prefix)
+    }
+
+    /// What a process reported last.
+    pub(crate) fn report(&self, process: &str) -> String {
+        format!("{}r:{process}:", self.prefix)
+    }
+
+    /// What belongs to no namespace, summed up over all processes that ever were.
+    pub(crate) fn totals(&self) -> String {
+        format!("{}c", self.prefix)
+    }
 }
 
 /// What a key of the cache is.

@@ -3,6 +3,7 @@
 
 mod failure;
 mod freshness;
+mod insight;
 mod levels;
 mod source;
 mod stampede;

@@ -242,7 +242,7 @@ async fn what_the_server_said_of_itself_is_known() {
     );
 }
 
-mod logged {
+pub(crate) mod logged {
     //! A subscriber that keeps the text of warnings.
 
     use std::fmt::{Debug, Write as _};
@@ -252,7 +252,7 @@ mod logged {
     use tracing::{Event, Level, Metadata, Subscriber, span};
 
     #[derive(Clone, Default)]
-    pub(super) struct Warnings(pub(super) Arc<Mutex<String>>);
+    pub(crate) struct Warnings(pub(crate) Arc<Mutex<String>>);
 
     impl Visit for Warnings {
         fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

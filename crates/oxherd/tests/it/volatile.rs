@@ -1,5 +1,6 @@
 //! Keys in memory alone beside a directory.
 
+use oxherd::cache::{Inspector, Namespace};
 use oxherd::{Oxherd, Store};
 use tempfile::TempDir;
 
@@ -47,4 +48,37 @@ async fn a_volatile_queue_is_gone_after_a_restart_and_the_others_are_there() {
         );
         oxherd.store().close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_cache_in_memory_alone_takes_no_queue_of_its_name_along() {
+    let directory = tempfile::tempdir().unwrap();
+    let oxherd = open(&directory, "?volatile=bull:cache:{").await;
+    oxherd.queue("cache").unwrap().add("n", ()).await.unwrap();
+    let products: Namespace<u64, u64> = oxherd.cache().namespace("products").open().unwrap();
+    products.set(&7, 49).await.unwrap();
+    let acme = products.tenant("acme").unwrap();
+    acme.set(&7, 49)
+        .tag(oxherd::cache::Tag::new("all"))
+        .await
+        .unwrap();
+    oxherd.store().close().await.unwrap();
+    drop((oxherd, products, acme));
+
+    let oxherd = open(&directory, "").await;
+    assert_eq!(waiting(&oxherd, "cache").await, 1, "jobs are kept");
+    let inspector = Inspector::new(oxherd.store().clone());
+    assert_eq!(inspector.entry("products@1", "", "7").await.unwrap(), None);
+    let held: Vec<String> = redis::cmd("KEYS")
+        .arg("bull:cache:{*")
+        .query_async(&mut oxherd.store().engine().unwrap().connect())
+        .await
+        .unwrap();
+    assert_eq!(held, [""; 0], "nothing of the cache is");
+    oxherd.store().close().await.unwrap();
+    drop((oxherd, inspector));
+
+    // Without the brace the queue is volatile too.
+    let oxherd = open(&directory, "?volatile=bull:cache:").await;
+    assert_eq!(waiting(&oxherd, "cache").await, 0);
 }

@@ -91,10 +91,10 @@ pub(super) async fn invalidate(
     parameters.only(&[])?;
     let wish: Wish = serde_json::from_str(body.get())
         .map_err(|error| Problem::new(Kind::InvalidRequest, format!("the body cannot be read: {error}")))?;
-    if app.view.cache_namespace(&namespace).await?.is_none() {
+    let inspector = app.view.inspector();
+    if inspector.settings(&namespace).await?.is_none() {
         return Err(no_such_namespace(&namespace));
     }
-    let inspector = app.view.inspector();
     let tenant = wish.tenant.as_deref().unwrap_or_default();
     let limit = limit_of(&wish)?;
     let done = match &wish {
@@ -116,7 +116,7 @@ pub(super) async fn invalidate(
             pattern: None,
             all: None,
             ..
-        } => {
+        } if !tag.is_empty() => {
             inspector.invalidate_tags(&namespace, tenant, &[tag]).await?;
             json!({"by": "tag"})
         }
@@ -203,7 +203,7 @@ fn limit_of(wish: &Wish) -> Result<u64, Problem> {
 
 fn no_such_namespace(namespace: &str) -> Problem {
     let detail = format!(
-        "there is no namespace {namespace:?} of the cache; one is there once a process opened it, and is named NAME@VERSION"
+        "there is no namespace {namespace:?} of the cache; one is there once a process opened it, until a month after the last one, and is named NAME@VERSION"
     );
     Problem::new(Kind::NoSuchNamespace, detail).about("namespace")
 }

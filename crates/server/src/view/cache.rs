@@ -1,12 +1,14 @@
 //! The caches on the store: namespaces, what all processes counted in them, single entries.
 //!
-//! Numbers come from what each process reports of itself every few seconds, added up; a process that ended is counted for
-//! another minute. Rates are of the last minute. Values are masked and cut like payloads of jobs.
+//! Numbers come from what each process reports of itself every few seconds. Counts are totals of all processes that ever were, and never
+//! fall; times, and what processes hold, are of those that reported within the last minute, and rates are of that minute. Values
+//! are masked and cut like payloads of jobs.
 
 use std::time::Duration;
 
 use oxherd::cache::{
-    BigKey, BigKeys, Counts, Entry, Fleet, Latency, LocalStats, NamespaceStats, ProcessReport, Tier, TopKeys,
+    BigKey, BigKeys, Counts, Entry, Fleet, Latency, LocalStats, NamespaceStats, ProcessReport, Tier, TopKey,
+    TopKeys,
 };
 use oxherd::{ServerVersion, Timestamp};
 use serde::Serialize;
@@ -27,9 +29,9 @@ const NAMED: usize = 3;
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheStatus {
-    /// Whether a process that has a cache reported within the last minute, and hears of changes.
+    /// Whether a process that has a cache reported within the last minute, and hears of changes as far as it need.
     pub connected: bool,
-    /// Reads that found something.
+    /// Reads that found something, of all processes that ever were.
     pub hits: u64,
     /// Of these, so many found it in their own process.
     pub hits_local: u64,
@@ -40,7 +42,7 @@ pub struct CacheStatus {
     pub hit_rate: Option<f64>,
     /// Reads a second, in the last minute.
     pub reads_per_second: f64,
-    /// What a miss costs on average, in milliseconds.
+    /// What a miss costs on average, in milliseconds, since the processes started.
     pub miss_penalty_ms: Option<f64>,
     /// Values served past their TTL.
     pub stale_served: u64,
@@ -84,7 +86,7 @@ pub struct CacheProcess {
     pub pid: u32,
     /// When it reported.
     pub at: Timestamp,
-    /// How it hears of changes: `tracking`, `announced`, `lost`, or `none` when it need not.
+    /// How it hears of changes: `tracking`, `announced`, `lost`, `unused` before its first read, or `none` when it need not.
     pub channel: String,
     /// Whether it asks the store: `closed` when it does.
     pub breaker: String,
@@ -127,7 +129,7 @@ pub struct CacheNamespace {
     pub name: String,
     /// Its settings, as the process that opened it last has them.
     pub settings: Value,
-    /// Reads that found something.
+    /// Reads that found something, of all processes that ever were.
     pub hits: u64,
     /// Reads that found nothing.
     pub misses: u64,
@@ -139,7 +141,7 @@ pub struct CacheNamespace {
     pub miss_penalty_ms: Option<f64>,
     /// The share of hits that differed from the source, of those that were compared, from 0 to 1.
     pub stale_rate: Option<f64>,
-    /// Everything that is counted.
+    /// Everything that is counted, of all processes that ever were.
     pub counts: Counts,
     /// Look-ups in either tier; one local hit in 64 is timed and stands for all.
     pub get: CacheLatency,
@@ -197,7 +199,7 @@ pub struct CacheTopKey {
     pub bytes: u64,
     /// Where it was last answered from.
     pub tier: Option<Tier>,
-    /// Whether it deserves a warning.
+    /// Whether it has a fifth of all reads or more. Where it asks the store that is warned of.
     pub hot: bool,
 }
 
@@ -230,10 +232,13 @@ impl CacheOverview {
             .iter()
             .map(|(name, stats)| {
                 let settings = fleet.namespaces.get(name).cloned().unwrap_or_default();
-                CacheNamespace::new(name, settings, stats)
+                let totals = fleet.totals.get(name).cloned().unwrap_or_default();
+                CacheNamespace::new(name, settings, totals, stats)
             })
             .collect();
-        let (counts, last_minute) = stats.total();
+        let (living, last_minute) = stats.total();
+        let mut counts = Counts::default();
+        fleet.totals.values().for_each(|totals| counts.merge(totals));
         let mut warnings = warnings_of_processes(&fleet.processes);
         warnings.extend(eviction(server).filter(|_| !namespaces.is_empty()));
         for namespace in &namespaces {
@@ -247,10 +252,10 @@ impl CacheOverview {
             misses: counts.misses,
             hit_rate: last_minute.hit_rate().or_else(|| counts.hit_rate()),
             reads_per_second: last_minute.reads_per_second(),
-            miss_penalty_ms: counts.miss_penalty().map(milliseconds),
+            miss_penalty_ms: living.miss_penalty().map(milliseconds),
             stale_served: counts.stale_served(),
             local_bytes: stats.local.bytes,
-            evictions: stats.local.evictions,
+            evictions: fleet.evictions,
             processes: fleet.processes.len(),
             warnings,
             namespaces: Vec::new(),
@@ -286,17 +291,17 @@ impl CacheProcess {
 }
 
 impl CacheNamespace {
-    fn new(name: &str, settings: Value, stats: &NamespaceStats) -> Self {
-        let (counts, last_minute) = (&stats.counts, &stats.last_minute);
+    fn new(name: &str, settings: Value, counts: Counts, stats: &NamespaceStats) -> Self {
+        let (living, last_minute) = (&stats.counts, &stats.last_minute);
         Self {
             name: name.to_owned(),
             hits: counts.hits(),
             misses: counts.misses,
             hit_rate: last_minute.hit_rate().or_else(|| counts.hit_rate()),
             reads_per_second: last_minute.reads_per_second(),
-            miss_penalty_ms: counts.miss_penalty().map(milliseconds),
-            stale_rate: counts.stale_rate(),
-            counts: counts.clone(),
+            miss_penalty_ms: living.miss_penalty().map(milliseconds),
+            stale_rate: living.stale_rate(),
+            counts,
             get: (&stats.latency.gets()).into(),
             get_local: (&stats.latency.local_gets).into(),
             get_shared: (&stats.latency.shared_gets).into(),
@@ -347,10 +352,12 @@ fn hot(top: &TopKeys) -> Vec<(&String, &String)> {
 
 fn warnings(settings: &Value, stats: &NamespaceStats) -> Vec<String> {
     let mut warnings = Vec::new();
-    for key in stats.top.hot(HOT).take(NAMED) {
+    // What a process answers by itself is a burden to nobody.
+    let asks_the_store = |key: &&TopKey| key.tier != Some(Tier::Local);
+    for key in stats.top.hot(HOT).filter(asks_the_store).take(NAMED) {
         let percent = stats.top.share(key) * 100.0;
         warnings.push(format!(
-            "key {:?} has {percent:.0} % of all reads; keep it in the processes, and for long",
+            "key {:?} has {percent:.0} % of all reads, and asks the store; keep it in the processes, and for long",
             full(&key.tenant, &key.key)
         ));
     }

@@ -250,7 +250,7 @@ impl View {
         Ok(self.overview(&fleet))
     }
 
-    /// One namespace (`name@version`) of the cache; `None` when no process ever opened it.
+    /// One namespace (`name@version`) of the cache; `None` when no process opened it, or none in the last month.
     ///
     /// # Errors
     /// As [`View::cache`].

@@ -116,6 +116,8 @@ on_every_store! {
             json!({"keys": ["a"]}),
             json!(7),
             json!({"tenant": ""}),
+            json!({"tag": ""}),
+            json!({"tag": "", "tenant": "acme"}),
             json!({"key": "x".repeat(600)}),
         ] {
             client.post(&path, &wish.to_string()).await.problem(400);
@@ -123,6 +125,7 @@ on_every_store! {
         let wish = json!({"all": true}).to_string();
         let problem = client.post("/api/v1/cache/prodcuts@1/invalidate", &wish).await.problem(404);
         assert_eq!(problem["field"], "namespace");
+        client.post("/api/v1/cache/products/invalidate", &wish).await.problem(400);
         client.get("/api/v1/cache/products@2").await.problem(404);
         client.get("/api/v1/cache/products@2/top").await.problem(404);
         client.get(&format!("{PRODUCTS}/top?limit=0")).await.problem(400);
@@ -131,16 +134,24 @@ on_every_store! {
     }
 }
 
-/// A report, as a process writes it.
-async fn report(scene: &Scene, namespace: Value) {
+/// A report, as a process writes it, beside what others counted that have ended.
+async fn report(scene: &Scene, namespace: Value, totals: &[(&str, u64)]) {
     let at = oxherd::Clock::system().now().as_millis();
     let report = json!({
         "process": "p1", "at": at, "host": "web-1", "pid": 7, "channel": "tracking", "breaker": "closed",
         "stats": {"namespaces": {"prices@3": namespace}, "local": {"entries": 5, "bytes": 500, "evictions": 2}},
     });
-    scene
-        .set_field("bull:cache:reports", "p1", &report.to_string())
-        .await;
+    let mut connection = scene.store.connection().await;
+    let mut told = redis::pipe();
+    told.set("bull:cache:{all}:r:p1:", report.to_string());
+    told.zadd("bull:cache:{all}:processes", "p1", at);
+    told.zadd("bull:cache:{all}:namespaces", "prices@3", at);
+    told.hset("bull:cache:{prices@3}:c", "settings", "{}");
+    for (name, count) in totals {
+        told.hset("bull:cache:{prices@3}:c", *name, *count);
+    }
+    told.hset("bull:cache:{all}:c", "evictions", 12);
+    told.exec_async(&mut connection).await.unwrap();
 }
 
 on_every_store! {
@@ -153,31 +164,34 @@ on_every_store! {
                 "latency": {"loads": {"count": 2, "sumMicros": 9, "buckets": [[40, 1], [63, 1]]}},
                 "lastMinute": {"millis": 60_000, "hits": 30, "misses": 30},
                 "top": {"millis": 60_000, "reads": 6000, "keys": [
-                    {"tenant": "", "key": "hot", "reads": 3000, "error": 100, "misses": 1, "bytes": 9, "tier": "local"}]},
+                    {"tenant": "", "key": "hot", "reads": 3000, "error": 100, "misses": 1, "bytes": 9, "tier": "shared"},
+                    {"tenant": "", "key": "held", "reads": 2900, "error": 100, "misses": 1, "bytes": 9, "tier": "local"}]},
                 "big": [{"tenant": "acme", "key": "huge", "bytes": 1_000_000}],
             }),
+            &[("hits_local", 160), ("hits_shared", 130), ("misses", 110), ("miss_loads", 110), ("of_a_newer_version", 1)],
         )
         .await;
         let status = scene.client.get("/api/v1/status").await.ok(200);
         let cache = &status["cache"];
-        assert_eq!((&cache["connected"], &cache["hits"], &cache["misses"]), (&json!(true), &json!(90), &json!(10)));
+        assert_eq!((&cache["connected"], &cache["hits"], &cache["misses"]), (&json!(true), &json!(290), &json!(110)));
         assert_eq!((&cache["hitRate"], &cache["readsPerSecond"]), (&json!(0.5), &json!(1.0)));
         assert_eq!((&cache["missPenaltyMs"], &cache["processes"]), (&json!(5.0), &json!(1)));
         let warnings = cache["warnings"].to_string();
         assert!(warnings.contains("hot") && warnings.contains("acme:huge"), "{warnings}");
+        assert!(!warnings.contains("held"), "{warnings}");
         let one = scene.client.get("/api/v1/cache/prices@3").await.ok(200);
-        assert_eq!((&one["counts"]["hitsShared"], &one["load"]["count"]), (&json!(30), &json!(2)));
+        assert_eq!((&one["counts"]["hitsShared"], &one["load"]["count"]), (&json!(130), &json!(2)));
         assert_eq!(one["load"]["p99Ms"], json!(63e-6));
         let top = scene.client.get("/api/v1/cache/prices@3/top?sample=100").await.ok(200);
         assert_eq!((&top["keys"][0]["key"], &top["keys"][0]["hot"]), (&json!("hot"), &json!(true)));
         assert_eq!((&top["keys"][0]["perSecond"], &top["sample"]["complete"]), (&json!(50.0), &json!(true)));
         let metrics = scene.client.get("/metrics").await.text;
         for line in [
-            r#"oxherd_cache_reads_total{namespace="prices@3",result="hit_local"} 60"#,
-            r#"oxherd_cache_reads_total{namespace="prices@3",result="miss"} 10"#,
-            r#"oxherd_cache_events_total{namespace="prices@3",event="miss_loads"} 10"#,
+            r#"oxherd_cache_reads_total{namespace="prices@3",result="hit_local"} 160"#,
+            r#"oxherd_cache_reads_total{namespace="prices@3",result="miss"} 110"#,
+            r#"oxherd_cache_events_total{namespace="prices@3",event="miss_loads"} 110"#,
             r#"oxherd_cache_hit_ratio{namespace="prices@3"} 0.5"#,
-            "oxherd_cache_evictions_total 2",
+            "oxherd_cache_evictions_total 12",
             "oxherd_cache_connected 1",
         ] {
             assert!(metrics.contains(line), "{line}\n{metrics}");

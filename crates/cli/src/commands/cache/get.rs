@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use oxherd::cache::EntryState;
 use oxherd_server::view::CacheEntry;
+use serde_json::Value;
 
-use super::{Which, Whose};
+use super::{Which, Whose, micros};
 use crate::args::Global;
 use crate::connect;
 use crate::exit::Failure;
@@ -30,13 +31,25 @@ impl Get {
         let view = connect::view(global, output).await?;
         let (namespace, tenant) = (&self.which.namespace, &self.whose.tenant);
         let Some(entry) = view.cache_entry(namespace, tenant, &self.key).await? else {
-            self.which.found(&view).await?;
-            let message = format!("there is no entry {:?} in namespace {namespace:?}", self.key);
-            return Err(
-                Failure::not_found(message).help("--tenant names the tenant, where there are tenants")
-            );
+            let settings = self.which.settings(&view).await?;
+            return Err(self.not_there(&settings));
         };
         output.one(&entry, || details_of(&entry))
+    }
+}
+
+impl Get {
+    fn not_there(&self, settings: &Value) -> Failure {
+        let namespace = &self.which.namespace;
+        let message = format!("there is no entry {:?} in namespace {namespace:?}", self.key);
+        let help = if settings.get("tiers").is_some_and(|tiers| tiers == "local") {
+            "its processes keep this namespace to themselves: nothing of it is in the store; `oxherd cache stats` and `oxherd cache top` count it"
+        } else if self.whose.tenant.is_empty() {
+            "--tenant names the tenant, where there are tenants"
+        } else {
+            "a key is given as lists show it, its parts joined by `/`; `oxherd cache top` shows some"
+        };
+        Failure::not_found(message).help(help)
     }
 }
 
@@ -75,8 +88,14 @@ fn details_of(shown: &CacheEntry) -> String {
                 time(header.stale_if_error_ms)
             ),
         );
-        details.line("load", length(Duration::from_micros(header.load_micros)));
-        details.line("version", header.version.to_string());
+        details.line("load", micros(header.load_micros));
+        details.line(
+            "version",
+            match header.version {
+                0 => "none".to_owned(),
+                version => version.to_string(),
+            },
+        );
         details.line("as of", header.as_of.to_string());
         if !header.tags.is_empty() {
             details.line("tags", header.tags.join(", "));

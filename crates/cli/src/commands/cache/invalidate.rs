@@ -1,5 +1,6 @@
 //! `oxherd cache invalidate …`: by key, tag, prefix, tenant, or the whole namespace.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use oxherd::cache::{Bounds, Matching};
 use oxherd_server::view::View;
@@ -38,7 +39,7 @@ pub(crate) struct Tag {
     #[command(flatten)]
     which: Which,
     /// The tags as entries show them, as `category/7`
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
     tags: Vec<String>,
     #[command(flatten)]
     whose: Whose,
@@ -59,7 +60,7 @@ pub(crate) struct Prefix {
     #[arg(long)]
     pattern: bool,
     /// So many entries at the most
-    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
     /// For so long at the most
     #[arg(long, default_value = "10m", value_name = "TIME", value_parser = length_of_time)]
@@ -105,7 +106,8 @@ impl Invalidate {
             Self::Tenant(command) => &command.which,
             Self::Namespace(command) => &command.which,
         };
-        let namespace = which.found(&view).await?.name;
+        which.settings(&view).await?;
+        let namespace = which.namespace.clone();
         let (done, sentence) = match self {
             Self::Key(command) => command.run(&view, &namespace).await?,
             Self::Tag(command) => command.run(&view, &namespace).await?,

@@ -8,6 +8,7 @@ mod top;
 
 use clap::{Args, Subcommand};
 use oxherd_server::view::{CacheNamespace, View};
+use serde_json::Value;
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -52,9 +53,15 @@ impl Which {
         found.ok_or_else(|| self.not_there())
     }
 
+    /// Its settings, where no numbers are wanted.
+    async fn settings(&self, view: &View) -> Result<Value, Failure> {
+        let settings = view.inspector().settings(&self.namespace).await?;
+        settings.ok_or_else(|| self.not_there())
+    }
+
     fn not_there(&self) -> Failure {
         Failure::not_found(format!("there is no namespace {:?} of the cache", self.namespace)).help(
-            "a namespace is there once a process opened it, and is named NAME@VERSION; `oxherd cache list` shows those of this prefix",
+            "a namespace is there once a process opened it, until a month after the last one, and is named NAME@VERSION; `oxherd cache list` shows those of this prefix",
         )
     }
 }
@@ -80,4 +87,10 @@ fn milliseconds(time: Option<f64>) -> String {
         Some(time) if time >= 0.1 => format!("{time:.2} ms"),
         Some(time) => format!("{:.2} µs", time * 1000.0),
     }
+}
+
+/// As [`milliseconds`]. What was not loaded took no time.
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn micros(time: u64) -> String {
+    milliseconds((time > 0).then_some(time as f64 / 1000.0))
 }

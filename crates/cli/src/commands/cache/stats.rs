@@ -1,7 +1,7 @@
 //! `oxherd cache stats`: what was counted, in all namespaces or in one.
 
 use clap::Args;
-use oxherd_server::view::{CacheLatency, CacheNamespace, CacheOverview};
+use oxherd_server::view::{CacheLatency, CacheNamespace, CacheOverview, CacheProcess};
 
 use super::{Which, milliseconds, percent};
 use crate::args::Global;
@@ -9,7 +9,9 @@ use crate::connect;
 use crate::exit::Failure;
 use crate::output::{Details, Output};
 
-/// Show what was counted by the processes of the last minute: in all namespaces, or all of one
+/// Show what was counted: in all namespaces, or all of one
+///
+/// Counts are of all processes that ever were; times, rates, and what processes hold, are of those that reported within a minute.
 #[derive(Args, Debug)]
 pub(crate) struct Stats {
     /// The namespace with its version, as `products@1`
@@ -35,7 +37,14 @@ impl Stats {
 fn of_all(overview: &CacheOverview) -> String {
     let status = &overview.status;
     let mut details = Details::default();
-    details.line("connected", if status.connected { "yes" } else { "no" });
+    details.line(
+        "connected",
+        match (status.processes, status.connected) {
+            (0, _) => "no process has reported within a minute",
+            (_, true) => "yes",
+            (_, false) => "no",
+        },
+    );
     details.line("namespaces", overview.namespaces.len().to_string());
     details.line(
         "hits",
@@ -59,7 +68,10 @@ fn of_all(overview: &CacheOverview) -> String {
             "process",
             format!(
                 "{} on {}: channel {}, breaker {}",
-                process.pid, process.host, process.channel, process.breaker
+                process.pid,
+                process.host,
+                channel_of(process),
+                process.breaker
             ),
         );
     }
@@ -67,6 +79,15 @@ fn of_all(overview: &CacheOverview) -> String {
         details.line("warning", warning.as_str());
     }
     details.render()
+}
+
+/// How it hears of changes.
+fn channel_of(process: &CacheProcess) -> &str {
+    match process.channel.as_str() {
+        "unused" => "not yet used",
+        "none" => "not needed",
+        other => other,
+    }
 }
 
 fn of_one(space: &CacheNamespace) -> String {

@@ -3,7 +3,7 @@
 //! An [`Inspector`] needs a store and nothing else: no types, no loaders, no cache in this process. What it shows is what lies
 //! in the store; what it removes is announced to all processes as if one of them had done it. Keys and tags are given as text, in
 //! the form in which lists show them.
-//! Next: `entry.rs` (one entry), `remove.rs` (invalidation), `scan.rs` (what has no index), `../report.rs` (numbers).
+//! Next: `entry.rs` (one entry), `remove.rs` (invalidation), `scan.rs` (what has no index), `../fleet.rs` (numbers).
 
 mod entry;
 mod remove;
@@ -17,11 +17,13 @@ pub use entry::{Entry, EntryHeader, EntryState};
 pub use remove::Removed;
 pub use scan::{BigKeys, Bounds, Matching};
 
+use serde_json::Value;
+
+use super::fleet::Fleet;
 use super::key::check_name;
-use super::report::Fleet;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::store::{CacheKeys, Store};
+use crate::store::{CacheKeys, Store, decode, refused};
 
 /// Longest text of a key, in bytes, as where keys are written.
 const LONGEST_KEY: usize = 512;
@@ -55,7 +57,21 @@ impl Inspector {
     /// # Errors
     /// [`Error::StoreUnavailable`].
     pub async fn fleet(&self) -> Result<Fleet> {
-        Fleet::read(&self.store, &self.clock).await
+        Fleet::read(&self.store).await
+    }
+
+    /// The settings of one namespace (`name@version`), as the process that reported last has them; `None` when it is not among
+    /// [`Fleet::namespaces`]. Costs one question, where [`Self::fleet`] reads everything that all processes report.
+    ///
+    /// # Errors
+    /// [`Error::CacheName`], [`Error::StoreUnavailable`].
+    pub async fn settings(&self, namespace: &str) -> Result<Option<Value>> {
+        let operation = "look for a namespace of the cache";
+        let mut command = redis::cmd("HGET");
+        command.arg(self.keys(namespace)?.totals()).arg("settings");
+        let reply = command.query_async(&mut self.store.shared()).await;
+        let settings: Option<Vec<u8>> = decode(operation, reply.map_err(|error| refused(operation, error))?)?;
+        Ok(settings.map(|text| serde_json::from_slice(&text).unwrap_or_default()))
     }
 
     fn keys(&self, namespace: &str) -> Result<CacheKeys> {

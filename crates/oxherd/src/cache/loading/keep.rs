@@ -6,7 +6,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::fill::Refused;
@@ -68,8 +67,13 @@ impl Site {
             Err(error) => {
                 // The value is good, only too large or not to be written: callers get it, nobody keeps it.
                 space.recorder.fill_refused(FillRefusal::TooLarge);
-                if !space.has_complained.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "a loaded value is not cached; further ones are counted only");
+                if space.refused_values.is_due() {
+                    tracing::warn!(
+                        namespace = &*space.name,
+                        key = %pilot.key(),
+                        %error,
+                        "a loaded value is not cached; further ones are counted only"
+                    );
                 }
                 self.release_any(pilot.key(), loading.tenure.as_ref()).await;
                 let held = self.hold_loaded(&loading.fresh, meta, 0, call, &loading.before);

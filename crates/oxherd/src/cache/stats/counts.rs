@@ -38,6 +38,14 @@ macro_rules! counts {
             pub fn named(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($field), self.$field)),*]
             }
+
+            /// The reverse of [`Self::named`]: sets one number; a name that this version does not know sets nothing.
+            pub(crate) fn set(&mut self, name: &str, number: u64) {
+                match name {
+                    $(stringify!($field) => self.$field = number,)*
+                    _ => {}
+                }
+            }
         }
     };
 }

@@ -37,9 +37,7 @@ pub(super) async fn measure(scene: &Scene<'_>) -> Result<Vec<Figure>, Failure> {
                 threads: Some(threads),
                 ..Of::default()
             };
-            let began = Instant::now();
-            let batches = by(scene, &namespace, call, threads).await?;
-            let took = began.elapsed();
+            let (batches, took) = by(scene, &namespace, call, threads).await?;
             let each = median(batches.iter().map(|took| nanos(*took))) / f64::from(BATCH);
             let calls = batches.len() as u64 * u64::from(BATCH);
             figures.push(Figure {
@@ -56,13 +54,20 @@ pub(super) async fn measure(scene: &Scene<'_>) -> Result<Vec<Figure>, Failure> {
     Ok(figures)
 }
 
-/// How long each batch took, while so many threads do the same.
+/// What one thread did.
+struct Worked {
+    batches: Vec<Duration>,
+    began: Instant,
+    ended: Instant,
+}
+
+/// How long each batch took while so many threads did the same, and how long it was from the first thread's begin to the last one's end.
 async fn by(
     scene: &Scene<'_>,
     namespace: &Namespace<u64, Row>,
     call: Call,
     threads: usize,
-) -> Result<Vec<Duration>, Failure> {
+) -> Result<(Vec<Duration>, Duration), Failure> {
     let batches = (scene.calls / 10).max(10);
     let start = Arc::new(Barrier::new(threads));
     let mut running = JoinSet::new();
@@ -75,11 +80,12 @@ async fn by(
             runtime.block_on(run(&namespace, call, batches, &interrupted))
         });
     }
-    let mut times = Vec::new();
-    for thread in running.join_all().await {
-        times.extend(thread?);
-    }
-    Ok(times)
+    let worked: Vec<Worked> = running.join_all().await.into_iter().collect::<Result<_, _>>()?;
+    let began = worked.iter().map(|thread| thread.began).min();
+    let ended = worked.iter().map(|thread| thread.ended).max();
+    let took = began.zip(ended).map(|(began, ended)| ended - began);
+    let batches = worked.into_iter().flat_map(|thread| thread.batches);
+    Ok((batches.collect(), took.unwrap_or_default()))
 }
 
 async fn run(
@@ -87,8 +93,9 @@ async fn run(
     call: Call,
     batches: u32,
     interrupted: &CancellationToken,
-) -> Result<Vec<Duration>, Failure> {
+) -> Result<Worked, Failure> {
     let mut times = Vec::new();
+    let first = Instant::now();
     for _ in 0..batches {
         if interrupted.is_cancelled() {
             break;
@@ -112,5 +119,9 @@ async fn run(
             )));
         }
     }
-    Ok(times)
+    Ok(Worked {
+        batches: times,
+        began: first,
+        ended: Instant::now(),
+    })
 }

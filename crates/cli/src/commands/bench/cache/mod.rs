@@ -32,28 +32,35 @@ use run::{Bench, Run};
 /// on the machine and the store first.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
-What is measured. ns is the median time of one call, per_second the calls by the
-time that all of them took:
+What is measured. ns is the median time of one call as its caller sees it,
+per_second how many calls were done in a second by all callers together. Both
+are of wall time; with more callers than processors a call also waits for its
+turn.
 
   l1_get            Reads of 1,000 keys in turn that this process has, key and
-                    figures included, by 1 and 4 threads at once.
+                    figures included, by 1 and 4 threads at once. ns is the
+                    median over 1,000 calls on end, divided by them;
+                    per_second is of all threads, from the first one's begin to
+                    the last one's end.
   get_or_load_hit   The same with a loader.
   l2_get            Reads that ask the store, of a row (150 bytes) and of a page
                     (6.5 kB of JSON), one after the other and 100 at once.
   bare_get          GET of the same bytes, in turn with l2_get.
   tag_check         Reads of a row with so many tags, from the store and from
-                    this process.
+                    this process (there over 1,000 calls, as l1_get).
   set, remove, get_or_load_miss, increment
                     One after the other, in both tiers. A miss takes a lease,
                     calls a loader that returns at once, and fills.
   invalidate_tag    A tag that --entries entries carry. first_ns is the first
-                    call, when all of them were good.
+                    call, when all of them were good; ns is of all calls.
   encode, decode    A page to an entry and back.
-  stampede          2,500 calls at once for one missing key, until all have
-                    their answer; loads is how often the loader was called.
+  stampede          2,500 calls at once for one missing key. ns is until all of
+                    them have their answer, not of one call; loads is how often
+                    the loader was called, in the worst of 20 turns.
 
-ratio is how many times as long as bare_get it took. With --output json or jsonl
-each figure is one JSON object on its own line.")]
+ratio is how many times as long as bare_get it took: the quotient of both medians,
+and with 100 at once the median over turns. With --output json or jsonl each
+figure is one JSON object on its own line.")]
 pub(crate) struct BenchCache {
     /// Calls of the store in each bench; calls that stay in this process are a hundred times as many
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
