@@ -1,15 +1,18 @@
-//! Invalidating by hand. Everything here is safe to repeat, and announced to all processes.
+//! Invalidating by hand. Everything here is safe to repeat, and announced to all processes; where no process would hear of it, it is
+//! refused.
 
 use rand::Rng as _;
 use serde::Serialize;
 
 use super::{Bounds, Inspector, Matching, full_name};
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{
-    CACHE_CLEAR, CACHE_INVALIDATE, CACHE_REMOVE, CacheKeys, Pick, cache_prefix, decode, refused,
+    CACHE_CLEAR, CACHE_INVALIDATE, CACHE_REMOVE, CacheKeys, Pick, cache_namespaces, cache_prefix, decode,
+    refused,
 };
 
+const REACH: &str = "look for the settings of a namespace of the cache";
 const MATCHING: &str = "remove keys of the cache by pattern";
 /// Keys removed in one round trip.
 const BATCH: usize = 250;
@@ -38,12 +41,13 @@ struct Walk {
 }
 
 impl Inspector {
-    /// Removes one entry and voids the load that is under way for it; whether there was an entry.
+    /// Removes one entry and voids the load that is under way for it; whether there was an entry. `false` also when the reply was lost, and
+    /// the removal was sent once more.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
+    /// [`crate::Error::CacheOutOfReach`] for a namespace that processes keep to themselves, [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
     pub async fn remove(&self, namespace: &str, tenant: &str, key: &str) -> Result<bool> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let call = self.removal(&keys, &full_name(tenant, key)?);
         Ok(self.store.run_safe::<u64>(&CACHE_REMOVE, &call).await? > 0)
     }
@@ -51,9 +55,9 @@ impl Inspector {
     /// Makes every entry of the tenant that has one of these tags a miss, however many there are.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
     pub async fn invalidate_tags(&self, namespace: &str, tenant: &str, tags: &[&str]) -> Result<()> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let names = tags.iter().map(|tag| full_name(tenant, tag));
         let names: Vec<Vec<u8>> = names.collect::<Result<_>>()?;
         if names.is_empty() {
@@ -76,7 +80,7 @@ impl Inspector {
     /// Makes every entry of a tenant a miss. The empty tenant has no stamp: clear the namespace instead.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`] also for the empty tenant, [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`] also for the empty tenant, [`crate::Error::StoreUnavailable`].
     pub async fn invalidate_tenant(&self, namespace: &str, tenant: &str) -> Result<()> {
         crate::cache::key::check_name("tenant", tenant)?;
         self.invalidate_tags(namespace, tenant, &[""]).await
@@ -85,9 +89,9 @@ impl Inspector {
     /// Makes every entry of a namespace a miss.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
     pub async fn clear(&self, namespace: &str) -> Result<()> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let mut call = CACHE_CLEAR.call(keys.prefix());
         call.arg(&fresh()[..])
             .arg(cache_prefix(self.store.prefix()))
@@ -102,7 +106,7 @@ impl Inspector {
     /// This walks all keys of the store: use tags for what happens often.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`]; what was removed before stays so.
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`]; what was removed before stays so.
     pub async fn remove_matching(
         &self,
         namespace: &str,
@@ -111,7 +115,7 @@ impl Inspector {
         bounds: Bounds,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<Removed> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let names = matching.names(tenant)?;
         let mut walk = Walk {
             done: Removed::default(),
@@ -129,6 +133,23 @@ impl Inspector {
         }
         walk.done.complete = true;
         Ok(walk.done)
+    }
+
+    /// The keys of a namespace, if there is anybody who hears of them.
+    async fn reached(&self, namespace: &str) -> Result<CacheKeys> {
+        let keys = self.keys(namespace)?;
+        let mut question = redis::cmd("HGET");
+        question.arg(cache_namespaces(self.store.prefix())).arg(namespace);
+        let reply = question.query_async(&mut self.store.shared()).await;
+        let entered: Option<Vec<u8>> = decode(REACH, reply.map_err(|error| refused(REACH, error))?)?;
+        // Of what is not known, and of what cannot be read, nobody has said that it is out of reach.
+        let settings = entered.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
+        if settings.is_some_and(|settings| settings.get("tiers").is_some_and(|tiers| tiers == "local")) {
+            return Err(Error::CacheOutOfReach {
+                namespace: namespace.to_owned(),
+            });
+        }
+        Ok(keys)
     }
 
     /// Whether all keys with this pattern were looked at.
