@@ -72,6 +72,8 @@ pub(crate) struct Form {
     pub(crate) decode: Decode,
     pub(crate) encode: Encode,
     pub(crate) version_of: Option<VersionOf>,
+    /// Which function of the program that is.
+    pub(crate) versioned_by: Option<TypeId>,
 }
 
 /// Finds the version in a value.
@@ -80,6 +82,7 @@ pub(crate) type VersionOf = Arc<dyn Fn(&AnyValue) -> u64 + Send + Sync>;
 impl Form {
     pub(crate) fn of<V: Serialize + DeserializeOwned + Send + Sync + 'static>(
         version_of: Option<VersionOf>,
+        versioned_by: Option<TypeId>,
     ) -> Self {
         Self {
             kind: TypeId::of::<V>(),
@@ -102,6 +105,7 @@ impl Form {
                 }
             },
             version_of,
+            versioned_by,
         }
     }
 }
