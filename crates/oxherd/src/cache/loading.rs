@@ -249,12 +249,12 @@ impl Site {
 
     /// The right to load, of which there are as many as loads may run at once.
     async fn permit(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
-        match call.batch {
-            // It loads with others, under one permit.
-            Some(_) => None,
-            // Never closed: the semaphore lives as long as the namespace.
-            None => Arc::clone(&self.space.loads).acquire_owned().await.ok(),
+        // It loads with others, under one permit, or for one that has its own.
+        if call.batch.is_some() || call.is_within_load {
+            return None;
         }
+        // Never closed: the semaphore lives as long as the namespace.
+        Arc::clone(&self.space.loads).acquire_owned().await.ok()
     }
 
     /// Asks for the lease, once more with the same token if the connection broke meanwhile.
@@ -398,7 +398,7 @@ impl Site {
         let _permit = self.permit(call).await;
         let moment = self.shared.local.moment();
         let began = Instant::now();
-        let result = self.call(loader.take().ok_or_else(gone)?).await;
+        let result = self.part().of(self.call(loader.take().ok_or_else(gone)?)).await;
         let took = began.elapsed();
         let fresh = result.map_err(|(cause, end)| {
             self.space.recorder.load_ended(LoadReason::Miss, end, took);

@@ -86,6 +86,7 @@ mod stats;
 mod value;
 mod verify;
 mod waits;
+mod within;
 mod write;
 
 pub use builder::{Cache, CacheBuilder, NamespaceBuilder};

@@ -128,6 +128,8 @@ pub(crate) struct Call {
     pub(crate) ttl: Option<std::time::Duration>,
     /// Whether it was drawn already that what this process has is refreshed ahead of its end.
     pub(crate) is_ahead: bool,
+    /// Whether it is part of a load of the same namespace, which has the right to load already.
+    pub(crate) is_within_load: bool,
     /// Where its loader meets others.
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
@@ -163,6 +165,7 @@ impl Wishes {
             is_strict,
             ttl,
             is_ahead: false,
+            is_within_load: false,
             batch: None,
         }
     }
