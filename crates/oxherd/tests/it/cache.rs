@@ -4,6 +4,9 @@
 mod failure;
 mod freshness;
 mod levels;
+mod longest;
+mod polling;
+mod refusals;
 mod source;
 mod stampede;
 mod tags;
