@@ -7,6 +7,7 @@ mod levels;
 mod longest;
 mod polling;
 mod refusals;
+mod several;
 mod source;
 mod stampede;
 mod tags;
