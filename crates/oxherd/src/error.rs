@@ -428,6 +428,14 @@ pub enum Error {
         /// The lock.
         lock: String,
     },
+    /// What is to be invalidated by hand is kept by each process to itself, and no process would hear of it.
+    #[error(
+        "cannot invalidate cache namespace {namespace:?} from outside: each process keeps it to itself (`Tiers::Local`) and hears of nothing; invalidate it in the program, let its TTL end, restart the processes, or open it with `Tiers::Both`"
+    )]
+    CacheOutOfReach {
+        /// The namespace, with its version.
+        namespace: String,
+    },
 }
 
 /// What made a load fail, shared by everybody who waited for it.

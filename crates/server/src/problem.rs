@@ -269,6 +269,7 @@ impl From<Error> for Problem {
             Error::QueueName { .. } => problem(Kind::InvalidRequest).about("queue"),
             Error::CacheName { what, .. } => problem(Kind::InvalidRequest).about(*what),
             Error::CacheKey { .. } => problem(Kind::InvalidRequest).about("key"),
+            Error::CacheOutOfReach { .. } => problem(Kind::InvalidRequest).about("namespace"),
             Error::JobId { .. } => problem(Kind::InvalidJob).about("opts.jobId"),
             Error::JobOption { option, .. } if option == "opts" => problem(Kind::InvalidJob).about("opts"),
             Error::JobOption { option, .. } => problem(Kind::InvalidJob).about(format!("opts.{option}")),

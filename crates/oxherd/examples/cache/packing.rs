@@ -37,7 +37,7 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     let header = entry.as_ref().and_then(|entry| entry.header.as_ref());
     assert_eq!(
         header.map(|header| (header.codec, header.compression)),
-        Some(("messagePack", "lz4"))
+        Some(("messagepack", "lz4"))
     );
 
     // A process that packs otherwise reads it all the same.

@@ -12,11 +12,7 @@ local incarnation = next_incarnation(prefix, ARGV[1])
 -- What a full store allows, and after which it allows the rest.
 local left = redis.call('PTTL', prefix .. 'n')
 redis.call('UNLINK', prefix .. 'n')
-<<<<<<< HEAD
 redis.call('SET', prefix .. 'n', incarnation)
-=======
-redis.call('SET', prefix .. 'n', ARGV[1])
 if left > 0 then redis.call('PEXPIRE', prefix .. 'n', left) end
->>>>>>> eb2aada
 announce(ARGV[2], ARGV[3], prefix .. 'n')
 return 0

@@ -67,7 +67,8 @@ impl Site {
     #[inline]
     pub(crate) fn here_above(&self, key: &[u8], min_version: u64, is_strict: bool, is_ahead: bool) -> Here {
         let Self { shared, space } = self;
-        if !space.settings.keeps_local() || is_strict {
+        // Alone, this process is who knows best.
+        if !space.settings.keeps_local() || (is_strict && space.settings.keeps_shared()) {
             return Here::Nothing(None);
         }
         let Some(held) = shared.local.get(space.number, key) else {
@@ -120,7 +121,10 @@ impl Site {
         let took = seen.as_ref().map(|seen| seen.took);
         let held = seen.and_then(|seen| seen.held);
         match held {
-            Some(held) if matches!(self.standing(&held), Standing::Fresh | Standing::Ahead) => {
+            Some(held)
+                if held.meta().version >= call.min_version
+                    && matches!(self.standing(&held), Standing::Fresh | Standing::Ahead) =>
+            {
                 self.count_there(key, &held, began);
                 Some(answered(held, Some(Tier::Shared), false))
             }
@@ -154,10 +158,11 @@ impl Site {
     pub(crate) async fn obtain_after(
         self,
         key: KeyText,
-        call: Call,
+        mut call: Call,
         loader: Loader,
         look: Look,
     ) -> Result<Answered> {
+        call.is_within_load = self.is_within_load();
         let Look {
             here,
             mut seen,
@@ -273,6 +278,14 @@ impl Site {
         let began = Instant::now();
         let (mut seat, pilot) = self.space.flights.join(key);
         let is_pilot = pilot.is_some();
+        // That flight may wait for a permit that is held for the load which waits here.
+        let is_held_up = call.is_within_load && !is_pilot && seat.came_before_load();
+        if is_held_up
+            && self.space.loads.available_permits() == 0
+            && self.space.settings.level != Level::Fenced
+        {
+            return self.load_alone(key, call, loader).await.map(Some);
+        }
         if let (false, Some(place)) = (is_pilot, &call.batch) {
             place.step_aside();
         }
@@ -366,11 +379,18 @@ impl Site {
         }
     }
 
-    fn start(&self, pilot: Pilot, call: Call, loader: Loader, seen: Option<EntryId>, reason: LoadReason) {
+    fn start(&self, pilot: Pilot, mut call: Call, loader: Loader, seen: Option<EntryId>, reason: LoadReason) {
+        let part = match reason {
+            LoadReason::Miss => self.part(),
+            LoadReason::Refresh => {
+                call.is_within_load = false;
+                self.part_of_nothing()
+            }
+        };
         let leaving = call.batch.as_ref().map(Place::boarding);
         let flight = self.clone().fly(pilot, call, loader, seen, reason);
         tokio::spawn(async move {
-            flight.await;
+            part.of(flight).await;
             drop(leaving);
         });
     }
@@ -396,7 +416,7 @@ impl Site {
 
     /// An entry of this process alone was read: its life begins anew.
     #[cold]
-    fn slide(&self, key: &[u8], held: &Arc<Held>, now: Timestamp) {
+    pub(crate) fn slide(&self, key: &[u8], held: &Arc<Held>, now: Timestamp) {
         let Self { shared, space } = self;
         // Announced before looking again, so that no removal is undone.
         let pending = shared.local.pending(space.number, key);

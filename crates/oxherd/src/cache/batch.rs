@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::loading::{Fresh, LoadFuture, LoadPanicked, Loader};
 use super::space::Site;
+use super::within::Part;
 use crate::clock::Clock;
 use crate::error::{Cause, LoadCause};
 
@@ -33,6 +34,9 @@ pub(crate) struct Batch {
     load: Load,
     /// Bounds the loads of the namespace.
     loads: Arc<Semaphore>,
+    /// Whether it is part of a load, whose permit is enough.
+    is_within_load: bool,
+    part: Part,
     clock: Clock,
     /// How long a load may take.
     limit: Duration,
@@ -77,6 +81,8 @@ impl Batch {
         Arc::new(Self {
             load: Box::new(load),
             loads: Arc::clone(&site.space.loads),
+            is_within_load: site.is_within_load(),
+            part: site.part(),
             clock: site.shared.clock.clone(),
             limit: site.space.settings.loads.hard_timeout,
             state: Mutex::new(State {
@@ -110,8 +116,10 @@ impl Batch {
     }
 
     async fn load_for(&self, asked: Vec<Asked>) {
-        let Ok(_permit) = self.loads.acquire().await else {
-            return;
+        let _permit = match self.is_within_load {
+            true => None,
+            // Never closed: the semaphore lives as long as the namespace.
+            false => self.loads.acquire().await.ok(),
         };
         // While it waited for its permit, flights may have been given up.
         let asked = asked.into_iter().filter(|(_, answer)| !answer.is_closed());
@@ -122,7 +130,7 @@ impl Batch {
         // Flights end by the same time-out; this one gives the permit back.
         let values = tokio::select! {
             biased;
-            values = AssertUnwindSafe(async { (self.load)(positions).await }).catch_unwind() => values,
+            values = AssertUnwindSafe(self.part.of(async { (self.load)(positions).await })).catch_unwind() => values,
             () = self.clock.sleep_until(self.clock.now().after(self.limit)) => return,
         };
         let failure = match values {

@@ -3,7 +3,7 @@
 //! A cache has one channel to the store, one tier in this process and one breaker, whatever number of namespaces it has.
 //! Next: `settings.rs`, `shared.rs`.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
@@ -150,6 +150,7 @@ impl Cache {
             version: 1,
             settings: Settings::new(self.packing.clone()),
             version_of: None,
+            versioned_by: None,
             kinds: PhantomData,
         }
     }
@@ -210,6 +211,7 @@ pub struct NamespaceBuilder<K: ?Sized, V> {
     version: u32,
     settings: Settings,
     version_of: Option<VersionOf<V>>,
+    versioned_by: Option<TypeId>,
     kinds: PhantomData<fn(&K) -> V>,
 }
 
@@ -248,9 +250,11 @@ where
         self
     }
 
-    /// Where a value says its version at the source, so that loaders need not.
-    pub fn version_of(mut self, version_of: impl Fn(&V) -> u64 + Send + Sync + 'static) -> Self {
+    /// Where a value says its version at the source, so that loaders need not. Where the namespace is opened in several places give it a
+    /// name: the same function is the same setting, and two closures are two, whatever they say.
+    pub fn version_of<F: Fn(&V) -> u64 + Send + Sync + 'static>(mut self, version_of: F) -> Self {
         self.version_of = Some(Arc::new(version_of));
+        self.versioned_by = Some(TypeId::of::<F>());
         self
     }
 
@@ -279,7 +283,8 @@ where
         self
     }
 
-    /// How many loads run in this process at once: 256 unless told otherwise.
+    /// How many loads run in this process at once: 256 unless told otherwise. What a load loads of the same namespace, within its own
+    /// task, counts as a part of it.
     pub fn concurrent_loads(mut self, loads: usize) -> Self {
         self.settings.loads.concurrency = loads;
         self
@@ -310,7 +315,7 @@ where
     /// same.
     ///
     /// # Errors
-    /// [`Error::CacheName`], [`Error::CacheOption`] for settings out of their ranges, or other ones than it was opened with.
+    /// [`Error::CacheName`], [`Error::CacheOption`] for settings out of their ranges, or other ones than it was opened with; it names them.
     pub fn open(self) -> Result<Namespace<K, V>> {
         check_name("namespace", &self.name)?;
         self.settings.check()?;
@@ -322,15 +327,23 @@ where
             };
             Arc::new(of_any) as super::space::VersionOf
         });
-        let form = Form::of::<V>(version_of);
+        let form = Form::of::<V>(version_of, self.versioned_by);
         let mut spaces = shared.spaces.write();
         if let Some(space) = spaces.get(name.as_str()) {
-            if space.form.kind != form.kind
-                || format!("{:?}", space.settings) != format!("{:?}", self.settings)
-            {
+            let mut different = space.settings.differences(&self.settings);
+            if space.form.versioned_by != form.versioned_by {
+                different.push("version_of");
+            }
+            if space.form.kind != form.kind {
+                different.insert(0, "another type of values");
+            }
+            if !different.is_empty() {
                 return Err(Error::CacheOption {
                     option: "namespace",
-                    reason: format!("{name:?} is open in this process with another type or other settings"),
+                    reason: format!(
+                        "{name:?} is open in this process otherwise: {}; open it in one place, or with the same settings",
+                        different.join(", ")
+                    ),
                 });
             }
             let space = Arc::clone(space);

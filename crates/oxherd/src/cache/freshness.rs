@@ -97,7 +97,11 @@ impl Freshness {
         self
     }
 
-    /// The TTL counts from the last read instead of from the write. The store is told at most four times in a TTL.
+    /// The TTL counts from the last read instead of from the write; not together with [`Self::stale_while_revalidate`] or
+    /// [`Self::stale_if_error`].
+    ///
+    /// A process tells the store at most four times in a TTL that an entry was read, for the 16,384 keys of a namespace that it read most
+    /// lately; of further ones every read that asks the store may tell it, once a quarter of the TTL has passed since the entry was written.
     #[must_use]
     pub fn sliding(mut self) -> Self {
         self.is_sliding = true;
@@ -175,6 +179,12 @@ impl Freshness {
                 return Err(out_of_range(option, "must be at most 366 days"));
             }
         }
+        if self.is_sliding && self.life() > self.ttl {
+            return Err(out_of_range(
+                "sliding",
+                "a sliding value ends when nobody reads it any more, so there is nothing stale to serve: leave out `stale_while_revalidate` and `stale_if_error`, or `sliding`",
+            ));
+        }
         if !(0.0..=0.5).contains(&self.jitter) {
             return Err(out_of_range("jitter", "must be a share from 0 to 0.5"));
         }
@@ -190,6 +200,14 @@ impl Freshness {
         ttl.min(LONGEST)
             .mul_f64(factor)
             .clamp(Duration::from_millis(1), LONGEST)
+    }
+}
+
+/// Of one call. Too short a time ends at once and harms nobody; too long a one is as wrong here as in a namespace.
+pub(crate) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
+    match ttl {
+        Some(ttl) if ttl > LONGEST => Err(out_of_range("ttl", "must be at most 366 days")),
+        _ => Ok(()),
     }
 }
 
@@ -214,6 +232,11 @@ mod tests {
             (Freshness::of(day).jitter(f64::NAN), "jitter"),
             (Freshness::of(day).refresh_ahead(-1.0), "refresh_ahead"),
             (Freshness::of(day).stale_if_error(day * 400), "stale_if_error"),
+            (Freshness::of(day).sliding().stale_if_error(day), "sliding"),
+            (
+                Freshness::of(day).stale_while_revalidate(day).sliding(),
+                "sliding",
+            ),
         ];
         for (freshness, option) in wrong {
             let error = freshness.check().unwrap_err().to_string();

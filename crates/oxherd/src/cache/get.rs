@@ -1,6 +1,9 @@
 //! Reading what is there.
+//!
+//! A read is a future that does nothing before it is polled: one that was made before a write and is awaited after it sees the write.
+//! What this process has is answered by the first poll, without an allocation; only what takes longer moves to the heap.
+//! Next: `load.rs` (with a loader), `answer.rs` (how a read is answered).
 
-use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,15 +27,15 @@ pub enum Lookup<V> {
     Miss,
 }
 
-/// A read; `.await` it.
-#[derive(Debug)]
+/// A read; set options, then `.await` it.
 #[must_use = "nothing is read until it is awaited"]
 pub struct Get<'a, V> {
     site: &'a Site,
     tenant: &'a Arc<str>,
     key: KeyWriter,
     wishes: Wishes,
-    kind: std::marker::PhantomData<fn() -> V>,
+    /// What this process could not answer at once.
+    later: Option<Later<'a, Option<Arc<V>>>>,
 }
 
 impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
@@ -48,7 +51,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             tenant: &self.tenant,
             key: KeyWriter::of_tenant(&self.tenant),
             wishes: Wishes::default(),
-            kind: std::marker::PhantomData,
+            later: None,
         };
         get.key.write_whole(key);
         get
@@ -56,7 +59,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 }
 
 impl<'a, V: Send + Sync + 'static> Get<'a, V> {
-    /// Asks the store, also when this process has an answer.
+    /// Asks the store, also when this process has an answer. In a namespace of this process alone ([`super::Tiers::Local`]) there is
+    /// nobody to ask who knows better, and it changes nothing.
     pub fn strict(mut self) -> Self {
         self.wishes.is_strict = true;
         self
@@ -88,7 +92,6 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
         let key = self.key.finish()?;
         let call = self.wishes.for_tenant(self.tenant);
         let answer = self.site.find(&key, &call).await;
-        let answer = answer.filter(|answer| answer.held.meta().version >= call.min_version);
         Ok(match answer {
             None => Lookup::Miss,
             Some(answer) => match answer.held.value::<V>() {
@@ -99,21 +102,66 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
     }
 }
 
-impl<'a, V: Send + Sync + 'static> IntoFuture for Get<'a, V> {
-    type Output = Result<Option<Arc<V>>>;
-    type IntoFuture = Answer<'a, Option<Arc<V>>>;
-
+impl<V: Send + Sync + 'static> Get<'_, V> {
+    /// The answer of this process; `None`: it takes longer.
     #[inline]
-    fn into_future(self) -> Self::IntoFuture {
-        if let Ok(held) = self.site.quick(self.key.as_bytes(), &self.wishes) {
-            return Answer::ready(held.value::<V>());
+    fn at_once(&mut self) -> Option<Option<Arc<V>>> {
+        if self.later.is_some() {
+            return None;
         }
-        Answer::later(async move {
-            Ok(match self.lookup().await? {
+        if let Ok(held) = self.site.quick(self.key.as_bytes(), &self.wishes) {
+            return Some(held.value::<V>());
+        }
+        self.begin();
+        None
+    }
+
+    /// What takes longer.
+    #[cold]
+    fn begin(&mut self) {
+        let read = Get {
+            site: self.site,
+            tenant: self.tenant,
+            key: std::mem::take(&mut self.key),
+            wishes: std::mem::take(&mut self.wishes),
+            later: None,
+        };
+        self.later = Some(Box::pin(async move {
+            Ok(match read.lookup().await? {
                 Lookup::Hit(value) => Some(value),
                 Lookup::Absent | Lookup::Miss => None,
             })
-        })
+        }));
+    }
+
+    fn poll_later(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Arc<V>>>> {
+        match &mut self.later {
+            Some(later) => later.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<V: Send + Sync + 'static> Future for Get<'_, V> {
+    type Output = Result<Option<Arc<V>>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let get = self.get_mut();
+        // It becomes a result only here: moving one, with room for an error, takes a hit longer than its look-up.
+        match get.at_once() {
+            Some(value) => Poll::Ready(Ok(value)),
+            None => get.poll_later(context),
+        }
+    }
+}
+
+impl<V> std::fmt::Debug for Get<'_, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Get")
+            .field("key", &printed(self.key.as_bytes()))
+            .field("wishes", &self.wishes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,38 +188,23 @@ impl Site {
     }
 }
 
-/// The future of a call whose result is a `T`: what this process has needs no waiting, and no allocation.
-pub struct Answer<'a, T>(Inner<'a, T>);
+/// The rest of a call whose result is a `T`.
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-enum Inner<'a, T> {
-    Ready(Option<T>),
-    Later(Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>),
-}
+/// The future of a write whose result is a `T`.
+pub struct Answer<'a, T>(Later<'a, T>);
 
 impl<'a, T> Answer<'a, T> {
-    #[inline]
-    pub(crate) fn ready(answer: T) -> Self {
-        Self(Inner::Ready(Some(answer)))
-    }
-
     pub(crate) fn later(answer: impl Future<Output = Result<T>> + Send + 'a) -> Self {
-        Self(Inner::Later(Box::pin(answer)))
+        Self(Box::pin(answer))
     }
 }
 
-impl<T: Unpin> Future for Answer<'_, T> {
+impl<T> Future for Answer<'_, T> {
     type Output = Result<T>;
 
-    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        match &mut self.get_mut().0 {
-            // It becomes a result only here: moving one, with room for an error, takes a hit longer than its look-up.
-            Inner::Ready(answer) => match answer.take() {
-                Some(answer) => Poll::Ready(Ok(answer)),
-                None => Poll::Pending,
-            },
-            Inner::Later(later) => later.as_mut().poll(context),
-        }
+        self.get_mut().0.as_mut().poll(context)
     }
 }
 

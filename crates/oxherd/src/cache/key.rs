@@ -37,7 +37,7 @@ pub trait CacheKey {
 }
 
 /// Takes the parts of a key or tag. Parts are joined by `/`; what could be mistaken for structure is escaped as `%XX`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct KeyWriter {
     text: SmallVec<[u8; 64]>,
     /// Where the present text begins: behind the tenant.

@@ -1,29 +1,39 @@
 //! Reading what is there, and loading what is not.
+//!
+//! As every read, it does nothing before it is polled, and what this process has is answered by the first poll. Next: `answer.rs`.
 
-use std::future::IntoFuture;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use super::get::{Answer, value_of};
-use super::key::{CacheKey, KeyText, KeyWriter, Tag};
+use super::freshness::{LONGEST, check_ttl};
+use super::get::{Later, value_of};
+use super::key::{CacheKey, KeyText, KeyWriter, Tag, printed};
 use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
+use super::local::Held;
 use super::namespace::Namespace;
 use super::space::{Site, Wishes};
 use super::stats::Tier;
 use crate::error::{Cause, Error, Result};
 
 /// A read with a loader; set options, then `.await` it.
-#[derive(Debug)]
 #[must_use = "nothing is read until it is awaited"]
 pub struct GetOrLoad<'a, V, F, M> {
     site: &'a Site,
     tenant: &'a Arc<str>,
     key: KeyWriter,
     wishes: Wishes,
-    loader: F,
-    kind: PhantomData<fn() -> (V, M)>,
+    /// `None`: it was called, or waits in `later`.
+    loader: Option<F>,
+    /// What this process could not answer at once.
+    later: Option<Later<'a, Option<Arc<V>>>>,
+    kind: PhantomData<fn() -> M>,
 }
+
+/// It is never pinned: what has to stay where it is lies on the heap.
+impl<V, F, M> Unpin for GetOrLoad<'_, V, F, M> {}
 
 /// The value must exist.
 #[derive(Debug)]
@@ -38,6 +48,9 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// time. The load goes on when its callers go away. The loader returns a value, or a [`Loaded`] that says more of it.
     ///
     /// A store that is slow or away costs its deadline once; then the loader answers.
+    ///
+    /// A loader may read the same namespace, though not the same key: it would wait for itself until the hard time-out. What it reads in
+    /// its own task needs no further right to load ([`super::NamespaceBuilder::concurrent_loads`]); in tasks that it spawns it does.
     ///
     /// # Errors
     /// [`Error::Load`] when the loader failed and nothing stale may be served instead, [`Error::Absent`] when it said that there is no such
@@ -76,7 +89,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             tenant: &self.tenant,
             key: KeyWriter::of_tenant(&self.tenant),
             wishes: Wishes::default(),
-            loader,
+            loader: Some(loader),
+            later: None,
             kind: PhantomData,
         };
         read.key.write_whole(key);
@@ -85,7 +99,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 }
 
 impl<V, F, M> GetOrLoad<'_, V, F, M> {
-    /// Asks the store, also when this process has an answer.
+    /// Asks the store, also when this process has an answer. In a namespace of this process alone ([`super::Tiers::Local`]) there is
+    /// nobody to ask who knows better, and it changes nothing.
     pub fn strict(mut self) -> Self {
         self.wishes.is_strict = true;
         self
@@ -99,6 +114,9 @@ impl<V, F, M> GetOrLoad<'_, V, F, M> {
 
     /// Says what the value depends on, so that it can be invalidated by it. Tags that only the value knows come with
     /// [`Loaded::tag`].
+    ///
+    /// An entry has the tags that the call named which loaded it: those of a call that finds it, or waits for another's load, change
+    /// nothing. Name the same ones wherever a key is loaded.
     pub fn tag(mut self, tag: Tag) -> Self {
         self.wishes.tags.push(tag);
         self
@@ -110,7 +128,7 @@ impl<V, F, M> GetOrLoad<'_, V, F, M> {
         self
     }
 
-    /// How long it is fresh if it is loaded now, instead of what the namespace says.
+    /// How long it is fresh if it is loaded now, instead of what the namespace says: at most 366 days, more is [`Error::CacheOption`].
     pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
         self.wishes.ttl = Some(ttl.into().0);
         self
@@ -130,7 +148,7 @@ pub struct Found<V> {
     pub version: u64,
 }
 
-impl<V, F, Fut, L, E, M> GetOrLoad<'_, V, F, M>
+impl<'a, V, F, Fut, L, E, M> GetOrLoad<'a, V, F, M>
 where
     V: Send + Sync + 'static,
     F: FnOnce() -> Fut + Send + 'static,
@@ -143,7 +161,11 @@ where
     /// # Errors
     /// As of the call it belongs to; an absent value is none.
     pub async fn detailed(self) -> Result<Found<V>> {
-        let loader = loader_of::<V, _, _, _, _>(self.loader);
+        let Some(loader) = self.loader else {
+            return std::future::pending().await;
+        };
+        check_ttl(self.wishes.ttl)?;
+        let loader = loader_of::<V, _, _, _, _>(loader);
         let call = self.wishes.for_tenant(self.tenant);
         let answer = self.site.clone().obtain(self.key.finish()?, call, loader).await?;
         Ok(Found {
@@ -152,6 +174,66 @@ where
             is_stale: answer.is_stale,
             version: answer.held.meta().version,
         })
+    }
+
+    /// The answer of this process; `None`: it takes longer.
+    #[inline]
+    fn at_once(&mut self) -> Option<Option<Arc<V>>> {
+        if self.later.is_some() {
+            return None;
+        }
+        let is_allowed = self.wishes.ttl.is_none_or(|ttl| ttl <= LONGEST);
+        let quick = match is_allowed {
+            true => self.site.quick(self.key.as_bytes(), &self.wishes),
+            false => Err(false),
+        };
+        match quick {
+            Ok(held) => {
+                if self.site.is_to_be_verified() {
+                    self.verify(&held);
+                }
+                Some(held.value::<V>())
+            }
+            Err(is_ahead) => {
+                self.begin(is_ahead);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn verify(&mut self, held: &Arc<Held>) {
+        if let Some(loader) = self.loader.take() {
+            let key = KeyText::written(self.key.as_bytes());
+            let loader = loader_of::<V, _, _, _, _>(loader);
+            let call = std::mem::take(&mut self.wishes).for_tenant(self.tenant);
+            self.site.verify(key, call, loader, Arc::clone(held));
+        }
+    }
+
+    /// What takes longer. `is_ahead`: it was drawn already that it is refreshed; one draw for each read.
+    #[cold]
+    fn begin(&mut self, is_ahead: bool) {
+        let Some(loader) = self.loader.take() else { return };
+        let (site, key) = (self.site, self.key.clone());
+        let wishes = std::mem::take(&mut self.wishes);
+        let ttl = wishes.ttl;
+        let mut call = wishes.for_tenant(self.tenant);
+        call.is_ahead = is_ahead;
+        self.later = Some(Box::pin(async move {
+            check_ttl(ttl)?;
+            let loader = loader_of::<V, _, _, _, _>(loader);
+            let answer = site.clone().obtain(key.finish()?, call, loader).await?;
+            Ok(value_of::<V>(&answer))
+        }));
+    }
+
+    fn poll_later(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Arc<V>>>> {
+        match &mut self.later {
+            Some(later) => later.as_mut().poll(context),
+            // It was answered at once, and is asked again.
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -174,8 +256,8 @@ where
 }
 
 macro_rules! reading {
-    ($mode:ty, $output:ty, $at_once:expr, $answer:expr) => {
-        impl<'a, V, F, Fut, L, E> IntoFuture for GetOrLoad<'a, V, F, $mode>
+    ($mode:ty, $output:ty, $answer:expr) => {
+        impl<'a, V, F, Fut, L, E> Future for GetOrLoad<'a, V, F, $mode>
         where
             V: Send + Sync + 'static,
             F: FnOnce() -> Fut + Send + 'static,
@@ -184,50 +266,31 @@ macro_rules! reading {
             E: Into<Cause>,
         {
             type Output = Result<$output>;
-            type IntoFuture = Answer<'a, $output>;
 
             #[inline]
-            fn into_future(self) -> Self::IntoFuture {
-                let quick = self.site.quick(self.key.as_bytes(), &self.wishes);
-                if let Ok(held) = quick {
-                    let value = held.value::<V>();
-                    if self.site.is_to_be_verified() {
-                        let key = KeyText::written(self.key.as_bytes());
-                        let loader = loader_of::<V, _, _, _, _>(self.loader);
-                        let call = self.wishes.for_tenant(self.tenant);
-                        self.site.verify(key, call, loader, held);
-                    }
-                    if let Some(answer) = $at_once(value) {
-                        return Answer::ready(answer);
-                    }
-                    let (site, key) = (self.site, self.key);
-                    return Answer::later(async move { $answer(site, key.as_bytes(), None::<Arc<V>>) });
+            fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+                let read = self.get_mut();
+                if let Some(value) = read.at_once() {
+                    return Poll::Ready($answer(read.site, read.key.as_bytes(), value));
                 }
-                // One draw for each read.
-                let is_ahead = matches!(quick, Err(true));
-                let Self {
-                    site,
-                    tenant,
-                    key,
-                    wishes,
-                    loader,
-                    ..
-                } = self;
-                let mut call = wishes.for_tenant(tenant);
-                call.is_ahead = is_ahead;
-                Answer::later(async move {
-                    let key = key.finish()?;
-                    let loader = loader_of::<V, _, _, _, _>(loader);
-                    let answer = site.clone().obtain(key.clone(), call, loader).await?;
-                    $answer(site, key.as_bytes(), value_of::<V>(&answer))
-                })
+                let later = read.poll_later(context);
+                later.map(|value| $answer(read.site, read.key.as_bytes(), value?))
             }
         }
     };
 }
 
-reading!(Value, Arc<V>, std::convert::identity, present);
-reading!(Maybe, Option<Arc<V>>, Some, perhaps);
+reading!(Value, Arc<V>, present);
+reading!(Maybe, Option<Arc<V>>, perhaps);
+
+impl<V, F, M> std::fmt::Debug for GetOrLoad<'_, V, F, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GetOrLoad")
+            .field("key", &printed(self.key.as_bytes()))
+            .field("wishes", &self.wishes)
+            .finish_non_exhaustive()
+    }
+}
 
 #[inline]
 fn present<V>(site: &Site, key: &[u8], value: Option<Arc<V>>) -> Result<Arc<V>> {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::freshness::LONGEST;
 use super::key::Tag;
 use super::loading::Fresh;
 use super::space::AnyValue;
@@ -82,7 +83,7 @@ impl<V: Send + Sync + 'static> Loaded<V> {
     pub(crate) fn into_fresh(self) -> Fresh {
         Fresh {
             value: self.value.map(|value| Arc::new(value) as AnyValue),
-            ttl: self.ttl,
+            ttl: self.ttl.map(|ttl| ttl.min(LONGEST)),
             version: self.version,
             tags: self.tags,
         }

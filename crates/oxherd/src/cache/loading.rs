@@ -168,12 +168,12 @@ impl Site {
 
     /// The right to load, of which there are as many as loads may run at once.
     async fn permit(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
-        match call.batch {
-            // It loads with others, under one permit.
-            Some(_) => None,
-            // Never closed: the semaphore lives as long as the namespace.
-            None => Arc::clone(&self.space.loads).acquire_owned().await.ok(),
+        // It loads with others, under one permit, or for one that has its own.
+        if call.batch.is_some() || call.is_within_load {
+            return None;
         }
+        // Never closed: the semaphore lives as long as the namespace.
+        Arc::clone(&self.space.loads).acquire_owned().await.ok()
     }
 
     /// Whether what the store has answers instead of a load.

@@ -14,10 +14,11 @@ use futures_util::{StreamExt as _, stream};
 
 use super::answer::{Answered, Here, Look, answered};
 use super::batch::{Batch, BatchFuture};
-use super::key::{CacheKey, KeyText};
+use super::get::Answer;
+use super::key::{CacheKey, KeyText, Tag};
 use super::loaded::Loaded;
 use super::namespace::Namespace;
-use super::space::{Call, Site};
+use super::space::{Call, Site, Wishes};
 use super::standing::Standing;
 use super::stats::Tier;
 use crate::error::{Cause, Result};
@@ -26,6 +27,9 @@ use crate::error::{Cause, Result};
 const AT_ONCE: usize = 64;
 /// How many keys the store is asked for in one question: more hold up others.
 const QUESTION: usize = 1_000;
+
+/// Loads keys by their positions.
+type Load = Box<dyn Fn(Vec<usize>) -> BatchFuture + Send + Sync>;
 
 impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// Reads several values, in the order of their keys. What is absent or not there is `None`.
@@ -44,17 +48,19 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             .collect())
     }
 
-    /// Writes several values through, as [`Self::set`] does each. Every one is tried.
+    /// Writes several values through, as [`Self::set`] does each. Every one is tried. A value comes as it is, or as a [`Loaded`] with its version,
+    /// TTL and tags.
     ///
     /// # Errors
     /// The first error of any of them; those before and after it may have been written.
-    pub async fn set_many<'k>(&self, values: impl IntoIterator<Item = (&'k K, V)>) -> Result<()>
+    pub async fn set_many<'k, L>(&self, values: impl IntoIterator<Item = (&'k K, L)>) -> Result<()>
     where
         K: 'k,
+        L: Into<Loaded<V>>,
     {
         let writes: Vec<_> = values
             .into_iter()
-            .map(|(key, value)| self.set(key, value).into_future())
+            .map(|(key, value)| self.set_fresh(key, value.into().into_fresh()).into_future())
             .collect();
         let written: Vec<Result<()>> = stream::iter(writes).buffered(AT_ONCE).collect().await;
         written.into_iter().collect()
@@ -81,13 +87,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     }
 
     /// Reads several values, and loads those that are missing with one call of the loader, which is told their keys and returns what it found of
-    /// them; what it leaves out is absent. In the order of the keys.
+    /// them; what it leaves out is absent. In the order of the keys. Set options, then `.await` it.
     ///
     /// The loader may be called again, for single keys, when another process that was loading them failed.
     ///
     /// # Errors
     /// As [`Self::find_or_load`]; one failing key fails the call.
-    pub async fn get_or_load_many<F, Fut, L, E>(&self, keys: &[K], loader: F) -> Result<Vec<Option<Arc<V>>>>
+    pub fn get_or_load_many<F, Fut, L, E>(&self, keys: &[K], loader: F) -> GetOrLoadMany<'_, K, V, F>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
@@ -95,29 +101,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         L: Into<Loaded<V>>,
         E: Into<Cause>,
     {
-        let texts = self.keys(keys)?;
-        let all: Arc<[K]> = keys.into();
-        let load = move |positions: Vec<usize>| -> BatchFuture {
-            let wanted: Vec<K> = positions.iter().filter_map(|at| all.get(*at).cloned()).collect();
-            let load = loader(wanted.clone());
-            Box::pin(async move {
-                let mut found = load.await.map_err(Into::into)?;
-                let fresh = |key: &K| {
-                    found
-                        .remove(key)
-                        .map_or_else(Loaded::absent, Into::into)
-                        .into_fresh()
-                };
-                Ok(wanted.iter().map(fresh).collect())
-            })
-        };
-        let batch = Batch::new(texts.len(), &self.site, load);
-        // Boxed, for the types of what it waits for are as deep as a compiler goes within a caller's.
-        let answers = Box::pin(self.site.obtain_many(texts, self.call(), &batch)).await?;
-        Ok(answers
-            .into_iter()
-            .map(|answer| answer.held.value::<V>())
-            .collect())
+        GetOrLoadMany {
+            namespace: self,
+            texts: self.keys(keys),
+            keys: keys.into(),
+            wishes: Wishes::default(),
+            loader,
+        }
     }
 
     fn keys<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> Result<Vec<KeyText>>
@@ -125,6 +115,91 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         K: 'k,
     {
         keys.into_iter().map(|key| self.key(key)).collect()
+    }
+}
+
+/// A read of several values with a loader; set options, then `.await` it.
+#[must_use = "nothing is read until it is awaited"]
+pub struct GetOrLoadMany<'a, K, V, F> {
+    namespace: &'a Namespace<K, V>,
+    texts: Result<Vec<KeyText>>,
+    keys: Arc<[K]>,
+    wishes: Wishes,
+    loader: F,
+}
+
+impl<K, V, F> GetOrLoadMany<'_, K, V, F> {
+    /// Says what all of them depend on, as [`super::GetOrLoad::tag`]. Tags of single values come with [`Loaded::tag`].
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.wishes.tags.push(tag);
+        self
+    }
+
+    /// As [`Self::tag`], several.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.wishes.tags.extend(tags);
+        self
+    }
+}
+
+impl<'a, K, V, F, Fut, L, E> IntoFuture for GetOrLoadMany<'a, K, V, F>
+where
+    K: CacheKey + Clone + Eq + Hash + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
+    L: Into<Loaded<V>>,
+    E: Into<Cause>,
+{
+    type Output = Result<Vec<Option<Arc<V>>>>;
+    type IntoFuture = Answer<'a, Vec<Option<Arc<V>>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Answer::later(async move {
+            let Namespace { site, tenant, .. } = self.namespace;
+            let texts = self.texts?;
+            let call = self.wishes.for_tenant(tenant);
+            let load = batch_of(self.keys, self.loader);
+            let batch = Batch::new(texts.len(), site, load);
+            let answers = site.obtain_many(texts, call, &batch).await?;
+            let values = answers.into_iter().map(|answer| answer.held.value::<V>());
+            Ok(values.collect())
+        })
+    }
+}
+
+/// A loader of keys by their positions.
+fn batch_of<K, V, F, Fut, L, E>(all: Arc<[K]>, loader: F) -> Load
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
+    L: Into<Loaded<V>>,
+    E: Into<Cause>,
+{
+    Box::new(move |positions| {
+        let wanted: Vec<K> = positions.iter().filter_map(|at| all.get(*at).cloned()).collect();
+        let load = loader(wanted.clone());
+        Box::pin(async move {
+            let mut found = load.await.map_err(Into::into)?;
+            let fresh = |key: &K| {
+                found
+                    .remove(key)
+                    .map_or_else(Loaded::absent, Into::into)
+                    .into_fresh()
+            };
+            Ok(wanted.iter().map(fresh).collect())
+        })
+    })
+}
+
+impl<K, V, F> std::fmt::Debug for GetOrLoadMany<'_, K, V, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GetOrLoadMany")
+            .field("keys", &self.texts)
+            .field("wishes", &self.wishes)
+            .finish_non_exhaustive()
     }
 }
 

@@ -89,6 +89,7 @@ mod stats;
 mod value;
 mod verify;
 mod waits;
+mod within;
 mod write;
 
 pub use builder::{Cache, CacheBuilder, NamespaceBuilder};
@@ -100,6 +101,7 @@ pub use key::{CacheKey, KeyWriter, Tag};
 pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
+pub use many::GetOrLoadMany;
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, WarmUp};
 pub use report::ProcessReport;

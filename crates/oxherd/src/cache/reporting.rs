@@ -135,7 +135,7 @@ fn settings_of(space: &Space) -> Value {
         "staleIfErrorMs": ms(freshness.stale_if_error),
         "negativeTtlMs": ms(freshness.negative_ttl),
         "localTtlMs": ms(freshness.local_ttl),
-        "codec": format!("{:?}", packing.codec()).to_ascii_lowercase(),
+        "codec": packing.codec().as_str(),
         "sealed": packing.keys().is_some(),
         "maxValue": packing.max_value(),
         "bigValue": packing.big_value(),

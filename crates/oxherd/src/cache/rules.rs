@@ -137,10 +137,16 @@ impl Rules {
         })
     }
 
-    /// Changes of this type belong to a tenant, whose entries alone are concerned.
+    /// Changes of this type belong to a tenant, whose entries alone are concerned. It is told as a `String`, or as an `Option` of it where some
+    /// changes belong to none: those concern the entries that have no tenant, and what they clear is the namespace with all its tenants, as
+    /// without this rule.
     #[must_use]
-    pub fn tenant_of<C: 'static>(mut self, tenant: impl Fn(&C) -> String + Send + Sync + 'static) -> Self {
-        let of_any = move |change: &dyn Any| change.downcast_ref::<C>().map(&tenant);
+    pub fn tenant_of<C, T>(mut self, tenant: impl Fn(&C) -> T + Send + Sync + 'static) -> Self
+    where
+        C: 'static,
+        T: Into<Option<String>>,
+    {
+        let of_any = move |change: &dyn Any| tenant(change.downcast_ref::<C>()?).into();
         self.tenants.insert(TypeId::of::<C>(), Arc::new(of_any));
         self
     }
@@ -156,7 +162,8 @@ impl Rules {
     /// Makes everything a miss that this change makes untrue; to be called after its commit. Every rule is tried.
     ///
     /// # Errors
-    /// [`Error::CacheOption`] when no rule is for changes of this type; else the first error of any rule, as of [`Namespace::remove`].
+    /// [`Error::CacheOption`] when no rule is for changes of this type, [`Error::CacheName`] when its tenant cannot be one (an empty one
+    /// cannot: say `None`); else the first error of any rule, as of [`Namespace::remove`].
     pub async fn apply<C: Send + Sync + 'static>(&self, change: &C) -> Result<Applied> {
         self.apply_any(TypeId::of::<C>(), type_name::<C>(), change).await
     }

@@ -16,7 +16,8 @@ pub enum Tiers {
     /// In this process and in the store.
     #[default]
     Both,
-    /// In this process alone: the store is never asked, and other processes are not told of invalidations.
+    /// In this process alone: the store is never asked, and other processes are not told of invalidations. There are no fences, so
+    /// writes and removals with a version are refused; [`super::Get::min_version`] holds, by the versions that values came with.
     Local,
     /// In the store alone: every read asks it.
     Shared,
@@ -139,6 +140,27 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    /// What two handles of one namespace were told differently, by the names of the methods that say it.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let (ours, theirs) = (&self.loads, &other.loads);
+        let equal = [
+            ("freshness", self.freshness == other.freshness),
+            ("tiers", self.tiers == other.tiers),
+            ("level", self.level == other.level),
+            ("packing", self.packing == other.packing),
+            ("soft_timeout", ours.soft_timeout == theirs.soft_timeout),
+            ("hard_timeout", ours.hard_timeout == theirs.hard_timeout),
+            ("lease_term", ours.lease_term == theirs.lease_term),
+            ("lock_wait", ours.lock_wait == theirs.lock_wait),
+            ("concurrent_loads", ours.concurrency == theirs.concurrency),
+            ("fence_life", self.fence_life == other.fence_life),
+            ("outage_ttl", self.outage_ttl == other.outage_ttl),
+            ("verify", self.verify == other.verify),
+        ];
+        let different = equal.into_iter().filter(|(_, is_equal)| !is_equal);
+        different.map(|(method, _)| method).collect()
     }
 
     /// Whether this process keeps values of its own.

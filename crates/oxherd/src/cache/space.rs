@@ -76,6 +76,8 @@ pub(crate) struct Form {
     pub(crate) decode: Decode,
     pub(crate) encode: Encode,
     pub(crate) version_of: Option<VersionOf>,
+    /// Which function of the program that is.
+    pub(crate) versioned_by: Option<TypeId>,
 }
 
 /// Finds the version in a value.
@@ -84,6 +86,7 @@ pub(crate) type VersionOf = Arc<dyn Fn(&AnyValue) -> u64 + Send + Sync>;
 impl Form {
     pub(crate) fn of<V: Serialize + DeserializeOwned + Send + Sync + 'static>(
         version_of: Option<VersionOf>,
+        versioned_by: Option<TypeId>,
     ) -> Self {
         Self {
             kind: TypeId::of::<V>(),
@@ -106,6 +109,7 @@ impl Form {
                 }
             },
             version_of,
+            versioned_by,
         }
     }
 }
@@ -128,6 +132,8 @@ pub(crate) struct Call {
     pub(crate) ttl: Option<std::time::Duration>,
     /// Whether it was drawn already that what this process has is refreshed ahead of its end.
     pub(crate) is_ahead: bool,
+    /// Whether it is part of a load of the same namespace, which has the right to load already.
+    pub(crate) is_within_load: bool,
     /// Where its loader meets others.
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
@@ -163,6 +169,7 @@ impl Wishes {
             is_strict,
             ttl,
             is_ahead: false,
+            is_within_load: false,
             batch: None,
         }
     }

@@ -31,7 +31,8 @@ impl Site {
         tokio::spawn(async move {
             let loads = Arc::clone(&site.space.loads);
             let Ok(permit) = loads.try_acquire() else { return };
-            let Some(value) = site.load_to_compare(&loader).await else {
+            let load = site.part_of_nothing().of(site.load_to_compare(&loader));
+            let Some(value) = load.await else {
                 return;
             };
             drop(permit);

@@ -9,6 +9,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::answer::Here;
+use super::freshness::{check_ttl, out_of_range};
 use super::get::Answer;
 use super::key::{CacheKey, KeyText, Tag};
 use super::loading::{Fresh, millis};
@@ -66,7 +68,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// [`Error::CacheRefused`] when something newer is there or a write of this key is announced,
     /// [`Error::StoreUnavailable`] when the store did not take it: what was there before is then removed as soon as it answers
     /// ([`super::Cache::pending_invalidations`]). [`Error::ValueTooLarge`] and [`Error::CacheValue`] when it cannot be stored: what was there
-    /// before is removed. [`Error::CacheKey`].
+    /// before is removed. [`Error::CacheOption`] for a version in a namespace of this process alone, or a TTL that is too long.
+    /// [`Error::CacheKey`].
     pub fn set(&self, key: &K, value: V) -> Set<'_, V> {
         self.set_shared(key, Some(Arc::new(value)))
     }
@@ -80,24 +83,31 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     }
 
     fn set_shared(&self, key: &K, value: Option<Arc<V>>) -> Set<'_, V> {
+        let fresh = Fresh {
+            value: value.map(|value| value as AnyValue),
+            ttl: None,
+            version: None,
+            tags: Vec::new(),
+        };
+        self.set_fresh(key, fresh)
+    }
+
+    pub(crate) fn set_fresh(&self, key: &K, fresh: Fresh) -> Set<'_, V> {
         Set {
             site: &self.site,
             key: self.key(key),
             call: self.call(),
-            fresh: Fresh {
-                value: value.map(|value| value as AnyValue),
-                ttl: None,
-                version: None,
-                tags: Vec::new(),
-            },
+            fresh,
             kind: PhantomData,
         }
     }
 
     /// Makes a key a miss, to be called after the commit of a write: the entry goes, and a load under way will not be kept. `true` when there
-    /// was an entry.
+    /// was an entry. It may be `false` although there was one: when the reply was lost, the removal is sent once more and finds nothing.
+    /// Either way nothing is there afterwards.
     ///
     /// # Errors
+    /// [`Error::CacheOption`] for a version in a namespace of this process alone, [`Error::CacheKey`].
     /// [`Error::StoreUnavailable`] when the store did not answer: other processes may still read what was there. This process does not; it
     /// repeats the removal until the store answers ([`super::Cache::pending_invalidations`]).
     pub fn remove(&self, key: &K) -> Remove<'_> {
@@ -115,8 +125,11 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// [`Error::StoreUnavailable`], [`Error::CacheKey`].
     pub async fn touch(&self, key: &K) -> Result<bool> {
         let key = self.key(key)?;
-        let ttl = self.site.space.settings.freshness.life();
-        self.site.prolong(&key, b"", ttl).await
+        let settings = &self.site.space.settings;
+        if !settings.keeps_shared() {
+            return Ok(self.site.prolong_here(&key));
+        }
+        self.site.prolong(&key, b"", settings.freshness.life()).await
     }
 
     /// Announces a write of what this key stands for, before it begins. From then on, for at most `term` (1 ms to an hour), every process reads past the
@@ -128,16 +141,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         let key = self.key(key)?;
         let site = &self.site;
         if !site.space.settings.keeps_shared() {
-            return Err(super::freshness::out_of_range(
+            return Err(out_of_range(
                 "level",
                 "intents live in the store, and this namespace is of this process alone",
             ));
         }
         if !(Duration::from_millis(1)..=LONGEST_INTENT).contains(&term) {
-            return Err(super::freshness::out_of_range(
-                "term",
-                "must be from 1 ms to an hour",
-            ));
+            return Err(out_of_range("term", "must be from 1 ms to an hour"));
         }
         let token: [u8; 16] = rand::random();
         // From before the question: the mark lasts at least as long as we think.
@@ -167,13 +177,14 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 }
 
 impl<V> Set<'_, V> {
-    /// Its version at the source: what is below it is never written or read again, for as long as the fence lives.
+    /// Its version at the source: what is below it is never written or read again, for as long as the fence lives. Fences live in the
+    /// store: in a namespace of this process alone ([`super::Tiers::Local`]) it is [`Error::CacheOption`].
     pub fn version(mut self, version: u64) -> Self {
         self.fresh.version = Some(version);
         self
     }
 
-    /// How long it is fresh, instead of what the namespace says.
+    /// How long it is fresh, instead of what the namespace says: at most 366 days, more is [`Error::CacheOption`].
     pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
         self.fresh.ttl = Some(ttl.into().0);
         self
@@ -204,13 +215,18 @@ impl<'a, V: 'a> IntoFuture for Set<'a, V> {
             fresh,
             ..
         } = self;
-        Answer::later(async move { site.set(key?, call, fresh).await })
+        Answer::later(async move {
+            check_ttl(fresh.ttl)?;
+            site.check_version(fresh.version.unwrap_or(0))?;
+            site.set(key?, call, fresh).await
+        })
     }
 }
 
 impl Remove<'_> {
     /// The version that the write gave: an entry of this version or a later one stays, and nothing below it is written or read again for
-    /// as long as the fence lives.
+    /// as long as the fence lives. Fences live in the store: in a namespace of this process alone ([`super::Tiers::Local`]) it is
+    /// [`Error::CacheOption`].
     pub fn version(mut self, version: u64) -> Self {
         self.version = version;
         self
@@ -222,7 +238,10 @@ impl<'a> IntoFuture for Remove<'a> {
     type IntoFuture = Answer<'a, bool>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Answer::later(async move { self.site.remove(&self.key?, self.version).await })
+        Answer::later(async move {
+            self.site.check_version(self.version)?;
+            self.site.remove(&self.key?, self.version).await
+        })
     }
 }
 
@@ -234,7 +253,8 @@ impl Intent {
     }
 
     /// The write was committed, or given up. `false`: the announcement had ended before, and until now others may have kept and
-    /// read what was there before the commit.
+    /// read what was there before the commit. It may also be `false` although the announcement stood, when the reply was lost and the
+    /// conclusion was sent once more: `false` is the safe side, and nothing needs to be repeated.
     ///
     /// # Errors
     /// [`Error::StoreUnavailable`]: the announcement stands until its term ends.
@@ -282,6 +302,17 @@ impl Drop for Forgetting<'_> {
 }
 
 impl Site {
+    /// A version given with a write promises a fence, which only the store can keep.
+    fn check_version(&self, version: u64) -> Result<()> {
+        if version == 0 || self.space.settings.keeps_shared() {
+            return Ok(());
+        }
+        Err(out_of_range(
+            "version",
+            "fences live in the store, and this namespace is of this process alone: leave the version out, or use `Tiers::Both` or `Tiers::Shared`",
+        ))
+    }
+
     pub(crate) async fn set(&self, key: KeyText, call: Call, fresh: Fresh) -> Result<()> {
         let space = &self.space;
         let settings = &space.settings;
@@ -382,15 +413,16 @@ impl Site {
     pub(crate) async fn remove(&self, key: &KeyText, version: u64) -> Result<bool> {
         let space = &self.space;
         let telling = self.telling(Notice::Key(key.clone(), version));
-        space.recorder.invalidated_keys(1);
         if !space.settings.keeps_shared() {
             let held = self.shared.local.get(space.number, key.as_bytes());
             telling.told();
+            space.recorder.invalidated_keys(1);
             return Ok(held.is_some());
         }
         match self.send_remove(key, version).await {
             Ok(removed) => {
                 telling.told();
+                space.recorder.invalidated_keys(1);
                 Ok(removed > 0)
             }
             Err(trouble) => Err(telling.failed(trouble, "remove from the cache")),
@@ -434,6 +466,19 @@ impl Site {
                 self.troubled(&trouble);
                 Err(trouble.into_error("touch in the cache"))
             }
+        }
+    }
+
+    /// Prolongs an entry of this process alone.
+    fn prolong_here(&self, key: &KeyText) -> bool {
+        match self.here_above(key.as_bytes(), 0, false, false) {
+            Here::Answer(held) | Here::Refresh(held, _) => {
+                if held.meta().is_sliding {
+                    self.slide(key.as_bytes(), &held, self.shared.clock.now());
+                }
+                true
+            }
+            Here::Nothing(_) => false,
         }
     }
 

@@ -86,7 +86,7 @@ pub struct EntryHeader {
     pub stale_if_error_ms: u64,
     /// How long its load took, in microseconds.
     pub load_micros: u64,
-    /// `json`, `messagePack`, `postcard` or `counter`.
+    /// `json`, `messagepack`, `postcard` or `counter`.
     pub codec: &'static str,
     /// `none`, `lz4` or `zstd`.
     pub compression: &'static str,
@@ -281,9 +281,7 @@ fn header_of(envelope: &Envelope, now: Timestamp) -> EntryHeader {
         stale_if_error_ms: millis(header.stale_if_error),
         load_micros: header.load_micros,
         codec: match envelope.form() {
-            Form::Value(Codec::Json) => "json",
-            Form::Value(Codec::MessagePack) => "messagePack",
-            Form::Value(Codec::Postcard) => "postcard",
+            Form::Value(codec) => codec.as_str(),
             Form::Counter => "counter",
         },
         compression: match envelope.method() {

@@ -1,11 +1,12 @@
-//! Invalidating by hand. Everything here is safe to repeat, and announced to all processes.
+//! Invalidating by hand. Everything here is safe to repeat, and announced to all processes; where no process would hear of it, it is
+//! refused.
 
 use rand::Rng as _;
 use serde::Serialize;
 
 use super::{Bounds, Inspector, Matching, full_name};
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{
     CACHE_CLEAR, CACHE_INVALIDATE, CACHE_REMOVE, CacheKeys, Pick, cache_prefix, decode, refused,
 };
@@ -38,12 +39,13 @@ struct Walk {
 }
 
 impl Inspector {
-    /// Removes one entry and voids the load that is under way for it; whether there was an entry.
+    /// Removes one entry and voids the load that is under way for it; whether there was an entry. `false` also when the reply was lost, and
+    /// the removal was sent once more.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
+    /// [`crate::Error::CacheOutOfReach`] for a namespace that processes keep to themselves, [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
     pub async fn remove(&self, namespace: &str, tenant: &str, key: &str) -> Result<bool> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let call = self.removal(&keys, &full_name(tenant, key)?);
         Ok(self.store.run_safe::<u64>(&CACHE_REMOVE, &call).await? > 0)
     }
@@ -51,9 +53,9 @@ impl Inspector {
     /// Makes every entry of the tenant that has one of these tags a miss, however many there are.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
     pub async fn invalidate_tags(&self, namespace: &str, tenant: &str, tags: &[&str]) -> Result<()> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let names = tags.iter().map(|tag| full_name(tenant, tag));
         let names: Vec<Vec<u8>> = names.collect::<Result<_>>()?;
         if names.is_empty() {
@@ -76,7 +78,7 @@ impl Inspector {
     /// Makes every entry of a tenant a miss. The empty tenant has no stamp: clear the namespace instead.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`] also for the empty tenant, [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`] also for the empty tenant, [`crate::Error::StoreUnavailable`].
     pub async fn invalidate_tenant(&self, namespace: &str, tenant: &str) -> Result<()> {
         crate::cache::key::check_name("tenant", tenant)?;
         self.invalidate_tags(namespace, tenant, &[""]).await
@@ -85,9 +87,9 @@ impl Inspector {
     /// Makes every entry of a namespace a miss.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
     pub async fn clear(&self, namespace: &str) -> Result<()> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let mut call = CACHE_CLEAR.call(keys.prefix());
         call.arg(&fresh()[..])
             .arg(cache_prefix(self.store.prefix()))
@@ -102,7 +104,7 @@ impl Inspector {
     /// This walks all keys of the store: use tags for what happens often.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`]; what was removed before stays so.
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`]; what was removed before stays so.
     pub async fn remove_matching(
         &self,
         namespace: &str,
@@ -111,7 +113,7 @@ impl Inspector {
         bounds: Bounds,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<Removed> {
-        let keys = self.keys(namespace)?;
+        let keys = self.reached(namespace).await?;
         let names = matching.names(tenant)?;
         let mut walk = Walk {
             done: Removed::default(),
@@ -129,6 +131,18 @@ impl Inspector {
         }
         walk.done.complete = true;
         Ok(walk.done)
+    }
+
+    /// The keys of a namespace, if there is anybody who hears of them.
+    async fn reached(&self, namespace: &str) -> Result<CacheKeys> {
+        // Of what is not known, and of what cannot be read, nobody has said that it is out of reach.
+        let settings = self.settings(namespace).await?.unwrap_or_default();
+        if settings.get("tiers").is_some_and(|tiers| tiers == "local") {
+            return Err(Error::CacheOutOfReach {
+                namespace: namespace.to_owned(),
+            });
+        }
+        self.keys(namespace)
     }
 
     /// Whether all keys with this pattern were looked at.

@@ -99,7 +99,7 @@ impl Site {
         let _permit = self.permit(call).await;
         let moment = self.shared.local.moment();
         let began = Instant::now();
-        let result = self.call(loader.take().ok_or_else(gone)?).await;
+        let result = self.part().of(self.call(loader.take().ok_or_else(gone)?)).await;
         let took = began.elapsed();
         let fresh = result.map_err(|(cause, end)| {
             self.space.recorder.load_ended(LoadReason::Miss, end, took);

@@ -171,20 +171,21 @@ impl Plan {
     }
 
     pub(super) fn freshness(&self) -> Freshness {
-        let freshness = Freshness::of(self.ttl)
-            .jitter(0.0)
+        let freshness = Freshness::of(self.ttl).jitter(0.0).refresh_ahead(0.0);
+        if self.is_sliding {
+            // Nothing of it is stale: the two exclude each other.
+            return freshness.sliding();
+        }
+        freshness
             .stale_while_revalidate(self.stale_while_revalidate)
             .stale_if_error(self.stale_if_error)
-            .refresh_ahead(0.0);
-        if self.is_sliding {
-            freshness.sliding()
-        } else {
-            freshness
-        }
     }
 
     /// How long a stale value may be served behind its end.
     pub(super) fn longest_stale(&self) -> Duration {
+        if self.is_sliding {
+            return Duration::ZERO;
+        }
         self.stale_while_revalidate.max(self.stale_if_error)
     }
 }

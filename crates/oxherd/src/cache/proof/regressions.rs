@@ -142,5 +142,8 @@ async fn a_clearing_that_is_sent_again_does_not_bring_back_what_was_cleared_sinc
     network.play(Event::Break { connection });
     network.settle().await;
     play(&network, async move { clearing.await.unwrap().unwrap() }, None).await;
-    assert_eq!(play(&network, async move { other.get(&1).await.unwrap() }, None).await, None);
+    assert_eq!(
+        play(&network, async move { other.get(&1).await.unwrap() }, None).await,
+        None
+    );
 }

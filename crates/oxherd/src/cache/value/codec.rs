@@ -31,6 +31,16 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Its name wherever codecs are named: in settings, entries and figures.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MessagePack => "messagepack",
+            Self::Postcard => "postcard",
+        }
+    }
+
     /// Serialises into an empty buffer.
     pub(super) fn write<V: Serialize + ?Sized>(self, value: &V, buffer: &mut Vec<u8>) -> Result<(), Cause> {
         match self {

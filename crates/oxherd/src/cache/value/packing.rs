@@ -19,7 +19,7 @@ const NOWHERE: Place<'_> = Place {
 /// How the values of a namespace are packed.
 ///
 /// The default: JSON, lz4 from 1,024 bytes on, no keys, at most 4 MiB, big above 256 KiB.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Packing {
     codec: Codec,
     compression: Compression,

@@ -460,3 +460,14 @@ on_every_store_and_valkey! {
         );
     }
 }
+
+on_servers! {
+    async fn a_removal_that_did_not_reach_the_store_is_not_counted(scene: Scene) {
+        let away = Away::new(&scene).await;
+        away.mine.remove(&7).await.unwrap();
+        assert_eq!(away.mine.stats().counts.invalidated_keys, 1);
+        away.leaves();
+        away.mine.remove(&7).await.unwrap_err();
+        assert_eq!(away.mine.stats().counts.invalidated_keys, 1);
+    }
+}

@@ -118,6 +118,22 @@ on_every_store_and_valkey! {
 }
 
 on_every_store_and_valkey! {
+    async fn a_sliding_value_of_this_process_alone_is_prolonged_by_a_touch(scene: Scene) {
+        let prices = prices(&scene, exactly(TTL).sliding(), Tiers::Local);
+        assert!(!prices.touch(&7).await.unwrap(), "there is none");
+        read(&prices, &7, &Source::of("x")).await;
+        for _ in 0..5 {
+            scene.clock.advance(TTL - MILLISECOND);
+            assert!(prices.touch(&7).await.unwrap());
+        }
+        assert_eq!(prices.stats().counts.hits_local, 0, "a touch is no read");
+        assert_eq!(peek(&prices, &7).await.as_deref(), Some("x"));
+        scene.clock.advance(TTL);
+        assert!(!prices.touch(&7).await.unwrap());
+    }
+}
+
+on_every_store_and_valkey! {
     async fn a_stale_value_is_served_while_one_load_refreshes_it(scene: Scene) {
         for tiers in ALL_TIERS {
             let freshness = exactly(TTL).stale_while_revalidate(TTL);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oxherd::cache::{Level, Loaded, Namespace, NamespaceBuilder};
+use oxherd::cache::{Level, Loaded, Namespace, NamespaceBuilder, Tiers};
 use oxherd::{Error, Oxherd};
 use oxherd_testkit::eventually;
 use tokio::sync::watch;
@@ -272,5 +272,19 @@ on_every_store_and_valkey! {
         assert!(!short.conclude().await.unwrap(), "it had ended");
         assert_eq!(peek(&rows, &7).await, None, "what was kept meanwhile may be from before the commit");
         assert!(!scene.exists("bull:cache:{rows@1}:w::7:").await);
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_read_of_a_version_that_is_not_there_counts_as_a_miss(scene: Scene) {
+        for tiers in [Tiers::Both, Tiers::Shared] {
+            let rows = builder(&scene.other_process().await, Level::Delete).tiers(tiers).open().unwrap();
+            rows.set(&7, "v2".to_owned()).version(2).await.unwrap();
+            assert_eq!(rows.get(&7).min_version(3).await.unwrap(), None);
+            let counts = rows.stats().counts;
+            assert_eq!((counts.hits(), counts.misses), (0, 1), "{tiers:?}");
+            assert!(rows.get(&7).min_version(2).await.unwrap().is_some());
+            assert_eq!((rows.stats().counts.hits(), rows.stats().counts.misses), (1, 1), "{tiers:?}");
+        }
     }
 }

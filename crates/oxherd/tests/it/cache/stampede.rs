@@ -248,6 +248,62 @@ on_every_store_and_valkey! {
     }
 }
 
+on_every_store_and_valkey! {
+    async fn a_load_that_reads_its_own_namespace_does_not_wait_for_itself(scene: Scene) {
+        let prices = builder(&scene.oxherd).concurrent_loads(1).open().unwrap();
+        let other = scene.oxherd.cache().namespace::<u64, String>("other").concurrent_loads(1).open().unwrap();
+        let source = Source::of("x");
+        // Of two rows, of several at once, and of a row that another namespace makes of one of this.
+        let (rows, made) = (prices.clone(), other.clone());
+        let parts = source.clone();
+        let page = move || async move {
+            let one = rows.get_or_load(&1, parts.loader()).await?;
+            let load = parts.clone();
+            let many = rows
+                .get_or_load_many(&[2, 3], move |ids| {
+                    let load = load.clone();
+                    async move { Ok::<_, std::io::Error>(ids.into_iter().zip(std::iter::repeat(load.load().await?)).collect()) }
+                })
+                .await?;
+            let inner = rows.clone();
+            let from = move || async move { inner.get_or_load(&4, parts.loader()).await.map(|row| row.to_string()) };
+            let four = made.get_or_load(&4, from).await?;
+            Ok::<_, Error>(format!("{one}{}{four}", many.iter().flatten().map(|row| row.as_str()).collect::<String>()))
+        };
+        assert_eq!(*prices.get_or_load(&100, page).await.unwrap(), "xxxx");
+        for id in 1..=4 {
+            assert_eq!(peek(&prices, &id).await.as_deref(), Some("x"), "{id} is kept");
+        }
+        assert_eq!(source.loads(), 3);
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_load_that_reads_what_waits_for_it_does_not_wait(scene: Scene) {
+        let prices = builder(&scene.oxherd).concurrent_loads(1).open().unwrap();
+        let source = Source::of("x");
+        let (begins, has_begun) = tokio::sync::oneshot::channel();
+        let (go, gate) = tokio::sync::oneshot::channel::<()>();
+        let (rows, part) = (prices.clone(), source.clone());
+        let page = move || async move {
+            begins.send(()).unwrap();
+            gate.await.unwrap();
+            rows.get_or_load(&1, part.loader()).await.map(|row| row.to_string())
+        };
+        let outer = tokio::spawn({
+            let prices = prices.clone();
+            async move { prices.get_or_load(&100, page).await }
+        });
+        has_begun.await.unwrap();
+        // Somebody else wants the same row, and waits for the only right to load.
+        let waiting = reader(&prices, &1, &source);
+        eventually("it waits", PATIENCE, async || prices.stats().counts.misses == 2).await;
+        go.send(()).unwrap();
+        assert_eq!(*outer.await.unwrap().unwrap(), "x");
+        assert_eq!(*waiting.await.unwrap().unwrap(), "x");
+    }
+}
+
 /// The ways to say that a value is not what it was.
 #[derive(Clone, Copy, Debug)]
 enum Way {

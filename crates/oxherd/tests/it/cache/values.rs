@@ -256,7 +256,7 @@ on_every_store_and_valkey! {
         let error = mine.cache().namespace::<u64, u64>("values").open().unwrap_err();
         assert!(matches!(error, Error::CacheOption { option: "namespace", .. }), "{error}");
         let error = mine.cache().namespace::<u64, String>("values").level(Level::Ttl).open().unwrap_err();
-        assert!(error.to_string().contains("with another type or other settings"), "{error}");
+        assert!(error.to_string().contains("otherwise: level;"), "{error}");
         mine.cache().namespace::<u64, String>("values").open().unwrap();
         // Another process cannot know; it finds nothing that it can use.
         let numbers = theirs.cache().namespace::<u64, u64>("values").open().unwrap();
@@ -300,6 +300,8 @@ on_every_store_and_valkey! {
         let refused = [
             ("ttl", open("a").freshness(Freshness::of(zero)).open()),
             ("jitter", open("a").freshness(Freshness::of(day).jitter(0.7)).open()),
+            ("sliding", open("a").freshness(Freshness::of(day).sliding().stale_if_error(day)).open()),
+            ("sliding", open("a").freshness(Freshness::of(day).sliding().stale_while_revalidate(day)).open()),
             ("hard_timeout", open("a").hard_timeout(zero).open()),
             ("soft_timeout", open("a").soft_timeout(day).open()),
             ("lease_term", open("a").lease_term(zero).open()),
