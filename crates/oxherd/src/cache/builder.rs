@@ -164,7 +164,7 @@ impl Cache {
     /// whole namespace, if it is cleared.
     #[must_use]
     pub fn pending_invalidations(&self) -> usize {
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.ticks();
         let spaces = self.shared.spaces.read();
         spaces.values().map(|space| space.recovery.pending(now)).sum()
     }

@@ -20,6 +20,7 @@ use super::standing::{Standing, meta_of};
 use super::value::{Envelope, Header};
 
 /// How often a read is repeated because the store was told something while it answered.
+use crate::clock::millis;
 const OVERTAKEN: usize = 3;
 
 /// What the store had.
@@ -258,19 +259,22 @@ impl Site {
 
     /// What the next read of this key should ask for, and whether its life is to be prolonged.
     fn remember(&self, key: &KeyText, header: &Header, call: &Call, hint: Option<&Hint>) {
-        let now = self.shared.clock.now();
+        let clock = &self.shared.clock;
+        let ticks = clock.ticks();
         let is_known = |tag: &str| {
             call.tags.iter().any(|named| named.as_str() == tag)
                 || hint.is_some_and(|hint| hint.tags.iter().any(|known| **known == *tag))
         };
-        let touched = hint.map_or(header.created, |hint| hint.touched);
-        let is_due = header.is_sliding && now.since(touched) >= header.ttl / 4;
+        // Of one that is not known yet, as long ago as it was made.
+        let age = || ticks.saturating_sub(millis(clock.now().since(header.created)));
+        let touched = hint.map_or_else(age, |hint| hint.touched);
+        let is_due = header.is_sliding && ticks.saturating_sub(touched) >= millis(header.ttl / 4);
         if !is_due && header.tags.iter().all(|tag| is_known(tag)) {
             return;
         }
         let hint = Hint {
             tags: header.tags.clone(),
-            touched: if is_due { now } else { touched },
+            touched: if is_due { ticks } else { touched },
         };
         self.space.hints.insert(key.clone(), hint);
         if is_due {
@@ -300,7 +304,8 @@ impl Site {
             SmallVec::new()
         };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Arc::new(Held::new(value, bytes, meta, cells, moment))
+        let since = self.shared.clock.ticks();
+        Arc::new(Held::new(value, bytes, meta, cells, moment, since))
     }
 
     pub(crate) fn standing(&self, held: &Held) -> Standing {

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use super::key::KeyText;
 use super::shared::{Shared, Trouble};
 use super::space::{Site, Space};
-use crate::clock::Timestamp;
+use crate::clock::millis;
 use crate::error::Error;
 
 /// How many notices a namespace may have.
@@ -68,7 +68,8 @@ struct Notices {
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     serial: u64,
-    until: Timestamp,
+    /// A tick of the clock: who sets the time of day makes nobody forget.
+    until: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +86,7 @@ impl Notices {
         self.keys.len() + self.tags.len() + usize::from(self.everything.is_some())
     }
 
-    fn add(&mut self, notice: Notice, until: Timestamp) {
+    fn add(&mut self, notice: Notice, until: u64) {
         self.serial += 1;
         let mark = Mark {
             serial: self.serial,
@@ -121,7 +122,7 @@ impl Notices {
         self.everything = Some(mark);
     }
 
-    fn drop_ended(&mut self, now: Timestamp) {
+    fn drop_ended(&mut self, now: u64) {
         self.keys.retain(|_, notice| notice.mark.until > now);
         self.tags.retain(|_, mark| mark.until > now);
         self.everything = self.everything.filter(|mark| mark.until > now);
@@ -152,7 +153,7 @@ impl Recovery {
     }
 
     /// How many notices there are.
-    pub(crate) fn pending(&self, now: Timestamp) -> usize {
+    pub(crate) fn pending(&self, now: u64) -> usize {
         if self.is_empty() {
             return 0;
         }
@@ -289,7 +290,7 @@ impl Site {
         tenant: &str,
         mut tags: impl Iterator<Item = &'t str>,
     ) -> bool {
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.ticks();
         let notices = self.space.recovery.notices.lock();
         let stands = |mark: &Mark| mark.until > now;
         let has_stamp = |tag: &str| {
@@ -310,7 +311,7 @@ impl Site {
         let settings = &self.space.settings;
         // As long as stamps, which outlive every entry that depends on them.
         let (life, _) = settings.stamp_life(settings.freshness.life());
-        let until = self.shared.clock.now().after(life);
+        let until = self.shared.clock.ticks().saturating_add(millis(life));
         self.space.recovery.change(|notices| notices.add(notice, until));
         self.replay();
     }
@@ -357,7 +358,7 @@ impl Site {
     /// Tells all there is. Whether nothing is left.
     async fn tell_all(&self) -> Result<bool, Trouble> {
         let recovery = &self.space.recovery;
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.ticks();
         let (everything, tags, keys) = recovery.change(|notices| {
             notices.drop_ended(now);
             let mut tags: Vec<(Vec<u8>, Mark)> = notices

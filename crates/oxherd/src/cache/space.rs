@@ -21,7 +21,6 @@ use super::settings::Settings;
 use super::shared::Shared;
 use super::stats::Recorder;
 use super::value::{Envelope, Foreign, Header, Packing, Place, Tags};
-use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::store::CacheKeys;
 
@@ -49,8 +48,8 @@ pub(crate) struct Space {
     pub(crate) watched: tokio::sync::OnceCell<()>,
     /// What the store could not be told.
     pub(crate) recovery: super::recovery::Recovery,
-    /// Until when a source that failed is left alone, by key.
-    pub(crate) resting: Cache<KeyText, Timestamp>,
+    /// Until which tick of the clock a source that failed is left alone, by key.
+    pub(crate) resting: Cache<KeyText, u64>,
 }
 
 /// What is remembered of a key of the store.
@@ -58,8 +57,8 @@ pub(crate) struct Space {
 pub(crate) struct Hint {
     /// Tags that its entry had: they are asked for together with it.
     pub(crate) tags: Tags,
-    /// When its life was last prolonged.
-    pub(crate) touched: Timestamp,
+    /// When its life was last prolonged, by the clock's ticks.
+    pub(crate) touched: u64,
 }
 
 type Decode = fn(&Envelope, &Packing, Place<'_>) -> Result<Option<AnyValue>, Foreign>;
@@ -216,7 +215,7 @@ impl Space {
             .map(move |tag| [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat())
     }
 
-    pub(crate) fn resting() -> Cache<KeyText, Timestamp> {
+    pub(crate) fn resting() -> Cache<KeyText, u64> {
         Cache::new(HINTS)
     }
 
