@@ -50,6 +50,7 @@ mod builder;
 mod counter;
 mod flight;
 mod freshness;
+mod gathering;
 mod get;
 mod inspect;
 mod invalidate;

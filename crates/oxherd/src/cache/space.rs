@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
 use super::flight::Flights;
+use super::gathering::Gathering;
 use super::key::{KeyText, Tag};
 use super::local::NamespaceNumber;
 use super::settings::Settings;
@@ -40,6 +41,7 @@ pub(crate) struct Space {
     pub(crate) form: Form,
     pub(crate) recorder: Recorder,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) gathering: Gathering,
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) hints: Cache<KeyText, Hint>,
     pub(crate) has_complained: AtomicBool,
