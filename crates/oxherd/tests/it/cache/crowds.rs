@@ -14,9 +14,19 @@ use crate::scene::{Scene, on_every_store_and_valkey, on_stores};
 const CROWD: u64 = 150;
 
 async fn prices(scene: &Scene) -> Namespace<u64, String> {
-    let prices = scene.oxherd.cache().namespace("prices").tiers(Tiers::Shared).open().unwrap();
+    let prices = scene
+        .oxherd
+        .cache()
+        .namespace("prices")
+        .tiers(Tiers::Shared)
+        .open()
+        .unwrap();
     for id in 0..CROWD {
-        prices.set(&id, format!("price {id}")).tag(Tag::new("parity").with(&(id % 2))).await.unwrap();
+        prices
+            .set(&id, format!("price {id}"))
+            .tag(Tag::new("parity").with(&(id % 2)))
+            .await
+            .unwrap();
     }
     prices
 }
@@ -48,10 +58,9 @@ on_every_store_and_valkey! {
 }
 
 on_every_store_and_valkey! {
-    async fn who_leads_a_crowd_and_goes_away_takes_nobody_along(scene: Scene) {
+    async fn nobody_of_a_crowd_waits_for_another_that_went_away_or_does_not_look(scene: Scene) {
         let prices = prices(&scene).await;
-        // One after the other goes away when all have come as far: alone on their way, leading, or led.
-        for gone in 0..8 {
+        for (odd, goes) in (0..8).flat_map(|odd| [(odd, true), (odd, false)]) {
             let read = |id: u64| {
                 let prices = prices.clone();
                 Box::pin(async move { prices.get(&(2 * id)).await.unwrap() })
@@ -63,15 +72,17 @@ on_every_store_and_valkey! {
                     *answer = Some(price);
                 }
             }
-            let mut left = (0_u64..).zip(reads.into_iter().zip(answers)).collect::<Vec<_>>();
-            drop(left.remove(gone));
-            for (id, (read, answer)) in left {
+            let mut others: Vec<_> = (0_u64..).zip(reads.into_iter().zip(answers)).collect();
+            let one = others.remove(odd);
+            let kept = (!goes).then_some(one);
+            for (id, (read, answer)) in others {
                 let price = match answer {
                     Some(price) => price,
                     None => read.await,
                 };
-                assert_eq!(*price.unwrap(), format!("price {}", 2 * id), "{gone} is gone");
+                assert_eq!(*price.unwrap(), format!("price {}", 2 * id), "without {odd}");
             }
+            drop(kept);
         }
     }
 }
