@@ -89,6 +89,7 @@ impl Clock {
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let clock = ManualClock {
             now: Arc::new(AtomicU64::new(start.0)),
+            ticks: Arc::new(AtomicU64::new(start.0)),
             moved: Arc::default(),
         };
         (Self(Source::Manual(clock.clone())), clock)
@@ -108,7 +109,7 @@ impl Clock {
     pub(crate) fn ticks(&self) -> u64 {
         match &self.0 {
             Source::System => ticks(),
-            Source::Manual(clock) => clock.now().0,
+            Source::Manual(clock) => clock.ticks.load(Ordering::SeqCst),
         }
     }
 
@@ -166,6 +167,8 @@ fn ticks() -> u64 {
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: Arc<AtomicU64>,
+    /// What it would show had nobody set it.
+    ticks: Arc<AtomicU64>,
     /// Wakes those who wait in the order in which they came.
     moved: Arc<Notify>,
 }
@@ -179,7 +182,14 @@ impl ManualClock {
 
     /// Moves the clock on and wakes whoever waited for that.
     pub fn advance(&self, by: Duration) {
+        self.ticks.fetch_add(millis(by), Ordering::SeqCst);
         self.now.fetch_add(millis(by), Ordering::SeqCst);
+        self.moved.notify_waiters();
+    }
+
+    /// Sets what the clock shows, back or forward, while no time passes: what an administrator, or a server of the time, does.
+    pub fn set(&self, to: Timestamp) {
+        self.now.store(to.0, Ordering::SeqCst);
         self.moved.notify_waiters();
     }
 }
@@ -210,5 +220,15 @@ mod tests {
         hand.advance(Duration::from_millis(2));
         assert_eq!(clock.now_coarse(), Timestamp::from_millis(7));
         assert_eq!(clock.now(), clock.now_coarse());
+    }
+
+    #[test]
+    fn time_goes_on_as_before_when_a_manual_clock_is_set() {
+        let (clock, hand) = Clock::manual(Timestamp::from_millis(5_000));
+        let began = clock.ticks();
+        hand.set(Timestamp::from_millis(1_000));
+        assert_eq!((clock.now().as_millis(), clock.ticks() - began), (1_000, 0));
+        hand.advance(Duration::from_millis(20));
+        assert_eq!((clock.now().as_millis(), clock.ticks() - began), (1_020, 20));
     }
 }

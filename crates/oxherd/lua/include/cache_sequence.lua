@@ -10,7 +10,7 @@ local function next_incarnation(prefix, seed)
 end
 
 -- Returns a namespace's incarnation and its count of invalidations; one that is missing makes both anew.
--- Who changes a key last in a turn of the server is not told by it of changes before that in the same turn. So scripts say what
+-- Who changes a key last in a turn of the server may not be told by it of changes before that in the same turn. So scripts say what
 -- they wrote of this and of the stamps, and their callers take it for changed: 2 all of the namespace, 1 stamps, 0 nothing.
 -- They end when no process has the namespace open for 30 days (cache/count prolongs them), which is a clearing as any other loss.
 local function read_sequence(prefix, seed)

@@ -78,7 +78,7 @@ impl Site {
         if meta.version < min_version {
             return Here::Nothing(None);
         }
-        let now = shared.clock.now_coarse();
+        let (now, ticks) = (shared.clock.now_coarse(), shared.clock.ticks());
         let is_trusted = match shared.local.validity(&held) {
             Validity::Valid => true,
             Validity::Doubted => space.settings.level == Level::Ttl || !space.settings.keeps_shared(),
@@ -87,10 +87,9 @@ impl Site {
                 return Here::Nothing(None);
             }
         };
-        if !is_trusted || now >= meta.ends {
+        if !is_trusted || held.is_over(now, ticks) {
             // Invalidated it was not, as far as anybody knows.
-            let is_usable =
-                !meta.stale_if_error.is_zero() && now < meta.fresh_until.after(meta.stale_if_error);
+            let is_usable = held.is_good_for_errors(now, ticks);
             return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
         }
         match Standing::of(meta, &space.settings, now) {
@@ -411,7 +410,7 @@ impl Site {
     /// Whether the source failed so short a time ago that something stale is served without asking it.
     fn is_resting(&self, key: &KeyText) -> bool {
         let until = self.space.resting.get(key);
-        until.is_some_and(|until| self.shared.clock.now() < until)
+        until.is_some_and(|until| self.shared.clock.ticks() < until)
     }
 
     /// An entry of this process alone was read: its life begins anew.
@@ -423,7 +422,7 @@ impl Site {
         let present = shared.local.get(space.number, key);
         if present.is_some_and(|present| Arc::ptr_eq(&present, held)) {
             let meta = held.meta().beginning_at(now);
-            pending.fill(&Arc::new(held.with_meta(meta)));
+            pending.fill(&Arc::new(held.with_meta(meta, shared.clock.ticks())));
         }
     }
 

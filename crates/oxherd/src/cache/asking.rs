@@ -4,27 +4,32 @@
 //! more if the connection breaks under it.
 //! Next: `shared.rs` (deadline and breaker).
 
+use redis::Cmd;
+
+use super::gathering::{Gathering, Strings};
 use super::shared::{Question, Repeated, Trouble};
 use super::space::Site;
 use crate::error::Result;
 use crate::store::Script;
 
-/// The strings that an `MGET` asked for.
-pub(crate) type Replies = Vec<Option<Vec<u8>>>;
-
 impl Site {
-    /// Reads strings of the store. Trouble is counted.
-    pub(crate) async fn fetch(&self, question: &redis::Cmd) -> Result<Replies, Trouble> {
-        const OPERATION: &str = "read the cache";
-        let answer = match self.heed().await {
-            Ok(()) => {
-                let question = Question::Command(question);
-                self.shared.ask(OPERATION, question, Repeated::Harmless).await
+    /// Reads strings of the store, the incarnation first; a single read perhaps together with others. `name` adds what is
+    /// asked for, and returns how much that is. Trouble is counted.
+    pub(crate) async fn read_strings(
+        &self,
+        is_single: bool,
+        name: impl Fn(&mut Cmd) -> usize,
+    ) -> Result<Strings, Trouble> {
+        let request = async {
+            match is_single {
+                true => self.space.gathering.ask(self, name).await,
+                false => Gathering::ask_alone(self, name).await,
             }
-            Err(trouble) => Err(trouble),
         };
-        let answer =
-            answer.and_then(|answer| crate::store::decode(OPERATION, answer).map_err(Trouble::Failed));
+        let answer = self
+            .shared
+            .judged("read the cache", Repeated::Harmless, request)
+            .await;
         if let Err(trouble) = &answer {
             self.troubled(trouble);
         }
@@ -35,7 +40,7 @@ impl Site {
     pub(crate) async fn run<T: redis::FromRedisValue>(
         &self,
         script: &'static Script,
-        question: &redis::Cmd,
+        question: &Cmd,
     ) -> Result<T, Trouble> {
         self.run_as(Repeated::Harmless, script, question).await
     }
@@ -44,7 +49,7 @@ impl Site {
     pub(crate) async fn run_once<T: redis::FromRedisValue>(
         &self,
         script: &'static Script,
-        question: &redis::Cmd,
+        question: &Cmd,
     ) -> Result<T, Trouble> {
         self.run_as(Repeated::Harmful, script, question).await
     }
@@ -53,7 +58,7 @@ impl Site {
         &self,
         repeated: Repeated,
         script: &'static Script,
-        question: &redis::Cmd,
+        question: &Cmd,
     ) -> Result<T, Trouble> {
         let operation = script.operation();
         self.heed().await?;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::complaint::Complaint;
 use super::flight::Flights;
 use super::freshness::{Freshness, out_of_range};
+use super::gathering::Gathering;
 use super::key::{CacheKey, check_name};
 use super::listener::Ear;
 use super::local::Local;
@@ -357,6 +358,7 @@ where
             form,
             recorder: Recorder::new(shared.clock.clone()),
             flights: Arc::new(Flights::default()),
+            gathering: Gathering::default(),
             loads: Arc::new(Semaphore::new(
                 self.settings.loads.concurrency.min(Semaphore::MAX_PERMITS),
             )),

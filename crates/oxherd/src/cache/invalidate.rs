@@ -71,8 +71,9 @@ impl Site {
         Ok(())
     }
 
-    /// A script of ours wrote stamps of these tags (1), or began the namespace anew (2). The store does not tell us of what others changed
-    /// before that in the same turn, so all of it counts as changed here. Rare: stamps are written once an hour at the most.
+    /// A script of ours wrote stamps of these tags (1), or began the namespace anew (2). A server that keeps what a client wrote itself from
+    /// it also keeps what others changed before that in the same turn, so all of it counts as changed here. Today's servers do so for plain
+    /// commands only, and push what scripts wrote to everybody; nothing is lost if they change. Rare: stamps are written once an hour at the most.
     pub(crate) fn wrote<'t>(&self, written: u8, tenant: &str, tags: impl IntoIterator<Item = &'t str>) {
         let (local, number) = (&self.shared.local, self.space.number);
         match written {

@@ -52,6 +52,7 @@ mod counter;
 mod fleet;
 mod flight;
 mod freshness;
+mod gathering;
 mod get;
 mod inspect;
 mod invalidate;

@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use redis::Cmd;
 use smallvec::SmallVec;
 
+use super::gathering::{Short, Strings};
 use super::key::KeyText;
 use super::local::{Held, Moment, Pending};
 use super::shared::Trouble;
 use super::space::{Call, Hint, Site, Space};
 use super::standing::{Standing, meta_of};
 use super::value::{Envelope, Header};
+use crate::clock::millis;
 
 /// How often a read is repeated because the store was told something while it answered.
 const OVERTAKEN: usize = 3;
@@ -48,10 +51,10 @@ pub(crate) type Several<T> = SmallVec<[T; 1]>;
 /// What a namespace's invalidations have come to, as far as it was asked for.
 #[derive(Debug)]
 struct Stamps {
-    incarnation: Option<Vec<u8>>,
+    incarnation: Option<Short>,
     /// `None` without a tenant.
     tenant: Option<Option<u64>>,
-    tags: HashMap<Box<str>, Option<u64>>,
+    tags: HashMap<Box<str>, Option<u64>, foldhash::quality::RandomState>,
 }
 
 impl Stamps {
@@ -67,7 +70,7 @@ impl Stamps {
 
     /// From the replies, in the order of [`Space::stamps`].
     fn new(
-        incarnation: Option<Vec<u8>>,
+        incarnation: Option<Short>,
         tenant: &str,
         tags: &[Box<str>],
         replies: &mut impl Iterator<Item = Option<Vec<u8>>>,
@@ -143,16 +146,22 @@ impl Site {
         let hints: Several<Option<Hint>> = keys.iter().map(|key| space.hints.get(key)).collect();
         let asked = Stamps::expected(call, &hints);
 
-        let mut question = redis::cmd("MGET");
-        question.arg(space.keys.incarnation());
-        for stamp in Space::stamps(&call.tenant, asked.iter().map(|tag| &**tag)) {
-            question.arg(space.keys.stamp(&stamp));
-        }
-        for key in keys {
-            question.arg(space.keys.entry(key.as_bytes()));
-        }
-        let mut replies = self.fetch(&question).await?.into_iter();
-        let incarnation = replies.next().flatten();
+        let name = |question: &mut Cmd| {
+            let mut count = keys.len();
+            for stamp in Space::stamps(&call.tenant, asked.iter().map(|tag| &**tag)) {
+                question.arg(space.keys.stamp(&stamp));
+                count += 1;
+            }
+            for key in keys {
+                question.arg(space.keys.entry(key.as_bytes()));
+            }
+            count
+        };
+        let Strings {
+            incarnation,
+            asked: replies,
+        } = self.read_strings(keys.len() == 1, name).await?;
+        let mut replies = replies.into_iter();
         let mut stamps = Stamps::new(incarnation, &call.tenant, &asked, &mut replies);
         let mut found = Several::with_capacity(keys.len());
         for (key, entry) in keys.iter().zip(replies) {
@@ -217,19 +226,19 @@ impl Site {
         }
         others.sort_unstable();
         others.dedup();
-        let mut question = redis::cmd("MGET");
-        // Once more: stamps of a sequence that was lost and made anew say nothing of what was read before.
-        question.arg(self.space.keys.incarnation());
-        for tag in &others {
-            let stamp = [call.tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
-            question.arg(self.space.keys.stamp(&stamp));
-        }
-        let mut replies = self.fetch(&question).await?.into_iter();
-        let incarnation = replies.next().flatten();
-        if incarnation != stamps.incarnation {
+        let name = |question: &mut Cmd| {
+            for tag in &others {
+                let stamp = [call.tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
+                question.arg(self.space.keys.stamp(&stamp));
+            }
+            others.len()
+        };
+        let answer = self.read_strings(false, name).await?;
+        // The incarnation once more: stamps of a sequence that was lost and made anew say nothing of what was read before.
+        if answer.incarnation != stamps.incarnation {
             stamps.incarnation = None;
         }
-        for (tag, stamp) in others.into_iter().zip(replies) {
+        for (tag, stamp) in others.into_iter().zip(answer.asked) {
             stamps.tags.insert(tag, number(stamp.as_deref()));
         }
         Ok(())
@@ -258,19 +267,22 @@ impl Site {
 
     /// What the next read of this key should ask for, and whether its life is to be prolonged.
     fn remember(&self, key: &KeyText, header: &Header, call: &Call, hint: Option<&Hint>) {
-        let now = self.shared.clock.now();
+        let clock = &self.shared.clock;
+        let ticks = clock.ticks();
         let is_known = |tag: &str| {
             call.tags.iter().any(|named| named.as_str() == tag)
                 || hint.is_some_and(|hint| hint.tags.iter().any(|known| **known == *tag))
         };
-        let touched = hint.map_or(header.created, |hint| hint.touched);
-        let is_due = header.is_sliding && now.since(touched) >= header.ttl / 4;
+        // Of one that is not known yet, as long ago as it was made.
+        let age = || ticks.saturating_sub(millis(clock.now().since(header.created)));
+        let touched = hint.map_or_else(age, |hint| hint.touched);
+        let is_due = header.is_sliding && ticks.saturating_sub(touched) >= millis(header.ttl / 4);
         if !is_due && header.tags.iter().all(|tag| is_known(tag)) {
             return;
         }
         let hint = Hint {
             tags: header.tags.clone(),
-            touched: if is_due { now } else { touched },
+            touched: if is_due { ticks } else { touched },
         };
         self.space.hints.insert(key.clone(), hint);
         if is_due {
@@ -300,7 +312,8 @@ impl Site {
             SmallVec::new()
         };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Arc::new(Held::new(value, bytes, meta, cells, moment))
+        let since = self.shared.clock.ticks();
+        Arc::new(Held::new(value, bytes, meta, cells, moment, since))
     }
 
     pub(crate) fn standing(&self, held: &Held) -> Standing {

@@ -131,15 +131,20 @@ impl Shared {
         question: Question<'_>,
         repeated: Repeated,
     ) -> Result<Value, Trouble> {
+        self.judged(operation, repeated, self.send(question, repeated))
+            .await
+    }
+
+    /// Waits for an answer of the store, unless it is known not to give any.
+    pub(crate) async fn judged<T>(
+        &self,
+        operation: &str,
+        repeated: Repeated,
+        request: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, Trouble> {
         let permit = self.permit()?;
-        let mut connection = self.tracked.connection().with_deadline(self.deadline);
         let began = self.clock.ticks();
-        let mut answer = question.send(&mut connection).await;
-        if let (Repeated::Harmless, Err(error)) = (repeated, &answer)
-            && is_cut_off(error)
-        {
-            answer = question.send(&mut connection).await;
-        }
+        let answer = request.await;
         let took = Duration::from_millis(self.clock.ticks().saturating_sub(began));
         // What the store refuses it has answered: only silence opens the breaker.
         match &answer {
@@ -147,6 +152,16 @@ impl Shared {
             _ => permit.success(took),
         }
         answer.map_err(|error| Trouble::Failed(repeated.refused(operation, error)))
+    }
+
+    /// Sends a question, within the deadline, whatever is known of the store: who calls this is [judged](Self::judged).
+    pub(crate) async fn send(&self, question: Question<'_>, repeated: Repeated) -> RedisResult<Value> {
+        let mut connection = self.tracked.connection().with_deadline(self.deadline);
+        let answer = question.send(&mut connection).await;
+        match (repeated, &answer) {
+            (Repeated::Harmless, Err(error)) if is_cut_off(error) => question.send(&mut connection).await,
+            _ => answer,
+        }
     }
 
     /// Hears, from now on, of changes of keys that begin so.

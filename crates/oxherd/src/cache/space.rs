@@ -15,13 +15,13 @@ use tokio::sync::Semaphore;
 
 use super::complaint::Complaint;
 use super::flight::Flights;
+use super::gathering::Gathering;
 use super::key::{KeyText, Tag};
 use super::local::NamespaceNumber;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::stats::Recorder;
 use super::value::{Envelope, Foreign, Header, Packing, Place, Tags};
-use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::store::CacheKeys;
 
@@ -41,6 +41,7 @@ pub(crate) struct Space {
     pub(crate) form: Form,
     pub(crate) recorder: Recorder,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) gathering: Gathering,
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) hints: Cache<KeyText, Hint>,
     /// Of entries that cannot be used.
@@ -53,8 +54,8 @@ pub(crate) struct Space {
     pub(crate) watched: tokio::sync::OnceCell<()>,
     /// What the store could not be told.
     pub(crate) recovery: super::recovery::Recovery,
-    /// Until when a source that failed is left alone, by key.
-    pub(crate) resting: Cache<KeyText, Timestamp>,
+    /// Until which tick of the clock a source that failed is left alone, by key.
+    pub(crate) resting: Cache<KeyText, u64>,
 }
 
 /// What is remembered of a key of the store.
@@ -62,8 +63,8 @@ pub(crate) struct Space {
 pub(crate) struct Hint {
     /// Tags that its entry had: they are asked for together with it.
     pub(crate) tags: Tags,
-    /// When its life was last prolonged.
-    pub(crate) touched: Timestamp,
+    /// When its life was last prolonged, by the clock's ticks.
+    pub(crate) touched: u64,
 }
 
 type Decode = fn(&Envelope, &Packing, Place<'_>) -> Result<Option<AnyValue>, Foreign>;
@@ -227,7 +228,7 @@ impl Space {
             .map(move |tag| [tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat())
     }
 
-    pub(crate) fn resting() -> Cache<KeyText, Timestamp> {
+    pub(crate) fn resting() -> Cache<KeyText, u64> {
         Cache::new(HINTS)
     }
 

@@ -67,6 +67,7 @@ pub(crate) fn meta_of(header: &Header, settings: &Settings, now: Timestamp) -> M
         fresh_until,
         refresh_from,
         ends: now.after(local_ttl).min(usable_until),
+        lasts: local_ttl.min(usable_until.since(now)),
         id: header.id,
         version: header.version,
         created: header.created,

@@ -455,7 +455,7 @@ impl Site {
             .arg(millis(life))
             .arg(millis(stamp_life))
             .arg(millis(stamp_least));
-        // Whoever changes a key last within a turn of the server is not told of changes before that in the same turn.
+        // Whoever changes a key last within a turn of the server may not be told of changes before that in the same turn.
         let _forgetting = self.forgetting(key);
         match self.run::<(i64, u8)>(&CACHE_TOUCH, &question).await {
             Ok((touched, written)) => {

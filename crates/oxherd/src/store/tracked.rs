@@ -8,9 +8,12 @@
 //! It always comes back. [`Listener::lost`] comes before any request is answered on a later connection, and a
 //! later connection is used only when everything that is watched is in force on it.
 //!
-//! Pushes come at the end of a turn of the server's event loop, and NOLOOP goes by who changed a key last in that turn: a
-//! process that writes a key after another one within a turn does not hear of the other one. Scripts therefore answer
-//! what they overwrote, or overwrite nothing that others must hear of.
+//! Pushes come at the end of a turn of the server's event loop, one for each key however often it changed in it. NOLOOP keeps
+//! those of a client's own plain commands from it. Of what its own *scripts* wrote Redis 7.0, Valkey 9 and the engine tell it all the
+//! same: such a push comes after the script's reply, and may stand for another process's change in that turn as well, so it is
+//! believed like any other. Nothing relies on its coming: where NOLOOP applies it goes by who changed a key last in a turn, and who
+//! writes a key after another process hears of neither. Scripts therefore answer what they overwrote, or overwrite nothing that
+//! others must hear of.
 //! Next: `tracked/channel.rs` (a server), `tracked/ear.rs` (the engine in this process), `tracked/prefixes.rs`.
 //!
 //! [`AsyncPushSender`]: redis::aio::AsyncPushSender

@@ -180,7 +180,7 @@ impl Site {
             && (!self.shared.is_live() || (is_storeless && settings.level == Level::Ttl))
             && !self.is_doubted(key, &call.tenant, header.tags.iter().map(|tag| &**tag));
         if is_outage {
-            meta.ends = meta.ends.min(now.after(settings.outage_ttl));
+            meta.end_within(now, settings.outage_ttl);
         }
         if let Some(wanted) = self.fence_above(key, call, &header, &entry).await {
             return Landing::everybody(self.newer(key, call, header.version, wanted).await);

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 
+use super::millis;
 use crate::cache::key::{KeyText, Tag};
 use crate::cache::local::Held;
 use crate::cache::space::{AnyValue, Call, Site};
@@ -83,7 +84,7 @@ impl Site {
         let freshness = &self.space.settings.freshness;
         let may_be_stale = freshness.stale_if_error.max(freshness.stale_while_revalidate);
         if !may_be_stale.is_zero() && !freshness.retry_after_error.is_zero() {
-            let until = self.shared.clock.now().after(freshness.retry_after_error);
+            let until = self.shared.clock.ticks() + millis(freshness.retry_after_error);
             self.space.resting.insert(key.clone(), until);
         }
     }

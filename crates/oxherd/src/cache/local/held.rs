@@ -10,7 +10,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::cell::Cell;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 
 /// How much this process had been told when a read began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,11 +37,13 @@ pub(crate) struct Meta {
     pub(crate) fresh_until: Timestamp,
     /// From then on a refresh ahead of time may be drawn.
     pub(crate) refresh_from: Timestamp,
-    /// From then on this tier does not have it any more.
+    /// From then on this tier does not have it any more, and not for longer than it [`lasts`](Self::lasts).
     pub(crate) ends: Timestamp,
     /// The token of its fill.
     pub(crate) id: [u8; 16],
     pub(crate) created: Timestamp,
+    /// The same by a clock that nobody sets: how long after it was put in.
+    pub(crate) lasts: Duration,
     pub(crate) ttl: Duration,
     pub(crate) stale_while_revalidate: Duration,
     pub(crate) stale_if_error: Duration,
@@ -54,13 +56,20 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
+    /// It ends after this time at the latest.
+    pub(crate) fn end_within(&mut self, now: Timestamp, time: Duration) {
+        self.ends = self.ends.min(now.after(time));
+        self.lasts = self.lasts.min(time);
+    }
+
     /// Of an entry of this process alone, whose life counts from its last read.
     pub(crate) fn beginning_at(&self, now: Timestamp) -> Self {
-        let fresh_until = now.after(self.ttl);
+        let lasts = self.ttl + self.stale_while_revalidate.max(self.stale_if_error);
         Self {
-            fresh_until,
+            fresh_until: now.after(self.ttl),
             refresh_from: now.after(self.ttl / 4),
-            ends: fresh_until.after(self.stale_while_revalidate.max(self.stale_if_error)),
+            ends: now.after(lasts),
+            lasts,
             ..self.clone()
         }
     }
@@ -72,9 +81,13 @@ impl Meta {
 pub(crate) struct Held {
     value: Option<Arc<dyn Any + Send + Sync>>,
     as_of: Moment,
+    /// When it [`lasts`](Meta::lasts) no longer, by [`Clock::ticks`](crate::clock::Clock::ticks).
+    over_at: u64,
     cells: SmallVec<[Arc<Cell>; 3]>,
     meta: Meta,
     bytes: u32,
+    /// When it was put in, by the same clock.
+    since: u64,
     counted: OnceLock<(Arc<Tally>, u64)>,
 }
 
@@ -82,19 +95,22 @@ const _: () = assert!(std::mem::offset_of!(Held, meta) + std::mem::offset_of!(Me
 
 impl Held {
     /// `value` is `None` for what is known to be absent; `bytes` is the length of the envelope or an estimate;
-    /// `cells` are those of [`super::Local::cells`]; `as_of` was taken before the read began.
+    /// `cells` are those of [`super::Local::cells`]; `as_of` was taken before the read began; `since` is the present tick.
     pub(crate) fn new(
         value: Option<Arc<dyn Any + Send + Sync>>,
         bytes: u32,
         meta: Meta,
         cells: SmallVec<[Arc<Cell>; 3]>,
         as_of: Moment,
+        since: u64,
     ) -> Self {
         Self {
             value,
             as_of,
+            over_at: since.saturating_add(millis(meta.lasts)),
             cells,
             bytes,
+            since,
             meta,
             counted: OnceLock::new(),
         }
@@ -105,14 +121,15 @@ impl Held {
         self.value.as_ref()
     }
 
-    /// The same entry, with other times.
-    pub(crate) fn with_meta(&self, meta: Meta) -> Self {
+    /// The same entry, with other times that begin now.
+    pub(crate) fn with_meta(&self, meta: Meta, since: u64) -> Self {
         Self::new(
             self.value.clone(),
             self.bytes,
             meta,
             self.cells.clone(),
             self.as_of,
+            since,
         )
     }
 
@@ -137,6 +154,22 @@ impl Held {
     #[inline]
     pub(crate) const fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Whether this tier does not have it any more: by the clock that is set to the time of day, which goes on while the
+    /// machine sleeps, or by the one that nobody sets. Neither of them can make it last longer.
+    #[inline]
+    pub(crate) fn is_over(&self, now: Timestamp, ticks: u64) -> bool {
+        now >= self.meta.ends || ticks >= self.over_at
+    }
+
+    /// Whether it is good enough for the case that store and source both fail.
+    pub(crate) fn is_good_for_errors(&self, now: Timestamp, ticks: u64) -> bool {
+        let meta = &self.meta;
+        let age = Duration::from_millis(ticks.saturating_sub(self.since));
+        !meta.stale_if_error.is_zero()
+            && now < meta.fresh_until.after(meta.stale_if_error)
+            && age < meta.ttl.saturating_add(meta.stale_if_error)
     }
 
     #[inline]

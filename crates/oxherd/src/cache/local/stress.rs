@@ -93,7 +93,7 @@ impl Scene {
         }
         // The cells are asked for after the read, as with tags that are learnt from a value.
         let cells = self.local.cells(NAMESPACE, "t", [tag(index)]);
-        let held = Held::new(Some(Arc::new(value)), 50, meta(), cells, as_of);
+        let held = Held::new(Some(Arc::new(value)), 50, meta(), cells, as_of, 0);
         if !pending.fill(&Arc::new(held)) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -126,7 +126,7 @@ impl Scene {
             let pending = self.local.pending(NAMESPACE, text.as_bytes());
             let as_of = self.local.moment();
             let cells = self.local.cells(NAMESPACE, "t", [text.as_str()]);
-            pending.fill(&Arc::new(Held::new(None, 50, meta(), cells, as_of)));
+            pending.fill(&Arc::new(Held::new(None, 50, meta(), cells, as_of, 0)));
         }
     }
 }
@@ -145,6 +145,7 @@ fn meta() -> Meta {
         fresh_until: created,
         refresh_from: created,
         ends: created,
+        lasts: Duration::ZERO,
         id: [0; 16],
         version: 0,
         created,

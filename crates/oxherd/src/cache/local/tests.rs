@@ -15,6 +15,7 @@ fn meta() -> Meta {
         fresh_until: created.after(Duration::from_secs(60)),
         refresh_from: created.after(Duration::from_secs(30)),
         ends: created.after(Duration::from_secs(60)),
+        lasts: Duration::from_secs(60),
         id: [1; 16],
         version: 0,
         created,
@@ -34,7 +35,7 @@ fn local() -> Arc<Local> {
 /// What a read of the store that began at `as_of` makes of `value`.
 fn held<V: Send + Sync + 'static>(local: &Local, value: V, tags: &[&str], as_of: Moment) -> Arc<Held> {
     let cells = local.cells(NAMESPACE, "acme", tags.iter().copied());
-    Arc::new(Held::new(Some(Arc::new(value)), 100, meta(), cells, as_of))
+    Arc::new(Held::new(Some(Arc::new(value)), 100, meta(), cells, as_of, 0))
 }
 
 /// A read with nothing in between.
@@ -82,7 +83,7 @@ fn what_is_known_to_be_absent_is_kept_without_a_value() {
     let local = local();
     let pending = local.pending(NAMESPACE, b"acme:a");
     let cells = local.cells(NAMESPACE, "acme", []);
-    assert!(pending.fill(&Arc::new(Held::new(None, 60, meta(), cells, local.moment()))));
+    assert!(pending.fill(&Arc::new(Held::new(None, 60, meta(), cells, local.moment(), 0))));
     assert!(local.get(NAMESPACE, b"acme:a").unwrap().is_absent());
 }
 
@@ -301,7 +302,7 @@ fn an_entry_that_never_fits_is_refused_and_takes_its_predecessor_along() {
     put(&local, "acme:a", 1_u64, &[]);
     let pending = local.pending(NAMESPACE, b"acme:a");
     let cells = local.cells(NAMESPACE, "acme", []);
-    let large = Held::new(Some(Arc::new(2_u64)), 2 << 20, meta(), cells, local.moment());
+    let large = Held::new(Some(Arc::new(2_u64)), 2 << 20, meta(), cells, local.moment(), 0);
     assert!(!pending.fill(&Arc::new(large)));
     assert!(local.get(NAMESPACE, b"acme:a").is_none());
     assert_eq!(local.counts().evictions, 1);

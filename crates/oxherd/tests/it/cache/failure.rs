@@ -353,6 +353,16 @@ on_servers! {
 }
 
 on_servers! {
+    async fn what_is_remembered_for_the_store_outlives_a_clock_that_is_set(scene: Scene) {
+        let away = Away::new(&scene).await;
+        away.leaves();
+        away.mine.remove(&1).await.unwrap_err();
+        scene.clock.set(scene.clock.now().after(Ttl::DAY.0 * 365));
+        assert_eq!(away.far.cache().pending_invalidations(), 1);
+    }
+}
+
+on_servers! {
     async fn a_full_store_keeps_nothing_new_and_takes_nobody_down(scene: Scene) {
         let (source, prices) = (Source::of("x"), prices(&scene.oxherd));
         read(&prices, &1, &source).await;

@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use oxherd::Error;
 use oxherd::cache::{Freshness, LoadTimedOut, Loaded, Lookup, Namespace, NamespaceBuilder, Tag, Tiers, Ttl};
+use oxherd::{Error, Timestamp};
 use oxherd_testkit::eventually;
 
 use super::source::{Load, Source, peek, peek_strict, read, reader};
@@ -230,6 +230,24 @@ on_every_store_and_valkey! {
                 source.is_mended();
             }
         }
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_source_that_failed_is_asked_again_in_time_however_the_clock_is_set(scene: Scene) {
+        let pause = Duration::from_secs(2);
+        let freshness = exactly(TTL).stale_if_error(TTL * 3).retry_after_error(pause);
+        let (source, prices) = (Source::of("old"), prices(&scene, freshness, Tiers::Both));
+        read(&prices, &7, &source).await;
+        scene.clock.advance(TTL + MILLISECOND);
+        source.breaks();
+        assert_eq!(read(&prices, &7, &source).await, "old");
+        assert_eq!(source.loads(), 2);
+        // As late as before, nearly, and much later.
+        scene.clock.set(Timestamp::from_millis(scene.clock.now().as_millis() - 60_000));
+        scene.clock.advance(Duration::from_secs(60) + pause / 2);
+        assert_eq!(read(&prices, &7, &source).await, "old");
+        assert_eq!(source.loads(), 3);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use oxherd::Oxherd;
 use oxherd::cache::{Freshness, Level, Namespace, Tag, Tiers, Ttl};
+use oxherd::{Oxherd, Timestamp};
 use oxherd_testkit::{FaultProxy, eventually};
 
 use super::source::{Source, peek, peek_strict, read, read_here, read_tagged};
@@ -148,6 +148,39 @@ on_every_store_and_valkey! {
         assert_eq!(asked(), 1, "the store is asked");
         peek(&prices, &7).await.unwrap();
         assert_eq!(asked(), 1, "and it is kept for as long again");
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn no_setting_of_the_clock_keeps_a_value_here_for_longer(scene: Scene) {
+        const KEPT: Duration = Duration::from_secs(20);
+        let freshness = Freshness::of(Ttl::DAY).jitter(0.0).local_ttl(KEPT);
+        let prices = scene.oxherd.cache().namespace::<u64, String>("prices").freshness(freshness).open().unwrap();
+        let shown = scene.clock.now();
+        let settings = [Timestamp::from_millis(shown.as_millis() - 3_600_000), shown];
+        for (id, set) in (1..).zip(settings) {
+            read_here(&prices, &id, &Source::of("x")).await;
+            let before = prices.stats().counts.hits_shared;
+            scene.clock.set(set);
+            scene.clock.advance(KEPT);
+            peek(&prices, &id).await.unwrap();
+            assert_eq!(prices.stats().counts.hits_shared - before, 1, "the store is asked of {id}");
+        }
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn no_setting_of_the_clock_makes_a_value_of_this_process_alone_live_longer(scene: Scene) {
+        const TTL: Duration = Duration::from_secs(60);
+        let freshness = Freshness::of(TTL).jitter(0.0);
+        let prices =
+            scene.oxherd.cache().namespace::<u64, String>("prices").tiers(Tiers::Local).freshness(freshness).open().unwrap();
+        prices.set(&7, "x".to_owned()).await.unwrap();
+        scene.clock.set(Timestamp::from_millis(scene.clock.now().as_millis() - 3_600_000));
+        scene.clock.advance(TTL - Duration::from_millis(1));
+        peek(&prices, &7).await.unwrap();
+        scene.clock.advance(Duration::from_millis(1));
+        assert_eq!(peek(&prices, &7).await, None);
     }
 }
 
