@@ -95,6 +95,26 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         L: Into<Loaded<V>>,
         E: Into<Cause>,
     {
+        let answers = self.obtain_or_load_many(keys, loader).await?;
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.held.value::<V>())
+            .collect())
+    }
+
+    /// The same, with how each answer came about.
+    pub(crate) async fn obtain_or_load_many<F, Fut, L, E>(
+        &self,
+        keys: &[K],
+        loader: F,
+    ) -> Result<Vec<Answered>>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<Cause>,
+    {
         let texts = self.keys(keys)?;
         let all: Arc<[K]> = keys.into();
         let load = move |positions: Vec<usize>| -> BatchFuture {
@@ -113,11 +133,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         };
         let batch = Batch::new(texts.len(), &self.site, load);
         // Boxed, for the types of what it waits for are as deep as a compiler goes within a caller's.
-        let answers = Box::pin(self.site.obtain_many(texts, self.call(), &batch)).await?;
-        Ok(answers
-            .into_iter()
-            .map(|answer| answer.held.value::<V>())
-            .collect())
+        Box::pin(self.site.obtain_many(texts, self.call(), &batch)).await
     }
 
     fn keys<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> Result<Vec<KeyText>>
@@ -130,7 +146,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 
 impl Site {
     /// What this process or the store has of each key; `None` is a miss.
-    async fn find_many(&self, keys: &[KeyText], call: &Call) -> Vec<Option<Answered>> {
+    pub(crate) async fn find_many(&self, keys: &[KeyText], call: &Call) -> Vec<Option<Answered>> {
         let looks = self.look_up(keys, call).await;
         let mut answers = Vec::with_capacity(keys.len());
         for (key, look) in keys.iter().zip(looks) {

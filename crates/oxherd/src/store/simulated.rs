@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Execute { connection: usize },
     /// The next reply or push reaches the client; or the news that it is connected, or cut off.
     Deliver { connection: usize },
+    /// The next push reaches the client by its other way. Only with [`Channel::Beside`].
+    DeliverBeside { connection: usize },
     /// The server's turn ends: what was answered and pushed in it is sent. Only with [`Turns::Long`].
     EndTurn,
     /// The deadline of the oldest request that is not answered passes, or that of a ping if there is none.
@@ -63,6 +65,26 @@ pub(crate) enum Turns {
     /// As Redis: replies and pushes leave at the end of a turn, pushes after replies, and who has changed a key last in the
     /// turn does not hear that others had before.
     Long,
+}
+
+/// How listeners hear of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// By client tracking.
+    Tracking,
+    /// Tracking is refused: by what scripts announce.
+    Announced,
+    /// RESP3 is refused, too: the same by a connection of its own, so that replies and pushes have no common order.
+    Beside,
+}
+
+impl Channel {
+    const fn mode(self) -> ChannelMode {
+        match self {
+            Self::Tracking => ChannelMode::Tracking,
+            Self::Announced | Self::Beside => ChannelMode::Announced,
+        }
+    }
 }
 
 /// What the server has sent to a listener, and how much of it has arrived.
@@ -106,7 +128,11 @@ impl Store {
 
 impl Network {
     pub(crate) fn new(engine: &Engine, turns: Turns) -> Self {
-        Self(Arc::new(Mutex::new(State::new(engine.clone(), turns))))
+        Self::with_channel(engine, turns, Channel::Tracking)
+    }
+
+    pub(crate) fn with_channel(engine: &Engine, turns: Turns, channel: Channel) -> Self {
+        Self(Arc::new(Mutex::new(State::new(engine.clone(), turns, channel))))
     }
 
     /// What happens next if nothing goes wrong, in a stable order. Empty: everybody waits for something else.
@@ -249,8 +275,9 @@ impl Line {
     }
 
     pub(super) fn mode(&self) -> Option<ChannelMode> {
-        let (connection, _) = self.network.state().lacking(self.number);
-        connection.map(|_| ChannelMode::Tracking)
+        let state = self.network.state();
+        let (connection, _) = state.lacking(self.number);
+        connection.map(|_| state.channel.mode())
     }
 
     async fn ask(&self, work: Work) -> RedisResult<Vec<Value>> {
