@@ -3,8 +3,8 @@
 use super::campaign;
 use super::world::Theatre;
 use crate::store::{
-    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE, CACHE_REMOVE,
-    CACHE_SET, Script,
+    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INCREMENT, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE,
+    CACHE_REMOVE, CACHE_SET, Script,
 };
 
 /// Within how many schedules.
@@ -50,4 +50,16 @@ mistakes! {
         "end_lease(channel, prefix .. 'l:' .. key)\nannounce" => "announce";
     a_conclusion_that_leaves_the_entry_is_found: [&CACHE_CONCLUDE, &CACHE_INTEND],
         "redis.call('UNLINK', entry)" => "";
+    a_removal_that_is_not_announced_is_found: [&CACHE_REMOVE],
+        "  announce(channel, ARGV[5], entry)\n" => "";
+    an_invalidation_that_is_not_announced_is_found: [&CACHE_INVALIDATE],
+        "  announce(channel, ARGV[4], key)\n" => "";
+    a_clearing_that_is_not_announced_is_found: [&CACHE_CLEAR],
+        "announce(ARGV[2], ARGV[3], prefix .. 'n')\n" => "";
+    an_increment_that_is_not_announced_is_found: [&CACHE_INCREMENT],
+        "announce(channel, ARGV[10], entry)\n" => "";
+    an_increment_that_forgets_the_sum_is_found: [&CACHE_INCREMENT],
+        "sum = tonumber(digits) + by" => "sum = by";
+    an_increment_of_a_counter_that_was_cleared_is_found: [&CACHE_INCREMENT],
+        "if string.sub(present, 29, 36) ~= incarnation then return false end\n" => "";
 }
