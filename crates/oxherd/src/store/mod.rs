@@ -44,8 +44,8 @@ pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
 pub(crate) use keys::{
-    CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_key_in, cache_namespaces, cache_prefix,
-    cache_reports, literal,
+    CacheKeyKind, CacheKeys, LockKeys, QueueKeys, cache_changes, cache_key_in, cache_namespaces,
+    cache_prefix, cache_reports, literal,
 };
 pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;

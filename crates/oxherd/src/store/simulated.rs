@@ -43,6 +43,10 @@ pub(crate) enum Event {
     Deliver { connection: usize },
     /// The next push reaches the client by its other way. Only with [`Channel::Beside`].
     DeliverBeside { connection: usize },
+    /// The next reply reaches the client, but the task that waits for it does not run: others of its process overtake it.
+    DeliverLate { connection: usize },
+    /// A task that was overtaken has its reply. Numbered from the one that waits longest.
+    Resume { late: usize },
     /// The server's turn ends: what was answered and pushed in it is sent. Only with [`Turns::Long`].
     EndTurn,
     /// The deadline of the oldest request that is not answered passes, or that of a ping if there is none.
@@ -55,6 +59,8 @@ pub(crate) enum Event {
     LoseReplies { connection: usize },
     /// The server closes the connection; what it has sent before arrives.
     Cut { connection: usize },
+    /// The connection breaks, which the client sees at once: what was answered on it and has not arrived is lost.
+    Break { connection: usize },
 }
 
 /// How the server sends what it has to say.
@@ -140,6 +146,11 @@ impl Network {
         self.state().pending()
     }
 
+    /// Which tasks may be overtaken now, in a stable order.
+    pub(crate) fn delays(&self) -> Vec<Event> {
+        self.state().delays()
+    }
+
     /// What may go wrong now, in a stable order.
     pub(crate) fn faults(&self) -> Vec<Event> {
         self.state().faults()
@@ -205,6 +216,11 @@ impl Network {
     /// The process that a line belongs to.
     pub(crate) fn process_of(&self, line: usize) -> Option<usize> {
         self.state().process_of(line)
+    }
+
+    /// The process whose task was overtaken.
+    pub(crate) fn process_of_late(&self, late: usize) -> Option<usize> {
+        self.state().process_of_late(late)
     }
 
     /// The line that a connection belongs to.

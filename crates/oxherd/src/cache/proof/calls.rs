@@ -108,11 +108,12 @@ impl Work {
             return Self::Count(row.1, Counting::draw(chance));
         }
         let is_of_many = chance.percent(plan.many);
-        if chance.percent(plan.reads) && is_of_many {
-            return Self::ReadMany(ReadMany::draw(stage, chance, row.0));
-        }
         if chance.percent(plan.reads) {
-            return Self::Read(Read::draw(stage, chance, row));
+            return if is_of_many {
+                Self::ReadMany(ReadMany::draw(stage, chance, row.0))
+            } else {
+                Self::Read(Read::draw(stage, chance, row))
+            };
         }
         let tags = chance.below(4) as u8;
         let then = match plan.way {

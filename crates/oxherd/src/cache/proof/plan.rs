@@ -61,6 +61,8 @@ pub(super) struct Plan {
     pub(super) late_tags: [u8; KEYS],
     /// How often, in a hundred steps, the network fails.
     pub(super) faults: usize,
+    /// ... a task that has its reply is overtaken by others of its process.
+    pub(super) delays: usize,
     /// ... a key of the store is evicted.
     pub(super) evictions: usize,
     /// ... everything is flushed.
@@ -186,6 +188,7 @@ impl Plan {
             many: chance.pick(&[0, 0, 20, 50]),
             counts: chance.pick(&[0, 0, 0, 20, 60]),
             counts_end: chance.percent(20),
+            delays: chance.pick(&[0, 0, 5, 20]),
             is_version_of: is_versioned && chance.percent(50),
         }
     }

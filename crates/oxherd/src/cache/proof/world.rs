@@ -311,10 +311,19 @@ impl World<'_> {
     fn misfortune(&mut self) -> bool {
         let plan = &self.stage.plan;
         let (faults, evictions, flushes, deaths) = (plan.faults, plan.evictions, plan.flushes, plan.deaths);
+        let delays = plan.delays;
         if plan.way == super::plan::Way::Lagging && self.chance.percent(4) {
             let mut book = self.stage.book();
             book.replica = book.source;
             book.note(|| "the replica catches up");
+        }
+        if delays > 0 && self.chance.percent(delays) {
+            let delays = self.network.delays();
+            if !delays.is_empty() {
+                let delay = self.chance.pick(&delays);
+                self.network_moves(delay);
+                return true;
+            }
         }
         if faults > 0 && self.chance.percent(faults) {
             let faults = self.network.faults();
@@ -431,11 +440,15 @@ impl World<'_> {
         let line = match event {
             Event::Deliver { connection }
             | Event::DeliverBeside { connection }
+            | Event::DeliverLate { connection }
             | Event::TimeOut { connection } => of_connection(connection),
             Event::NeverSent { line } => Some(line),
             _ => None,
         };
-        let process = line.and_then(|line| self.network.process_of(line));
+        let process = match event {
+            Event::Resume { late } => self.network.process_of_late(late),
+            _ => line.and_then(|line| self.network.process_of(line)),
+        };
         self.stage
             .note(|| format!("{event:?}: {}", self.network.describe(event)));
         if let Some(process) = process {

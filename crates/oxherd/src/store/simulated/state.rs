@@ -25,6 +25,8 @@ pub(super) struct State {
     lines: Vec<Line>,
     connections: BTreeMap<usize, Connection>,
     made: usize,
+    /// What tasks of a process have not seen yet.
+    late: Vec<(usize, Told)>,
     /// Hears of every key that changes.
     observer: Pushes,
     /// Keeps it there.
@@ -123,6 +125,7 @@ impl State {
             lines: Vec::new(),
             connections: BTreeMap::new(),
             made: 0,
+            late: Vec::new(),
             observer,
             _observing: observing,
             changed_by: BTreeMap::new(),
@@ -138,7 +141,7 @@ impl State {
                 let work = it.to_server.front().map(|(_, work)| work.words());
                 format!("process {} asks {}", process(it), work.unwrap_or_default())
             }),
-            Event::Deliver { connection } => of(connection).map(|it| {
+            Event::Deliver { connection } | Event::DeliverLate { connection } => of(connection).map(|it| {
                 let item = it.to_client.front().map(Item::words);
                 format!("process {} hears {}", process(it), item.unwrap_or_default())
             }),
@@ -159,6 +162,7 @@ impl State {
     }
 
     pub(super) fn end_process(&mut self, process: usize, cut: bool) {
+        self.late.retain(|(of, _)| *of != process);
         for line in self.lines.iter_mut().filter(|line| line.process == process) {
             line.hears = None;
             line.live = None;
@@ -324,7 +328,22 @@ impl State {
         {
             events.push(Event::EndTurn);
         }
+        events.extend((0..self.late.len()).map(|late| Event::Resume { late }));
         events
+    }
+
+    pub(super) fn delays(&self) -> Vec<Event> {
+        let is_reply = |item: Option<&Item>| matches!(item, Some(Item::Reply(..)));
+        let deliverable = self.connections.iter().filter(|(_, it)| it.can_deliver());
+        let replies = deliverable.filter(|(_, it)| is_reply(it.to_client.front()));
+        replies
+            .map(|(&connection, _)| Event::DeliverLate { connection })
+            .collect()
+    }
+
+    /// The process whose task it is.
+    pub(super) fn process_of_late(&self, late: usize) -> Option<usize> {
+        self.late.get(late).map(|(process, _)| *process)
     }
 
     pub(super) fn faults(&self) -> Vec<Event> {
@@ -345,6 +364,7 @@ impl State {
                 events.push(Event::LoseRequests { connection });
                 events.push(Event::LoseReplies { connection });
                 events.push(Event::Cut { connection });
+                events.push(Event::Break { connection });
             }
         }
         events
@@ -356,6 +376,15 @@ impl State {
             Event::Execute { connection } => self.execute(connection),
             Event::Deliver { connection } => return self.deliver(connection),
             Event::DeliverBeside { connection } => return self.deliver_beside(connection),
+            Event::DeliverLate { connection } => {
+                let line = self.line_of(connection);
+                let process = line.and_then(|line| self.process_of(line));
+                let told = self.deliver(connection);
+                let told = told.into_iter().map(|told| (process.unwrap_or_default(), told));
+                self.late.extend(told);
+            }
+            Event::Resume { late } if late < self.late.len() => return vec![self.late.remove(late).1],
+            Event::Resume { .. } => {}
             Event::EndTurn => self.end_turn(),
             Event::TimeOut { connection } => return self.time_out(connection),
             Event::NeverSent { line } => return self.never_sent(line),
@@ -378,6 +407,19 @@ impl State {
                     connection.to_server.clear();
                     let turn = std::mem::take(&mut connection.turn);
                     connection.receives(turn);
+                    connection.to_client.push_back(Item::End);
+                    connection.sent += 1;
+                }
+            }
+            Event::Break { connection } => {
+                if let Some(connection) = self.connections.get_mut(&connection)
+                    && connection.engine.take().is_some()
+                {
+                    connection.to_server.clear();
+                    connection.turn = Turn::default();
+                    connection.beside.iter_mut().for_each(VecDeque::clear);
+                    // Also the news that it is connected: who connects then never was.
+                    connection.to_client.clear();
                     connection.to_client.push_back(Item::End);
                     connection.sent += 1;
                 }
