@@ -71,6 +71,8 @@ pub(super) struct Plan {
     pub(super) deaths: usize,
     /// ... a load fails, of a hundred loads.
     pub(super) failing_loads: usize,
+    /// Of a hundred steps, in how many those that were overtaken may go on.
+    pub(super) catches_up: usize,
     /// How far the clocks of processes are apart.
     pub(super) skew: Duration,
     pub(super) calls: usize,
@@ -81,6 +83,8 @@ pub(super) struct Plan {
     pub(super) crowd: usize,
     /// How readily calls begin, those at gates go on, the network moves, and tasks run.
     pub(super) begin_weight: usize,
+    /// Of a hundred times that a call might begin, how often it waits until nothing else is under way.
+    pub(super) calm: usize,
     pub(super) gate_weight: usize,
     pub(super) network_weight: usize,
     pub(super) run_weight: usize,
@@ -188,6 +192,8 @@ impl Plan {
             many: chance.pick(&[0, 0, 20, 50]),
             counts: chance.pick(&[0, 0, 0, 20, 60]),
             counts_end: chance.percent(20),
+            calm: chance.pick(&[0, 0, 90, 100]),
+            catches_up: chance.pick(&[100, 15, 3]),
             delays: chance.pick(&[0, 0, 5, 20]),
             is_version_of: is_versioned && chance.percent(50),
         }

@@ -265,11 +265,19 @@ impl World<'_> {
             }
             let due = self.processes.iter().filter(|process| process.is_due).count();
             let gates = self.stage.gates();
-            let pending = self.network.pending();
+            let mut pending = self.network.pending();
+            if !self.chance.percent(self.stage.plan.catches_up) {
+                pending.retain(|event| !matches!(event, Event::Resume { .. }));
+            }
             let haste = self.stage.plan.haste;
             let plan = &self.stage.plan;
             let (run, gate, network) = (plan.run_weight, plan.gate_weight, plan.network_weight);
-            let begin = if calls > 0 { plan.begin_weight } else { 0 };
+            let may_begin = due + gates + pending.len() == 0 || !self.chance.percent(plan.calm);
+            let begin = if calls > 0 && may_begin {
+                plan.begin_weight
+            } else {
+                0
+            };
             let crowd = plan.crowd;
             let all = due * run + gates * gate + pending.len() * network + begin;
             if all == 0 && calls == 0 {
