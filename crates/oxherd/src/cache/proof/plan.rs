@@ -192,7 +192,7 @@ impl Plan {
             many: chance.pick(&[0, 0, 20, 50]),
             counts: chance.pick(&[0, 0, 0, 20, 60]),
             counts_end: chance.percent(20),
-            calm: chance.pick(&[0, 0, 0, 0, 90, 100]),
+            calm: chance.pick(&[0, 0, 0, 0, 0, 95]),
             catches_up: chance.pick(&[100, 15, 3]),
             delays: chance.pick(&[0, 0, 5, 20]),
             is_version_of: is_versioned && chance.percent(50),
