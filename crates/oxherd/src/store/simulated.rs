@@ -218,6 +218,11 @@ impl Network {
         self.state().process_of(line)
     }
 
+    /// Whether a process has a reply that the task which waits for it has not seen.
+    pub(crate) fn is_late(&self, process: usize) -> bool {
+        self.state().is_late(process)
+    }
+
     /// The process whose task was overtaken.
     pub(crate) fn process_of_late(&self, late: usize) -> Option<usize> {
         self.state().process_of_late(late)

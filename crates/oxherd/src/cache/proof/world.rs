@@ -423,7 +423,8 @@ impl World<'_> {
                 tokio::task::yield_now().await;
             }
         });
-        self.stage.book().post(process.number, false);
+        let has_post = self.network.is_late(process.number);
+        self.stage.book().post(process.number, has_post);
     }
 
     fn open(&mut self, which: usize) {

@@ -341,6 +341,10 @@ impl State {
             .collect()
     }
 
+    pub(super) fn is_late(&self, process: usize) -> bool {
+        self.late.iter().any(|(of, _)| *of == process)
+    }
+
     /// The process whose task it is.
     pub(super) fn process_of_late(&self, late: usize) -> Option<usize> {
         self.late.get(late).map(|(process, _)| *process)
