@@ -156,15 +156,30 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Answer::later(async move {
-            let Namespace { site, tenant, .. } = self.namespace;
-            let texts = self.texts?;
-            let call = self.wishes.for_tenant(tenant);
-            let load = batch_of(self.keys, self.loader);
-            let batch = Batch::new(texts.len(), site, load);
-            let answers = site.obtain_many(texts, call, &batch).await?;
+            let answers = self.obtain().await?;
             let values = answers.into_iter().map(|answer| answer.held.value::<V>());
             Ok(values.collect())
         })
+    }
+}
+
+impl<K, V, F, Fut, L, E> GetOrLoadMany<'_, K, V, F>
+where
+    K: CacheKey + Clone + Eq + Hash + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
+    L: Into<Loaded<V>>,
+    E: Into<Cause>,
+{
+    /// The values, with how each came about.
+    pub(crate) async fn obtain(self) -> Result<Vec<Answered>> {
+        let Namespace { site, tenant, .. } = self.namespace;
+        let texts = self.texts?;
+        let call = self.wishes.for_tenant(tenant);
+        let load = batch_of(self.keys, self.loader);
+        let batch = Batch::new(texts.len(), site, load);
+        site.obtain_many(texts, call, &batch).await
     }
 }
 
@@ -205,7 +220,7 @@ impl<K, V, F> std::fmt::Debug for GetOrLoadMany<'_, K, V, F> {
 
 impl Site {
     /// What this process or the store has of each key; `None` is a miss.
-    async fn find_many(&self, keys: &[KeyText], call: &Call) -> Vec<Option<Answered>> {
+    pub(crate) async fn find_many(&self, keys: &[KeyText], call: &Call) -> Vec<Option<Answered>> {
         let looks = self.look_up(keys, call).await;
         let mut answers = Vec::with_capacity(keys.len());
         for (key, look) in keys.iter().zip(looks) {

@@ -44,7 +44,8 @@ pub(crate) use connection::Connection;
 pub use health::{Health, Persistence, StoreMemory};
 use holding::Holding;
 pub(crate) use keys::{
-    CacheKeyKind, CacheKeys, FleetKeys, LockKeys, QueueKeys, cache_key_in, cache_prefix, literal,
+    CacheKeyKind, CacheKeys, FleetKeys, LockKeys, QueueKeys, cache_changes, cache_key_in, cache_prefix,
+    literal,
 };
 pub(crate) use notices::{Hearing, Notice};
 pub use open::ServerVersion;

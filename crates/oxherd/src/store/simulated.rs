@@ -41,6 +41,12 @@ pub(crate) enum Event {
     Execute { connection: usize },
     /// The next reply or push reaches the client; or the news that it is connected, or cut off.
     Deliver { connection: usize },
+    /// The next push reaches the client by its other way. Only with [`Channel::Beside`].
+    DeliverBeside { connection: usize },
+    /// The next reply reaches the client, but the task that waits for it does not run: others of its process overtake it.
+    DeliverLate { connection: usize },
+    /// A task that was overtaken has its reply. Numbered from the one that waits longest.
+    Resume { late: usize },
     /// The server's turn ends: what was answered and pushed in it is sent. Only with [`Turns::Long`].
     EndTurn,
     /// The deadline of the oldest request that is not answered passes, or that of a ping if there is none.
@@ -53,6 +59,8 @@ pub(crate) enum Event {
     LoseReplies { connection: usize },
     /// The server closes the connection; what it has sent before arrives.
     Cut { connection: usize },
+    /// The connection breaks, which the client sees at once: what was answered on it and has not arrived is lost.
+    Break { connection: usize },
 }
 
 /// How the server sends what it has to say.
@@ -63,6 +71,26 @@ pub(crate) enum Turns {
     /// As Redis: replies and pushes leave at the end of a turn, pushes after replies, and who has changed a key last in the
     /// turn does not hear that others had before.
     Long,
+}
+
+/// How listeners hear of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// By client tracking.
+    Tracking,
+    /// Tracking is refused: by what scripts announce.
+    Announced,
+    /// RESP3 is refused, too: the same by a connection of its own, so that replies and pushes have no common order.
+    Beside,
+}
+
+impl Channel {
+    const fn mode(self) -> ChannelMode {
+        match self {
+            Self::Tracking => ChannelMode::Tracking,
+            Self::Announced | Self::Beside => ChannelMode::Announced,
+        }
+    }
 }
 
 /// What the server has sent to a listener, and how much of it has arrived.
@@ -106,12 +134,21 @@ impl Store {
 
 impl Network {
     pub(crate) fn new(engine: &Engine, turns: Turns) -> Self {
-        Self(Arc::new(Mutex::new(State::new(engine.clone(), turns))))
+        Self::with_channel(engine, turns, Channel::Tracking)
+    }
+
+    pub(crate) fn with_channel(engine: &Engine, turns: Turns, channel: Channel) -> Self {
+        Self(Arc::new(Mutex::new(State::new(engine.clone(), turns, channel))))
     }
 
     /// What happens next if nothing goes wrong, in a stable order. Empty: everybody waits for something else.
     pub(crate) fn pending(&self) -> Vec<Event> {
         self.state().pending()
+    }
+
+    /// Which tasks may be overtaken now, in a stable order.
+    pub(crate) fn delays(&self) -> Vec<Event> {
+        self.state().delays()
     }
 
     /// What may go wrong now, in a stable order.
@@ -179,6 +216,16 @@ impl Network {
     /// The process that a line belongs to.
     pub(crate) fn process_of(&self, line: usize) -> Option<usize> {
         self.state().process_of(line)
+    }
+
+    /// Whether a process has a reply that the task which waits for it has not seen.
+    pub(crate) fn is_late(&self, process: usize) -> bool {
+        self.state().is_late(process)
+    }
+
+    /// The process whose task was overtaken.
+    pub(crate) fn process_of_late(&self, late: usize) -> Option<usize> {
+        self.state().process_of_late(late)
     }
 
     /// The line that a connection belongs to.
@@ -249,8 +296,9 @@ impl Line {
     }
 
     pub(super) fn mode(&self) -> Option<ChannelMode> {
-        let (connection, _) = self.network.state().lacking(self.number);
-        connection.map(|_| ChannelMode::Tracking)
+        let state = self.network.state();
+        let (connection, _) = state.lacking(self.number);
+        connection.map(|_| state.channel.mode())
     }
 
     async fn ask(&self, work: Work) -> RedisResult<Vec<Value>> {

@@ -8,7 +8,8 @@ use super::{Bounds, Inspector, Matching, full_name};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::{
-    CACHE_CLEAR, CACHE_INVALIDATE, CACHE_REMOVE, CacheKeys, Pick, cache_prefix, decode, refused,
+    CACHE_CLEAR, CACHE_INVALIDATE, CACHE_REMOVE, CacheKeys, Pick, cache_changes, cache_prefix, decode,
+    refused,
 };
 
 const MATCHING: &str = "remove keys of the cache by pattern";
@@ -129,6 +130,7 @@ impl Inspector {
                 return Ok(walk.done);
             }
         }
+        self.announce_all(&keys).await?;
         walk.done.complete = true;
         Ok(walk.done)
     }
@@ -143,6 +145,15 @@ impl Inspector {
             });
         }
         self.keys(namespace)
+    }
+
+    /// Processes that may not track did not hear of what the store evicted, and may hold what no walk finds: they let go of the namespace.
+    async fn announce_all(&self, keys: &CacheKeys) -> Result<()> {
+        let notice = [&fresh()[..], &keys.incarnation()].concat();
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(cache_changes(self.store.prefix())).arg(notice);
+        let told = publish.exec_async(&mut self.store.shared()).await;
+        told.map_err(|error| refused(MATCHING, error))
     }
 
     /// Whether all keys with this pattern were looked at.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chance::Chance;
-use super::ledger::Claim;
+use super::counting::Counting;
+use super::ledger::{Claim, Versions};
+use super::many::ReadMany;
 use super::plan::{By, TAGS, Way};
 use super::stage::{Row, Stage};
 use crate::cache::answer::Answered;
@@ -13,6 +15,7 @@ use crate::cache::space::{Call, Wishes};
 use crate::cache::stats::Tier;
 use crate::cache::{Loaded, Namespace, Tag};
 use crate::clock::Clock;
+use crate::error::Result;
 
 /// What a task of a process has at hand.
 #[derive(Clone)]
@@ -22,6 +25,7 @@ pub(super) struct Desk {
     pub(super) clock: Clock,
     /// Of each tenant.
     pub(super) rows: Vec<Namespace<u64, Row>>,
+    pub(super) counts: Option<Namespace<u64, i64>>,
 }
 
 /// How a row is read.
@@ -43,8 +47,20 @@ pub(super) struct Read {
 pub(super) enum Then {
     Remove,
     RemoveVersion,
-    Set { tags: u8 },
-    Invalidate { tag: usize },
+    /// Every key of the tenant.
+    RemoveMany,
+    /// By a pattern, which all keys of the tenant have, or this one alone.
+    RemoveMatching {
+        all: bool,
+    },
+    Set {
+        tags: u8,
+    },
+    /// Every key of the tenant.
+    SetMany,
+    Invalidate {
+        tag: usize,
+    },
     Clear,
     ClearTenant,
 }
@@ -52,6 +68,8 @@ pub(super) enum Then {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Work {
     Read(Read),
+    ReadMany(ReadMany),
+    Count(usize, Counting),
     Write {
         row: (usize, usize),
         then: Then,
@@ -72,12 +90,30 @@ fn tags(bits: u8) -> impl Iterator<Item = Tag> {
     (0..TAGS).filter(move |number| bits & (1 << number) != 0).map(tag)
 }
 
+impl Then {
+    /// Whether it is about all keys of a tenant.
+    const fn is_of_every_key(self) -> bool {
+        matches!(
+            self,
+            Self::RemoveMany | Self::RemoveMatching { all: true } | Self::SetMany
+        )
+    }
+}
+
 impl Work {
     pub(super) fn draw(stage: &Stage, chance: &mut Chance) -> Self {
         let plan = &stage.plan;
         let row = (chance.below(plan.tenants), chance.below(plan.keys));
+        if chance.percent(plan.counts) {
+            return Self::Count(row.1, Counting::draw(chance));
+        }
+        let is_of_many = chance.percent(plan.many);
         if chance.percent(plan.reads) {
-            return Self::Read(Read::draw(stage, chance, row));
+            return if is_of_many {
+                Self::ReadMany(ReadMany::draw(stage, chance, row.0))
+            } else {
+                Self::Read(Read::draw(stage, chance, row))
+            };
         }
         let tags = chance.below(4) as u8;
         let then = match plan.way {
@@ -97,6 +133,11 @@ impl Work {
                 };
                 match kind {
                     4 if plan.is_versioned => Then::RemoveVersion,
+                    0..=4 if is_of_many => chance.pick(&[
+                        Then::RemoveMany,
+                        Then::RemoveMatching { all: true },
+                        Then::RemoveMatching { all: false },
+                    ]),
                     0..=4 => Then::Remove,
                     5 | 6 => Then::Invalidate {
                         tag: chance.below(TAGS),
@@ -106,6 +147,7 @@ impl Work {
                 }
             }
             Way::Versioned | Way::Lagging => match chance.below(10) {
+                0..=4 if is_of_many && plan.is_version_of => Then::SetMany,
                 0..=4 => Then::Set { tags },
                 5..=8 => Then::RemoveVersion,
                 // Promises nothing here, see `Way`.
@@ -154,9 +196,12 @@ impl Desk {
     pub(super) async fn work(self, work: Work) {
         match work {
             Work::Read(read) => self.read(read).await,
+            Work::ReadMany(read) => self.read_many(read).await,
+            Work::Count(key, counting) => self.count(key, counting).await,
             Work::Write { row, then, commits } => {
-                if commits {
-                    self.stage.commit(self.process, row);
+                let rows = (0..self.stage.plan.keys).map(|key| (row.0, key));
+                for one in rows.filter(|one| commits && (*one == row || then.is_of_every_key())) {
+                    self.stage.commit(self.process, one);
                 }
                 self.stage.gate(self.process, "after its commit").await;
                 self.write(row, then).await;
@@ -171,6 +216,7 @@ impl Desk {
             process,
             clock,
             rows,
+            ..
         } = &self;
         let rows = &rows[read.row.0];
         let is_live = rows.site.shared.is_live();
@@ -221,7 +267,7 @@ impl Desk {
     }
 
     /// How often the store has not answered this process.
-    fn troubles(&self, tenant: usize) -> u64 {
+    pub(super) fn troubles(&self, tenant: usize) -> u64 {
         if self.stage.plan.way != Way::Lagging {
             return 0;
         }
@@ -251,20 +297,32 @@ impl Desk {
             return Err(std::io::Error::other("the source is down"));
         }
         stage.end_load(load, clock.now());
-        let late = stage.plan.late_tags[key];
+        Ok(self.loaded(read.row, version, read.tags, load))
+    }
+
+    /// What a load returns.
+    pub(super) fn loaded(
+        &self,
+        (tenant, key): (usize, usize),
+        version: u64,
+        named: u8,
+        load: usize,
+    ) -> Loaded<Row> {
+        let plan = &self.stage.plan;
+        let late = plan.late_tags[key];
         let loaded = Loaded::new(Row {
             tenant,
             key,
             version,
-            tags: read.tags | late,
+            tags: named | late,
             load: Some(load),
         });
         let loaded = loaded.tags(tags(late));
-        Ok(if stage.plan.is_versioned {
+        if plan.is_versioned && !plan.is_version_of {
             loaded.version(version)
         } else {
             loaded
-        })
+        }
     }
 
     async fn write(&self, row: (usize, usize), then: Then) {
@@ -272,45 +330,23 @@ impl Desk {
             stage,
             process,
             clock,
-            rows,
+            ..
         } = self;
-        let (tenant, key) = (row.0, row.1 as u64);
-        let rows = &rows[tenant];
+        let tenant = row.0;
         let (tag_of, whole, all) = match then {
             Then::Invalidate { tag } => (Some(tag), true, false),
             Then::ClearTenant => (None, true, tenant == 0),
             Then::Clear => (None, true, true),
-            _ => (None, false, false),
+            then => (None, then.is_of_every_key(), false),
         };
         let versions = stage.versions(|of, at| all || (of == tenant && (whole || at == row.1)));
-        let version = versions[tenant][row.1];
         let begun = stage.begin(*process, row, clock.now(), false, |_| {
-            format!("{then:?} for version {version}")
+            format!("{then:?} for versions {versions:?}")
         });
         let epoch = stage.book().ledger.epoch;
-        let answer = match then {
-            Then::Remove => rows.remove(&key).await.map(drop),
-            Then::RemoveVersion => rows.remove(&key).version(version).await.map(drop),
-            Then::Set { tags: bits } => {
-                let (tenant, key) = row;
-                let value = Row {
-                    tenant,
-                    key,
-                    version,
-                    tags: bits,
-                    load: None,
-                };
-                rows.set(&(key as u64), value)
-                    .version(version)
-                    .tags(tags(bits))
-                    .await
-            }
-            Then::Invalidate { tag: number } => rows.invalidate(&[tag(number)]).await,
-            Then::Clear => self.rows[0].clear().await,
-            Then::ClearTenant => rows.clear().await,
-        };
+        let answer = self.tell(row, then, &versions).await;
         let is_promised = match then {
-            Then::Set { .. } | Then::RemoveVersion => true,
+            Then::Set { .. } | Then::SetMany | Then::RemoveVersion => true,
             _ => matches!(stage.plan.way, Way::Invalidating | Way::Announcing),
         };
         let claim = Claim {
@@ -318,19 +354,43 @@ impl Desk {
             versions,
         };
         match answer {
-            Ok(()) => {
-                if is_promised {
+            Ok(is_done) => {
+                if is_promised && is_done {
                     stage.acknowledged(Some(*process), &claim, epoch);
                 }
-                stage.end(&begun, "done");
+                stage.end(&begun, format_args!("done: {is_done}"));
             }
             Err(error) => {
-                if is_promised && error.is_store_unavailable() {
+                // What was to be removed by a pattern is not known to be what was not removed.
+                let is_wish = !matches!(then, Then::RemoveMatching { .. });
+                if is_promised && is_wish && error.is_store_unavailable() {
                     stage.wished(*process, &claim, epoch);
                 }
                 stage.end(&begun, error);
             }
         }
+    }
+
+    /// Does what follows a commit; whether all of it.
+    async fn tell(&self, (tenant, key): (usize, usize), then: Then, versions: &Versions) -> Result<bool> {
+        let rows = &self.rows[tenant];
+        let (version, number) = (versions[tenant][key], key as u64);
+        match then {
+            Then::Remove => rows.remove(&number).await.map(drop)?,
+            Then::RemoveVersion => rows.remove(&number).version(version).await.map(drop)?,
+            Then::RemoveMany => rows.remove_many(&self.keys()).await.map(drop)?,
+            Then::RemoveMatching { all } => return self.remove_matching(rows, (!all).then_some(key)).await,
+            Then::SetMany => self.set_many(tenant, versions).await?,
+            Then::Set { tags: bits } => {
+                let value = Row::written((tenant, key), version, bits);
+                let set = rows.set(&number, value).version(version);
+                set.tags(tags(bits)).await?;
+            }
+            Then::Invalidate { tag: number } => rows.invalidate(&[tag(number)]).await?,
+            Then::Clear => self.rows[0].clear().await?,
+            Then::ClearTenant => rows.clear().await?,
+        }
+        Ok(true)
     }
 
     async fn announce(&self, row: (usize, usize), term: Duration, concludes: bool) {
@@ -339,6 +399,7 @@ impl Desk {
             process,
             clock,
             rows,
+            ..
         } = self;
         let rows = &rows[row.0];
         let key = row.1 as u64;

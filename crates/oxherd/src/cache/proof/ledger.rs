@@ -14,6 +14,16 @@ use crate::store::simulated::Heard;
 /// The version of each row of the source, by tenant and key.
 pub(super) type Versions = [[u64; KEYS]; TENANTS];
 
+/// What the numbers in a ledger are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Measure {
+    /// Of several the highest counts.
+    #[default]
+    Versions,
+    /// Sets of bits: all of them count.
+    Bits,
+}
+
 /// Which entries an invalidation concerns, and from which versions on they may be served.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
@@ -57,6 +67,7 @@ pub(super) struct Promise {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
+    measure: Measure,
     store: Floors,
     processes: BTreeMap<usize, Process>,
     /// How often fences were lost, which voids every promise before.
@@ -64,10 +75,13 @@ pub(super) struct Ledger {
 }
 
 impl Floors {
-    fn raise(&mut self, claim: &Claim) {
+    fn raise(&mut self, claim: &Claim, measure: Measure) {
         let floors = &mut self.0[claim.tag.map_or(0, |tag| tag + 1)];
         for (floor, version) in floors.iter_mut().flatten().zip(claim.versions.iter().flatten()) {
-            *floor = (*floor).max(*version);
+            *floor = match measure {
+                Measure::Versions => (*floor).max(*version),
+                Measure::Bits => *floor | *version,
+            };
         }
     }
 
@@ -87,6 +101,13 @@ impl RowFloors {
 }
 
 impl Ledger {
+    pub(super) fn of(measure: Measure) -> Self {
+        Self {
+            measure,
+            ..Self::default()
+        }
+    }
+
     /// A process begins, with nothing in its memory.
     pub(super) fn begin(&mut self, process: usize) {
         let fresh = Process {
@@ -105,31 +126,33 @@ impl Ledger {
 
     /// `by` has been told that it is done.
     pub(super) fn claim(&mut self, by: Option<usize>, claim: &Claim, heard: impl Fn(usize) -> Option<Heard>) {
-        self.store.raise(claim);
+        let measure = self.measure;
+        self.store.raise(claim, measure);
         for (&number, process) in &mut self.processes {
             match heard(number) {
                 _ if by == Some(number) => {
-                    process.wished.raise(claim);
-                    process.told.raise(claim);
-                    process.memory.raise(claim);
+                    process.wished.raise(claim, measure);
+                    process.told.raise(claim, measure);
+                    process.memory.raise(claim, measure);
                 }
                 Some(heard) if heard.arrived < heard.sent || process.has_post => {
                     process.coming.push((heard, claim.clone()));
                 }
                 Some(_all) => {
-                    process.told.raise(claim);
-                    process.memory.raise(claim);
+                    process.told.raise(claim, measure);
+                    process.memory.raise(claim, measure);
                 }
                 // It does not trust its memory until it hears again, and then not what is older.
-                None => process.memory.raise(claim),
+                None => process.memory.raise(claim, measure),
             }
         }
     }
 
     /// `by` has been told that the store did not answer.
     pub(super) fn wish(&mut self, by: usize, claim: &Claim) {
+        let measure = self.measure;
         if let Some(process) = self.processes.get_mut(&by) {
-            process.wished.raise(claim);
+            process.wished.raise(claim, measure);
         }
     }
 
@@ -152,6 +175,7 @@ impl Ledger {
             epoch: self.epoch,
             ..Promise::default()
         };
+        let measure = self.measure;
         let Some(process) = self.processes.get_mut(&number) else {
             return promise;
         };
@@ -163,10 +187,10 @@ impl Ledger {
                     process.coming.push((sent, claim));
                 }
                 Some(now) if now.connection == sent.connection => {
-                    process.told.raise(&claim);
-                    process.memory.raise(&claim);
+                    process.told.raise(&claim, measure);
+                    process.memory.raise(&claim, measure);
                 }
-                _broken => process.memory.raise(&claim),
+                _broken => process.memory.raise(&claim, measure),
             }
         }
         promise.memory = process.memory.row(tenant, key);

@@ -9,7 +9,9 @@
 
 mod calls;
 mod chance;
+mod counting;
 mod ledger;
+mod many;
 mod plan;
 mod regressions;
 mod stage;

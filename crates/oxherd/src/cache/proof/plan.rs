@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use crate::cache::{Freshness, Level, Tiers};
-use crate::store::simulated::Turns;
+use crate::store::simulated::{Channel, Turns};
 
 pub(super) const KEYS: usize = 2;
 pub(super) const TENANTS: usize = 2;
@@ -43,6 +43,8 @@ pub(super) struct Plan {
     pub(super) level: Level,
     pub(super) tiers: Tiers,
     pub(super) turns: Turns,
+    /// How processes hear of changes.
+    pub(super) channel: Channel,
     pub(super) processes: usize,
     pub(super) tenants: usize,
     pub(super) keys: usize,
@@ -59,6 +61,8 @@ pub(super) struct Plan {
     pub(super) late_tags: [u8; KEYS],
     /// How often, in a hundred steps, the network fails.
     pub(super) faults: usize,
+    /// ... a task that has its reply is overtaken by others of its process.
+    pub(super) delays: usize,
     /// ... a key of the store is evicted.
     pub(super) evictions: usize,
     /// ... everything is flushed.
@@ -67,6 +71,8 @@ pub(super) struct Plan {
     pub(super) deaths: usize,
     /// ... a load fails, of a hundred loads.
     pub(super) failing_loads: usize,
+    /// Of a hundred steps, in how many those that were overtaken may go on.
+    pub(super) catches_up: usize,
     /// How far the clocks of processes are apart.
     pub(super) skew: Duration,
     pub(super) calls: usize,
@@ -77,6 +83,8 @@ pub(super) struct Plan {
     pub(super) crowd: usize,
     /// How readily calls begin, those at gates go on, the network moves, and tasks run.
     pub(super) begin_weight: usize,
+    /// Of a hundred times that a call might begin, how often it waits until nothing else is under way.
+    pub(super) calm: usize,
     pub(super) gate_weight: usize,
     pub(super) network_weight: usize,
     pub(super) run_weight: usize,
@@ -84,6 +92,14 @@ pub(super) struct Plan {
     pub(super) reports: bool,
     /// Of a hundred calls, how many read.
     pub(super) reads: usize,
+    /// Of a hundred of those that may, how many are about several keys.
+    pub(super) many: usize,
+    /// Of a hundred calls, how many are about counters.
+    pub(super) counts: usize,
+    /// Whether counters end within a schedule.
+    pub(super) counts_end: bool,
+    /// Whether the namespace, and not the loader, says which version a value is.
+    pub(super) is_version_of: bool,
 }
 
 impl Plan {
@@ -112,6 +128,7 @@ impl Plan {
         let (faults, evictions, flushes, deaths) = (at_times(6), at_times(8), at_times(1), at_times(2));
         let is_narrow = chance.percent(55);
         let is_failing = chance.percent(20);
+        let is_versioned = level == Level::Fenced || way == Way::Versioned || chance.percent(40);
         let by = chance.pick(&[By::Anything, By::Keys, By::Tags, By::Clearing]);
         Self {
             way,
@@ -132,6 +149,11 @@ impl Plan {
             } else {
                 Turns::Long
             },
+            channel: match chance.below(20) {
+                0..=11 => Channel::Tracking,
+                12..=15 => Channel::Announced,
+                _ => Channel::Beside,
+            },
             processes: 2 + chance.below(2),
             tenants: 1 + usize::from(!is_narrow && chance.percent(40)),
             keys: 1 + usize::from(!is_narrow && chance.percent(50)),
@@ -150,7 +172,7 @@ impl Plan {
             soft_timeout: chance.percent(20),
             lease_term: chance.pick(&[millis(100), millis(300), millis(3_000)]),
             lock_wait: chance.pick(&[millis(50), millis(1_000), millis(15_000)]),
-            is_versioned: level == Level::Fenced || way == Way::Versioned || chance.percent(40),
+            is_versioned,
             late_tags: [
                 chance.below(4) as u8 & chance.below(4) as u8,
                 chance.below(4) as u8,
@@ -167,6 +189,13 @@ impl Plan {
             run_weight: chance.pick(&[4, 8, 16]),
             reports: chance.percent(4),
             reads: chance.pick(&[60, 75, 85]),
+            many: chance.pick(&[0, 0, 20, 50]),
+            counts: chance.pick(&[0, 0, 0, 20, 60]),
+            counts_end: chance.percent(20),
+            calm: chance.pick(&[0, 0, 0, 0, 0, 95]),
+            catches_up: chance.pick(&[100, 15, 3]),
+            delays: chance.pick(&[0, 0, 5, 20]),
+            is_version_of: is_versioned && chance.percent(50),
         }
     }
 
@@ -179,6 +208,14 @@ impl Plan {
         freshness
             .stale_while_revalidate(self.stale_while_revalidate)
             .stale_if_error(self.stale_if_error)
+    }
+
+    /// Of counters.
+    pub(super) fn counting_freshness(&self) -> Freshness {
+        let ttl = if self.counts_end { 2 } else { 24 * 3600 };
+        Freshness::of(Duration::from_secs(ttl))
+            .jitter(0.0)
+            .refresh_ahead(0.0)
     }
 
     /// How long a stale value may be served behind its end.

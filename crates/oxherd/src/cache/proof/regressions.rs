@@ -5,14 +5,18 @@ use std::time::Duration;
 use oxherd_engine::Engine;
 use redis::aio::ConnectionLike as _;
 
-use crate::cache::{Cache, Namespace, Tag, Tiers};
+use crate::cache::{Bounds, Cache, Matching, Namespace, Tag, Tiers};
 use crate::store::Store;
-use crate::store::simulated::{Event, Network, Turns};
+use crate::store::simulated::{Channel, Event, Network, Turns};
 
 /// A process that keeps nothing itself.
 fn process(network: &Network, number: usize) -> Namespace<u64, u64> {
+    process_with(network, number, Tiers::Shared)
+}
+
+fn process_with(network: &Network, number: usize, tiers: Tiers) -> Namespace<u64, u64> {
     let cache = Cache::builder(&Store::simulated(network, number)).open().unwrap();
-    cache.namespace("rows").tiers(Tiers::Shared).open().unwrap()
+    cache.namespace("rows").tiers(tiers).open().unwrap()
 }
 
 /// Lets everything but one event happen until a task ends.
@@ -146,4 +150,39 @@ async fn a_clearing_that_is_sent_again_does_not_bring_back_what_was_cleared_sinc
         play(&network, async move { other.get(&1).await.unwrap() }, None).await,
         None
     );
+}
+
+#[tokio::test]
+async fn what_a_pattern_removes_is_let_go_of_by_processes_that_did_not_hear_of_its_eviction() {
+    let engine = Engine::in_memory();
+    let network = Network::with_channel(&engine, Turns::Short, Channel::Announced);
+    let [writer, reader] = [1, 2].map(|number| process_with(&network, number, Tiers::Both));
+    let rows = reader.clone();
+    let kept = async move {
+        rows.set(&1, 10).await.unwrap();
+        rows.get(&1).await.unwrap()
+    };
+    play(&network, kept, None).await;
+    // The store is full; nobody is told.
+    let entry = reader.site.space.keys.entry(reader.key(&1).unwrap().as_bytes());
+    let mut direct = engine.connect();
+    let evict = redis::cmd("DEL").arg(entry).clone();
+    direct.req_packed_command(&evict).await.unwrap();
+    let rows = reader.clone();
+    let held = play(&network, async move { rows.get(&1).await.unwrap() }, None).await;
+    assert_eq!(held.as_deref(), Some(&10));
+
+    let removal = async move {
+        let everything = Matching::Pattern("*");
+        writer
+            .remove_matching(everything, Bounds::default())
+            .await
+            .unwrap()
+    };
+    assert!(play(&network, removal, None).await.complete);
+    while network.step(0).is_some() {
+        network.settle().await;
+    }
+    let found = play(&network, async move { reader.get(&1).await.unwrap() }, None).await;
+    assert_eq!(found, None);
 }

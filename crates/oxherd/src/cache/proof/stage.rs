@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::counting::Counters;
 use super::ledger::{Claim, Ledger, Promise, Versions};
 use super::plan::{Plan, Way};
 use crate::cache::answer::Answered;
@@ -25,6 +26,19 @@ pub(super) struct Row {
     pub(super) tags: u8,
     /// Which load it comes from; `None` when it was written through.
     pub(super) load: Option<usize>,
+}
+
+impl Row {
+    /// One that is written through.
+    pub(super) fn written((tenant, key): (usize, usize), version: u64, tags: u8) -> Self {
+        Self {
+            tenant,
+            key,
+            version,
+            tags,
+            load: None,
+        }
+    }
 }
 
 /// One call of a loader.
@@ -53,6 +67,7 @@ pub(super) struct Stage {
 pub(super) struct Book {
     pub(super) step: usize,
     pub(super) ledger: Ledger,
+    pub(super) counters: Counters,
     /// As it is, and as its replica has it.
     pub(super) source: Versions,
     pub(super) replica: Versions,
@@ -77,10 +92,11 @@ pub(super) struct Answers {
     pub(super) fallback: u64,
     pub(super) none: u64,
     pub(super) kept: u64,
+    pub(super) sums: u64,
 }
 
 impl Answers {
-    fn count(&mut self, tier: Option<Tier>, is_stale: bool) {
+    pub(super) fn count(&mut self, tier: Option<Tier>, is_stale: bool) {
         let count = match (tier, is_stale) {
             (Some(Tier::Local), false) => &mut self.memory,
             (Some(Tier::Shared), false) => &mut self.store,
@@ -99,17 +115,18 @@ impl Answers {
         self.fallback += other.fallback;
         self.none += other.none;
         self.kept += other.kept;
+        self.sums += other.sums;
     }
 }
 
 /// A call under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Begun {
-    call: usize,
-    process: usize,
+    pub(super) call: usize,
+    pub(super) process: usize,
     row: (usize, usize),
     promise: Promise,
-    is_live: bool,
+    pub(super) is_live: bool,
     at: Timestamp,
     pub(super) min_version: u64,
     /// How often the store had not answered this process.
@@ -415,10 +432,23 @@ impl Stage {
         book.calls.retain(|_, (of, _)| *of != process);
         book.gates.retain(|gate| gate.process != process);
         book.ledger.end(process);
+        book.counters.end(process);
     }
 }
 
 impl Book {
+    /// A process begins.
+    pub(super) fn begin_process(&mut self, process: usize) {
+        self.ledger.begin(process);
+        self.counters.begin(process);
+    }
+
+    /// Something comes to a process, or its tasks have seen what came.
+    pub(super) fn post(&mut self, process: usize, has_post: bool) {
+        self.ledger.post(process, has_post);
+        self.counters.post(process, has_post);
+    }
+
     pub(super) fn note<T: Display>(&mut self, line: impl FnOnce() -> T) {
         if let Some(trace) = &mut self.trace {
             trace.push(format!("{:>4} {}", self.step, line()));

@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::calls::{Desk, Read, Work};
 use super::chance::Chance;
+use super::counting::Counting;
 use super::plan::Plan;
 use super::stage::{Answers, Row, Stage};
 use crate::breaker::Breaker;
@@ -24,8 +25,8 @@ use crate::cache::{CacheBuilder, Namespace};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::store::simulated::{Event, Network};
 use crate::store::{
-    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE, CACHE_RELEASE,
-    CACHE_REMOVE, CACHE_RENEW, CACHE_SET, CACHE_TOUCH, Script, Store,
+    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INCREMENT, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE,
+    CACHE_RELEASE, CACHE_REMOVE, CACHE_RENEW, CACHE_SET, CACHE_TOUCH, Script, Store,
 };
 
 /// More moves than any schedule needs.
@@ -34,10 +35,11 @@ const MOVES: usize = 700;
 const LAST_STEPS: usize = 400;
 const PATIENCE: Duration = Duration::from_millis(150);
 
-const SCRIPTS: [&Script; 11] = [
+const SCRIPTS: [&Script; 12] = [
     &CACHE_CLEAR,
     &CACHE_CONCLUDE,
     &CACHE_FILL,
+    &CACHE_INCREMENT,
     &CACHE_INTEND,
     &CACHE_INVALIDATE,
     &CACHE_LEASE,
@@ -146,7 +148,7 @@ impl Theatre {
         self.ask(redis::cmd("FLUSHALL").arg("SYNC"));
         let mut chance = Chance::new(seed);
         let plan = Plan::draw(&mut chance);
-        let network = Network::new(&self.engine, plan.turns);
+        let network = Network::with_channel(&self.engine, plan.turns, plan.channel);
         for (called, executed) in &self.replaced {
             network.replace_script(called, executed);
         }
@@ -216,7 +218,15 @@ impl World<'_> {
         if plan.soft_timeout {
             rows = rows.soft_timeout(Duration::from_millis(100));
         }
+        if plan.is_version_of {
+            rows = rows.version_of(|row| row.version);
+        }
         let rows: Namespace<u64, Row> = rows.open().expect("a namespace");
+        let counts = (plan.counts > 0).then(|| {
+            let counts = cache.namespace::<u64, i64>("counts").tiers(plan.tiers);
+            let counts = counts.freshness(plan.counting_freshness());
+            counts.open().expect("a namespace")
+        });
         if !plan.reports {
             let _inside = runtime.enter();
             let nothing = || Reporter::new(store, clock.clone()).start(|| None);
@@ -228,8 +238,9 @@ impl World<'_> {
             process: number,
             clock,
             rows: vec![rows, tenant],
+            counts,
         };
-        self.stage.book().ledger.begin(number);
+        self.stage.book().begin_process(number);
         self.stage.note(|| format!("process {number} begins"));
         self.processes.push(Process {
             number,
@@ -254,11 +265,19 @@ impl World<'_> {
             }
             let due = self.processes.iter().filter(|process| process.is_due).count();
             let gates = self.stage.gates();
-            let pending = self.network.pending();
+            let mut pending = self.network.pending();
+            if !self.chance.percent(self.stage.plan.catches_up) {
+                pending.retain(|event| !matches!(event, Event::Resume { .. }));
+            }
             let haste = self.stage.plan.haste;
             let plan = &self.stage.plan;
             let (run, gate, network) = (plan.run_weight, plan.gate_weight, plan.network_weight);
-            let begin = if calls > 0 { plan.begin_weight } else { 0 };
+            let may_begin = due + gates + pending.len() == 0 || !self.chance.percent(plan.calm);
+            let begin = if calls > 0 && may_begin {
+                plan.begin_weight
+            } else {
+                0
+            };
             let crowd = plan.crowd;
             let all = due * run + gates * gate + pending.len() * network + begin;
             if all == 0 && calls == 0 {
@@ -300,10 +319,19 @@ impl World<'_> {
     fn misfortune(&mut self) -> bool {
         let plan = &self.stage.plan;
         let (faults, evictions, flushes, deaths) = (plan.faults, plan.evictions, plan.flushes, plan.deaths);
+        let delays = plan.delays;
         if plan.way == super::plan::Way::Lagging && self.chance.percent(4) {
             let mut book = self.stage.book();
             book.replica = book.source;
             book.note(|| "the replica catches up");
+        }
+        if delays > 0 && self.chance.percent(delays) {
+            let delays = self.network.delays();
+            if !delays.is_empty() {
+                let delay = self.chance.pick(&delays);
+                self.network_moves(delay);
+                return true;
+            }
         }
         if faults > 0 && self.chance.percent(faults) {
             let faults = self.network.faults();
@@ -320,6 +348,7 @@ impl World<'_> {
         if flushes > 0 && self.chance.percent(flushes) {
             self.stage.note(|| "everything is flushed");
             self.stage.book().flushes += 1;
+            self.stage.book().counters.forget();
             self.stage.fences_lost();
             self.theatre.ask(redis::cmd("FLUSHALL").arg("SYNC"));
             self.network.gather();
@@ -347,6 +376,9 @@ impl World<'_> {
         keys.sort_unstable();
         let key = keys.swap_remove(self.chance.below(keys.len()));
         self.stage.note(|| format!("{key} is evicted"));
+        if key.contains("{counts@") {
+            self.stage.book().counters.forget();
+        }
         if key.contains("}:f:") {
             self.stage.fences_lost();
         }
@@ -371,6 +403,9 @@ impl World<'_> {
         self.theatre.now += by.as_millis() as u64;
         self.theatre.engine.tick();
         self.network.gather();
+        if self.stage.plan.counts_end {
+            self.stage.book().counters.forget();
+        }
         for process in &mut self.processes {
             process.hands.advance(by);
             process.runtime.block_on(tokio::time::advance(by));
@@ -388,7 +423,8 @@ impl World<'_> {
                 tokio::task::yield_now().await;
             }
         });
-        self.stage.book().ledger.post(process.number, false);
+        let has_post = self.network.is_late(process.number);
+        self.stage.book().post(process.number, has_post);
     }
 
     fn open(&mut self, which: usize) {
@@ -411,15 +447,21 @@ impl World<'_> {
     fn network_moves(&mut self, event: Event) {
         let of_connection = |connection| self.network.line_of(connection);
         let line = match event {
-            Event::Deliver { connection } | Event::TimeOut { connection } => of_connection(connection),
+            Event::Deliver { connection }
+            | Event::DeliverBeside { connection }
+            | Event::DeliverLate { connection }
+            | Event::TimeOut { connection } => of_connection(connection),
             Event::NeverSent { line } => Some(line),
             _ => None,
         };
-        let process = line.and_then(|line| self.network.process_of(line));
+        let process = match event {
+            Event::Resume { late } => self.network.process_of_late(late),
+            _ => line.and_then(|line| self.network.process_of(line)),
+        };
         self.stage
             .note(|| format!("{event:?}: {}", self.network.describe(event)));
         if let Some(process) = process {
-            self.stage.book().ledger.post(process, true);
+            self.stage.book().post(process, true);
         }
         self.network.play(event);
         if let Event::Execute { .. } = event {
@@ -463,6 +505,9 @@ impl World<'_> {
                 for key in 0..self.stage.plan.keys {
                     self.begin_work(which, Work::Read(Read::last((tenant, key))));
                 }
+            }
+            for key in 0..self.stage.plan.keys {
+                self.begin_work(which, Work::Count(key, Counting::Read));
             }
         }
         self.drain();

@@ -10,7 +10,7 @@ use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
 
-use super::{Event, Heard, Turns};
+use super::{Channel, Event, Heard, Turns};
 use crate::store::tracked::{ChannelMode, Hears, Lacking, Prefixes, tracking};
 
 type Answer = RedisResult<Vec<Value>>;
@@ -21,9 +21,12 @@ const NOBODY: usize = usize::MAX;
 pub(super) struct State {
     pub(super) engine: Engine,
     turns: Turns,
+    pub(super) channel: Channel,
     lines: Vec<Line>,
     connections: BTreeMap<usize, Connection>,
     made: usize,
+    /// What tasks of a process have not seen yet.
+    late: Vec<(usize, Told)>,
     /// Hears of every key that changes.
     observer: Pushes,
     /// Keeps it there.
@@ -52,6 +55,8 @@ struct Connection {
     prefixes: Vec<Vec<u8>>,
     to_server: VecDeque<(usize, Work)>,
     to_client: VecDeque<Item>,
+    /// Where pushes go that do not go with the replies.
+    beside: Option<VecDeque<PushInfo>>,
     /// What the turn has brought so far.
     turn: Turn,
     /// Who waits for an answer, oldest first.
@@ -88,7 +93,7 @@ enum Item {
 
 /// What somebody is to be told, in this order.
 pub(super) enum Told {
-    Live(Arc<Hears>),
+    Live(Arc<Hears>, ChannelMode),
     Lost(Arc<Hears>),
     Push(Arc<Hears>, PushInfo),
     Answer(oneshot::Sender<Answer>, Answer),
@@ -97,7 +102,7 @@ pub(super) enum Told {
 impl Told {
     pub(super) fn tell(self) {
         match self {
-            Self::Live(hears) => hears.listener.live(ChannelMode::Tracking),
+            Self::Live(hears, mode) => hears.listener.live(mode),
             Self::Lost(hears) => hears.listener.lost(),
             Self::Push(hears, push) => hears.hear(&push),
             // Who has gone away does not care.
@@ -107,7 +112,7 @@ impl Told {
 }
 
 impl State {
-    pub(super) fn new(engine: Engine, turns: Turns) -> Self {
+    pub(super) fn new(engine: Engine, turns: Turns, channel: Channel) -> Self {
         let (mut observing, observer) = engine.connect_with_pushes();
         run(&mut observing, &Work::One(redis::cmd("HELLO").arg(3).clone())).unwrap();
         let mut everything = redis::cmd("CLIENT");
@@ -116,9 +121,11 @@ impl State {
         Self {
             engine,
             turns,
+            channel,
             lines: Vec::new(),
             connections: BTreeMap::new(),
             made: 0,
+            late: Vec::new(),
             observer,
             _observing: observing,
             changed_by: BTreeMap::new(),
@@ -134,9 +141,13 @@ impl State {
                 let work = it.to_server.front().map(|(_, work)| work.words());
                 format!("process {} asks {}", process(it), work.unwrap_or_default())
             }),
-            Event::Deliver { connection } => of(connection).map(|it| {
+            Event::Deliver { connection } | Event::DeliverLate { connection } => of(connection).map(|it| {
                 let item = it.to_client.front().map(Item::words);
                 format!("process {} hears {}", process(it), item.unwrap_or_default())
+            }),
+            Event::DeliverBeside { connection } => of(connection).map(|it| {
+                let push = it.beside.as_ref().and_then(VecDeque::front);
+                format!("process {} hears beside {push:?}", process(it))
             }),
             _ => None,
         }
@@ -151,6 +162,7 @@ impl State {
     }
 
     pub(super) fn end_process(&mut self, process: usize, cut: bool) {
+        self.late.retain(|(of, _)| *of != process);
         for line in self.lines.iter_mut().filter(|line| line.process == process) {
             line.hears = None;
             line.live = None;
@@ -163,8 +175,7 @@ impl State {
         let mut numbers = Vec::new();
         for (&number, connection) in of_process {
             connection.callers.clear();
-            connection.to_client.clear();
-            connection.loses_replies = true;
+            connection.loses_all_replies();
             if cut {
                 connection.engine = None;
                 connection.to_server.clear();
@@ -198,7 +209,19 @@ impl State {
 
     /// The call of the script that stands for the one that is called.
     fn replaced(&self, work: Work) -> Work {
-        let Work::One(cmd) = &work else { return work };
+        match work {
+            Work::One(cmd) => Work::One(self.replaced_call(cmd)),
+            Work::Several(pipeline, offset, count) => {
+                let mut other = Pipeline::new();
+                for cmd in pipeline.cmd_iter() {
+                    other.add_command(self.replaced_call(cmd.clone()));
+                }
+                Work::Several(other, offset, count)
+            }
+        }
+    }
+
+    fn replaced_call(&self, cmd: Cmd) -> Cmd {
         let words: Vec<&[u8]> = cmd
             .args_iter()
             .filter_map(|word| match word {
@@ -210,9 +233,9 @@ impl State {
             [b"EVALSHA", sha, rest @ ..] if self.replaced.contains_key(*sha) => {
                 let mut other = redis::cmd("EVALSHA");
                 other.arg(&self.replaced[*sha]).arg(rest);
-                Work::One(other)
+                other
             }
-            _ => work,
+            _ => cmd,
         }
     }
 
@@ -260,7 +283,10 @@ impl State {
     /// The live connection, and what is not in force on it.
     pub(super) fn lacking(&self, line: usize) -> (Option<usize>, Lacking) {
         let line = &self.lines[line];
-        (line.live, line.prefixes.lacking())
+        match self.channel {
+            Channel::Tracking => (line.live, line.prefixes.lacking()),
+            Channel::Announced | Channel::Beside => (line.live, Lacking::Nothing),
+        }
     }
 
     pub(super) fn told(&mut self, line: usize, connection: Option<usize>, new: Vec<Vec<u8>>) {
@@ -288,6 +314,10 @@ impl State {
                 Event::Deliver { connection: number },
                 connection.can_deliver(),
             ));
+            events.extend(connection_is(
+                Event::DeliverBeside { connection: number },
+                connection.can_deliver_beside(),
+            ));
             let is_silent = connection.loses_requests || connection.loses_replies;
             events.extend(connection_is(Event::TimeOut { connection: number }, is_silent));
         }
@@ -298,7 +328,26 @@ impl State {
         {
             events.push(Event::EndTurn);
         }
+        events.extend((0..self.late.len()).map(|late| Event::Resume { late }));
         events
+    }
+
+    pub(super) fn delays(&self) -> Vec<Event> {
+        let is_reply = |item: Option<&Item>| matches!(item, Some(Item::Reply(..)));
+        let deliverable = self.connections.iter().filter(|(_, it)| it.can_deliver());
+        let replies = deliverable.filter(|(_, it)| is_reply(it.to_client.front()));
+        replies
+            .map(|(&connection, _)| Event::DeliverLate { connection })
+            .collect()
+    }
+
+    pub(super) fn is_late(&self, process: usize) -> bool {
+        self.late.iter().any(|(of, _)| *of == process)
+    }
+
+    /// The process whose task it is.
+    pub(super) fn process_of_late(&self, late: usize) -> Option<usize> {
+        self.late.get(late).map(|(process, _)| *process)
     }
 
     pub(super) fn faults(&self) -> Vec<Event> {
@@ -319,6 +368,7 @@ impl State {
                 events.push(Event::LoseRequests { connection });
                 events.push(Event::LoseReplies { connection });
                 events.push(Event::Cut { connection });
+                events.push(Event::Break { connection });
             }
         }
         events
@@ -329,6 +379,16 @@ impl State {
             Event::Connect { line } => self.connect(line),
             Event::Execute { connection } => self.execute(connection),
             Event::Deliver { connection } => return self.deliver(connection),
+            Event::DeliverBeside { connection } => return self.deliver_beside(connection),
+            Event::DeliverLate { connection } => {
+                let line = self.line_of(connection);
+                let process = line.and_then(|line| self.process_of(line));
+                let told = self.deliver(connection);
+                let told = told.into_iter().map(|told| (process.unwrap_or_default(), told));
+                self.late.extend(told);
+            }
+            Event::Resume { late } if late < self.late.len() => return vec![self.late.remove(late).1],
+            Event::Resume { .. } => {}
             Event::EndTurn => self.end_turn(),
             Event::TimeOut { connection } => return self.time_out(connection),
             Event::NeverSent { line } => return self.never_sent(line),
@@ -340,8 +400,7 @@ impl State {
             }
             Event::LoseReplies { connection } => {
                 if let Some(connection) = self.connections.get_mut(&connection) {
-                    connection.loses_replies = true;
-                    connection.to_client.clear();
+                    connection.loses_all_replies();
                     connection.turn = Turn::default();
                 }
             }
@@ -351,7 +410,22 @@ impl State {
                 {
                     connection.to_server.clear();
                     let turn = std::mem::take(&mut connection.turn);
-                    connection.receives(turn.into_items().chain([Item::End]));
+                    connection.receives(turn);
+                    connection.to_client.push_back(Item::End);
+                    connection.sent += 1;
+                }
+            }
+            Event::Break { connection } => {
+                if let Some(connection) = self.connections.get_mut(&connection)
+                    && connection.engine.take().is_some()
+                {
+                    connection.to_server.clear();
+                    connection.turn = Turn::default();
+                    connection.beside.iter_mut().for_each(VecDeque::clear);
+                    // Also the news that it is connected: who connects then never was.
+                    connection.to_client.clear();
+                    connection.to_client.push_back(Item::End);
+                    connection.sent += 1;
                 }
             }
         }
@@ -368,14 +442,21 @@ impl State {
         let (mut engine, pushes) = self.engine.connect_with_pushes();
         let mut dressing = vec![redis::cmd("HELLO").arg(3).clone()];
         if let Some(hears) = &line.hears {
-            dressing.push(redis::cmd("SUBSCRIBE").arg(&hears.wakes).clone());
-            if !line.prefixes.wanted().is_empty() {
+            let mut subscribe = redis::cmd("SUBSCRIBE");
+            subscribe.arg(&hears.wakes);
+            let is_tracking = self.channel == Channel::Tracking;
+            if !is_tracking {
+                subscribe.arg(&hears.changes);
+            }
+            dressing.push(subscribe);
+            if is_tracking && !line.prefixes.wanted().is_empty() {
                 dressing.push(tracking(&line.prefixes.wanted()));
             }
         }
         for command in dressing {
             run(&mut engine, &Work::One(command)).unwrap();
         }
+        let is_beside = self.channel == Channel::Beside && line.hears.is_some();
         line.connecting = Some(self.made);
         let connection = Connection {
             line: number,
@@ -383,6 +464,7 @@ impl State {
             prefixes: line.prefixes.wanted(),
             to_server: VecDeque::new(),
             to_client: VecDeque::from([Item::Connected]),
+            beside: is_beside.then(VecDeque::new),
             turn: Turn::default(),
             callers: VecDeque::new(),
             requests: 0,
@@ -450,7 +532,7 @@ impl State {
                 }
             });
             if !connection.loses_replies {
-                connection.receives(turn.into_items());
+                connection.receives(turn);
             }
         }
     }
@@ -463,6 +545,7 @@ impl State {
             return Vec::new();
         };
         connection.arrived += 1;
+        let mode = self.channel.mode();
         let line = &mut self.lines[connection.line];
         let told = match item {
             Item::Connected if line.connecting == Some(number) => {
@@ -473,7 +556,10 @@ impl State {
                 line.waiting
                     .drain(..)
                     .for_each(|request| connection.send(request));
-                line.hears.iter().cloned().map(Told::Live).collect()
+                line.hears
+                    .iter()
+                    .map(|hears| Told::Live(Arc::clone(hears), mode))
+                    .collect()
             }
             Item::Connected => Vec::new(),
             Item::Reply(request, answer) => {
@@ -505,6 +591,21 @@ impl State {
         };
         self.forget_deserted(number);
         told
+    }
+
+    fn deliver_beside(&mut self, number: usize) -> Vec<Told> {
+        let connection = self.connections.get_mut(&number);
+        let Some(connection) = connection.filter(|it| it.can_deliver_beside()) else {
+            return Vec::new();
+        };
+        let push = connection.beside.as_mut().and_then(VecDeque::pop_front);
+        connection.arrived += 1;
+        let hears = self.lines[connection.line].hears.clone();
+        hears
+            .zip(push)
+            .map(|(hears, push)| Told::Push(hears, push))
+            .into_iter()
+            .collect()
     }
 
     fn time_out(&mut self, number: usize) -> Vec<Told> {
@@ -552,8 +653,7 @@ impl State {
         if is_in_use || !connection.callers.is_empty() {
             return;
         }
-        connection.to_client.clear();
-        connection.loses_replies = true;
+        connection.loses_all_replies();
         if !connection.can_execute() {
             self.connections.remove(&number);
         }
@@ -569,10 +669,20 @@ impl Connection {
         }
     }
 
-    fn receives(&mut self, items: impl Iterator<Item = Item>) {
-        let before = self.to_client.len();
-        self.to_client.extend(items);
-        self.sent += (self.to_client.len() - before) as u64;
+    /// Redis sends the pushes of a turn after its replies. The other order is that of turns with one request.
+    fn receives(&mut self, turn: Turn) {
+        self.sent += (turn.replies.len() + turn.pushes.len()) as u64;
+        self.to_client.extend(turn.replies);
+        match &mut self.beside {
+            Some(beside) => beside.extend(turn.pushes),
+            None => self.to_client.extend(turn.pushes.into_iter().map(Item::Push)),
+        }
+    }
+
+    fn loses_all_replies(&mut self) {
+        self.loses_replies = true;
+        self.to_client.clear();
+        self.beside.iter_mut().for_each(VecDeque::clear);
     }
 
     fn can_execute(&self) -> bool {
@@ -581,6 +691,10 @@ impl Connection {
 
     fn can_deliver(&self) -> bool {
         !self.loses_replies && !self.to_client.is_empty()
+    }
+
+    fn can_deliver_beside(&self) -> bool {
+        !self.loses_replies && self.beside.as_ref().is_some_and(|beside| !beside.is_empty())
     }
 }
 
@@ -614,12 +728,6 @@ impl Item {
 impl Turn {
     fn is_empty(&self) -> bool {
         self.replies.is_empty() && self.pushes.is_empty()
-    }
-
-    /// Redis sends the pushes of a turn after its replies. The other order is that of turns with one request.
-    fn into_items(self) -> impl Iterator<Item = Item> {
-        let pushes = self.pushes.into_iter().map(Item::Push);
-        self.replies.into_iter().chain(pushes)
     }
 }
 

@@ -4,7 +4,7 @@ use oxherd_engine::Engine;
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
-use super::{Event, Network, Turns};
+use super::{Channel, Event, Network, Turns};
 use crate::store::tracked::{ChannelMode, Listener, Tracked};
 use crate::store::{Connection, Store};
 
@@ -63,7 +63,11 @@ struct Stage {
 
 /// A process that watches `x:` and one that changes things, both connected.
 async fn stage(turns: Turns) -> Stage {
-    let network = Network::new(&Engine::in_memory(), turns);
+    stage_with(turns, Channel::Tracking).await
+}
+
+async fn stage_with(turns: Turns, channel: Channel) -> Stage {
+    let network = Network::with_channel(&Engine::in_memory(), turns, channel);
     let diary = Arc::<Diary>::default();
     let tracked = Store::simulated(&network, 1).tracked(Arc::<Diary>::clone(&diary));
     let other = Store::simulated(&network, 2).shared();
@@ -80,7 +84,7 @@ async fn stage(turns: Turns) -> Stage {
     let greeting = ask(&stage.other, &["PING"]);
     stage.play_on().await;
     greeting.await.unwrap().unwrap();
-    assert_eq!(stage.diary.lines(), ["live Tracking"]);
+    assert_eq!(stage.diary.lines(), [format!("live {:?}", channel.mode())]);
     stage
 }
 
@@ -187,6 +191,51 @@ async fn a_push_that_came_first_is_heard_first() {
         r#"["GET", "x:a"]: bulk-string('"1"')"#,
     ];
     assert_eq!(stage.diary.lines(), seen);
+}
+
+/// A request of the hearing process, and something announced after it was answered.
+async fn an_answer_and_an_announcement(channel: Channel) -> Stage {
+    let stage = stage_with(Turns::Short, channel).await;
+    stage.note(&stage.tracked.connection(), &["GET", "x:a"]);
+    stage.note(&stage.other, &["SET", "x:a", "1"]);
+    stage.note(&stage.other, &["PUBLISH", "bull:cache:changed", "x:a"]);
+    stage.network.settle().await;
+    stage
+        .play(&[execute(HEARING), execute(OTHER), execute(OTHER)])
+        .await;
+    stage
+}
+
+#[tokio::test]
+async fn where_tracking_is_refused_what_is_announced_is_heard_in_its_order() {
+    let stage = an_answer_and_an_announcement(Channel::Announced).await;
+    stage.play(&[deliver(HEARING), deliver(HEARING)]).await;
+    assert_eq!(stage.diary.lines(), [r#"["GET", "x:a"]: nil"#, "announced x:a"]);
+}
+
+#[tokio::test]
+async fn what_is_heard_beside_may_come_before_older_answers() {
+    let stage = an_answer_and_an_announcement(Channel::Beside).await;
+    let connection = HEARING;
+    assert_eq!(
+        stage.network.heard(1).map(|heard| heard.sent - heard.arrived),
+        Some(2)
+    );
+    stage
+        .play(&[Event::DeliverBeside { connection }, deliver(HEARING)])
+        .await;
+    assert_eq!(stage.diary.lines(), ["announced x:a", r#"["GET", "x:a"]: nil"#]);
+    // What is cut off is heard of no more, also what was sent before.
+    stage.note(&stage.other, &["PUBLISH", "bull:cache:changed", "x:b"]);
+    stage.network.settle().await;
+    stage
+        .play(&[execute(OTHER), Event::Cut { connection }, deliver(HEARING)])
+        .await;
+    stage.play_on().await;
+    let heard = stage.diary.lines();
+    assert!(heard.contains(&"lost".to_owned()), "{heard:?}");
+    assert!(!heard.contains(&"announced x:b".to_owned()), "{heard:?}");
+    assert_eq!(heard.last().unwrap(), "live Announced");
 }
 
 #[tokio::test]
