@@ -4,12 +4,35 @@
 //! and nothing else: waits end with the lease at the latest. Next: `loading.rs`.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
-type Waiting = Arc<Mutex<BTreeMap<Vec<u8>, watch::Sender<()>>>>;
+type Waiting = Arc<Mutex<BTreeMap<Vec<u8>, Queue>>>;
+
+/// Those who wait for one name.
+#[derive(Debug, Default)]
+struct Queue {
+    length: usize,
+    wakes: Arc<Wakes>,
+}
+
+/// The wakes of one name. Who waits is woken in the order in which they came, as a watch channel would not.
+#[derive(Debug, Default)]
+struct Wakes {
+    count: AtomicU64,
+    woken: Notify,
+}
+
+impl Wakes {
+    fn wake(&self) {
+        self.count.fetch_add(1, Ordering::Release);
+        self.woken.notify_waiters();
+    }
+}
 
 /// Who waits for what; in an order, so that a simulation repeats itself.
 #[derive(Debug, Default)]
@@ -20,30 +43,36 @@ pub(crate) struct Waits(Waiting);
 pub(crate) struct Wait {
     waiting: Waiting,
     name: Vec<u8>,
-    /// Gone only while it is dropped.
-    woken: Option<watch::Receiver<()>>,
+    wakes: Arc<Wakes>,
+    /// How many wakes it has seen.
+    seen: u64,
 }
 
 impl Waits {
     pub(crate) fn on(&self, name: Vec<u8>) -> Wait {
-        let woken = self.0.lock().entry(name.clone()).or_default().subscribe();
+        let mut waiting = self.0.lock();
+        let queue = waiting.entry(name.clone()).or_default();
+        queue.length += 1;
+        let wakes = Arc::clone(&queue.wakes);
+        drop(waiting);
         Wait {
             waiting: Arc::clone(&self.0),
             name,
-            woken: Some(woken),
+            seen: wakes.count.load(Ordering::Acquire),
+            wakes,
         }
     }
 
     pub(crate) fn wake(&self, name: &[u8]) {
-        if let Some(wake) = self.0.lock().get(name) {
-            wake.send_replace(());
+        if let Some(queue) = self.0.lock().get(name) {
+            queue.wakes.wake();
         }
     }
 
     /// The channel was down: wakes may have been lost.
     pub(crate) fn wake_all(&self) {
-        for wake in self.0.lock().values() {
-            wake.send_replace(());
+        for queue in self.0.lock().values() {
+            queue.wakes.wake();
         }
     }
 }
@@ -51,25 +80,28 @@ impl Waits {
 impl Wait {
     /// Waits for a wake since the last one, or since it was made.
     pub(crate) async fn woken(&mut self) {
-        // The sender is there as long as somebody waits.
-        if let Some(woken) = &mut self.woken
-            && woken.changed().await.is_ok()
-        {
-            return;
+        loop {
+            let mut woken = pin!(self.wakes.woken.notified());
+            // First in the queue, then a look: a wake in between is not missed.
+            woken.as_mut().enable();
+            let count = self.wakes.count.load(Ordering::Acquire);
+            if count != self.seen {
+                self.seen = count;
+                return;
+            }
+            woken.await;
         }
-        std::future::pending::<()>().await;
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
         let mut waiting = self.waiting.lock();
-        // Under the lock, so that of two who leave at once the second sees that nobody is left.
-        self.woken = None;
-        if waiting
-            .get(&self.name)
-            .is_some_and(|wake| wake.receiver_count() == 0)
-        {
+        let Some(queue) = waiting.get_mut(&self.name) else {
+            return;
+        };
+        queue.length -= 1;
+        if queue.length == 0 {
             waiting.remove(&self.name);
         }
     }

@@ -363,12 +363,16 @@ impl World<'_> {
         false
     }
 
-    /// Removes a key as a store that is full does. Announcements do not count among what may be lost.
+    /// Removes a key as a store that is full does. Announcements do not count among what may be lost, and what is reported says nothing of
+    /// what may be read.
     fn evict(&mut self) {
         let keys: Vec<String> =
             redis::from_redis_value(self.theatre.ask(redis::cmd("KEYS").arg("*"))).unwrap();
         let kind = self.stage.plan.evicted;
-        let may_go = |key: &String| !key.contains("}:w:") && kind.is_none_or(|kind| key.contains(kind));
+        let spared = ["}:w:", "{all}:", "}:p:", "}:c"];
+        let may_go = |key: &String| {
+            !spared.iter().any(|kind| key.contains(kind)) && kind.is_none_or(|kind| key.contains(kind))
+        };
         let mut keys: Vec<String> = keys.into_iter().filter(may_go).collect();
         if keys.is_empty() {
             return;
