@@ -1,8 +1,8 @@
 //! The cache against every order of things: readers, writers and invalidators in several processes on one store.
 //!
 //! The code is the real one, and so are the scripts and the engine. Between them is a network that loses, delays and cuts;
-//! keys are evicted, processes die, clocks move; and a seed decides the order of everything, so that a seed which shows a
-//! mistake shows it again. What was promised is kept in a ledger, and each answer is held against it.
+//! tasks are overtaken, keys are evicted, processes die, clocks move; and a seed decides the order of everything, so that
+//! a seed which shows a mistake shows it again. What was promised is kept in a ledger, and each answer is held against it.
 //!
 //! `OXHERD_CACHE_SEED` says with which seed a campaign begins, `OXHERD_CACHE_SCHEDULES` how many there are.
 //! Next: `plan.rs` (what a schedule is about), `world.rs` (how it runs), `ledger.rs` (what is promised).
