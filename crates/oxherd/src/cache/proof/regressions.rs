@@ -81,7 +81,7 @@ async fn stamps_of_a_sequence_that_was_made_anew_do_not_vouch_for_what_was_read_
 #[tokio::test(start_paused = true)]
 async fn a_doubt_that_comes_and_goes_while_the_store_answers_is_not_read_past() {
     let engine = Engine::in_memory();
-    let network = Network::new(&engine, Turns::Short);
+    let network = Network::new(&engine, Turns::Long);
     let writer = process(&network, 1);
     let before = async move {
         writer.set(&1, 10).tag(Tag::new("y")).await.unwrap();
