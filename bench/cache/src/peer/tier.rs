@@ -47,9 +47,9 @@ impl Peer for Tier {
 
     fn get(&self, key: &str) -> Option<Arc<Value>> {
         let held = self.local.get(NAMESPACE, key.as_bytes())?;
-        let (meta, now) = (held.meta(), self.clock.now_coarse());
+        let (meta, now, ticks) = (held.meta(), self.clock.now_coarse(), self.clock.ticks());
         let is_usable = self.local.validity(&held) == Validity::Valid
-            && now < meta.ends
+            && !held.is_over(now, ticks)
             && now < meta.fresh_until
             && now < meta.refresh_from;
         if is_usable { held.value() } else { None }
@@ -70,6 +70,7 @@ impl Peer for Tier {
             id: [0; 16],
             version: 0,
             created,
+            lasts: TTL,
             ttl: TTL,
             stale_while_revalidate: TTL,
             stale_if_error: TTL,
@@ -78,6 +79,13 @@ impl Peer for Tier {
             is_sliding: false,
         };
         let cells = self.local.cells(NAMESPACE, TENANT, ["users"]);
-        pending.fill(&Arc::new(Held::new(Some(value), BYTES, meta, cells, as_of)));
+        pending.fill(&Arc::new(Held::new(
+            Some(value),
+            BYTES,
+            meta,
+            cells,
+            as_of,
+            self.clock.ticks(),
+        )));
     }
 }
