@@ -98,7 +98,7 @@ pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use namespace::Namespace;
-pub use read_through::{ReadThrough, WarmUp};
+pub use read_through::{ReadThrough, ReadThroughTenants, WarmUp};
 pub use report::{Fleet, ProcessReport};
 pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};

@@ -4,6 +4,7 @@
 mod failure;
 mod freshness;
 mod levels;
+mod read_through;
 mod runtimes;
 mod source;
 mod stampede;
