@@ -350,6 +350,7 @@ where
             hints: Space::hints(),
             has_complained: false.into(),
             has_warned_of_size: false.into(),
+            has_warned_of_lapse: false.into(),
             watched: tokio::sync::OnceCell::new(),
             recovery: super::recovery::Recovery::default(),
             resting: Space::resting(),

@@ -45,6 +45,7 @@ pub(crate) struct Space {
     pub(crate) hints: Cache<KeyText, Hint>,
     pub(crate) has_complained: AtomicBool,
     pub(crate) has_warned_of_size: AtomicBool,
+    pub(crate) has_warned_of_lapse: AtomicBool,
     /// Set when this process hears of changes of it.
     pub(crate) watched: tokio::sync::OnceCell<()>,
     /// What the store could not be told.
@@ -201,6 +202,18 @@ impl Space {
                 %key,
                 bytes,
                 "a large entry makes the store and its network slow for everybody; cache less of it, or raise `big_value`; further ones are in the figures only"
+            );
+        }
+    }
+
+    /// A load was not kept although nobody invalidated anything.
+    pub(crate) fn lapsed(&self, key: &KeyText) {
+        if !self.has_warned_of_lapse.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                namespace = &*self.name,
+                %key,
+                "a loaded value is not cached, for its lease could not be renewed in time; does the loader block the \
+                 threads of its runtime? Then let it do so in `spawn_blocking`; further ones are in the figures only"
             );
         }
     }

@@ -4,6 +4,7 @@
 mod failure;
 mod freshness;
 mod levels;
+mod many;
 mod read_through;
 mod runtimes;
 mod source;

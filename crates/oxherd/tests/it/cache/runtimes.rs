@@ -1,4 +1,4 @@
-//! A cache outlives the runtime that used it first, and promises the same on the next one.
+//! A cache outlives the runtime that used it first, and what blocks one of its threads.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use oxherd::Oxherd;
 use oxherd::cache::{Freshness, Namespace, Tier, Ttl};
 use oxherd_testkit::eventually;
 
-use super::source::peek;
+use super::source::{peek, peek_strict};
 use crate::scene::{PATIENCE, on_every_store_and_valkey};
 
 fn prices(oxherd: &Oxherd) -> Namespace<u64, String> {
@@ -61,5 +61,21 @@ on_every_store_and_valkey! {
             })
             .await;
         }
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn what_is_loaded_by_blocking_a_thread_for_longer_than_a_lease_is_kept(scene: Scene) {
+        let prices = scene.oxherd.cache().namespace::<u64, String>("prices");
+        let prices = prices.lease_term(Duration::from_millis(600)).open().unwrap();
+        let slow = || async {
+            std::thread::sleep(Duration::from_millis(1_500));
+            Ok::<_, std::convert::Infallible>("dear".to_owned())
+        };
+        assert_eq!(*prices.get_or_load(&7, slow).await.unwrap(), "dear");
+        assert_eq!(peek_strict(&prices, &7).await.as_deref(), Some("dear"));
+        // Nobody has it renewed for ever.
+        assert!(prices.remove(&7).await.unwrap());
+        assert_eq!(peek_strict(&prices, &7).await, None);
     }
 }
