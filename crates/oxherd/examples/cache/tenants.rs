@@ -1,7 +1,14 @@
 //! Tenants: keys and tags of one can neither be read nor invalidated by another.
 
+use std::convert::Infallible;
+
 use oxherd::Oxherd;
 use oxherd::cache::Tag;
+
+/// Asks the database for one tenant's page.
+async fn title(tenant: String, page: u64) -> Result<String, Infallible> {
+    Ok(format!("page {page} of {tenant}"))
+}
 
 pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     let settings = oxherd.cache().namespace::<str, String>("settings").open()?;
@@ -28,5 +35,9 @@ pub(crate) async fn run(oxherd: Oxherd) -> oxherd::Result<()> {
     // All of one tenant, by one write; `settings.clear()` is everybody.
     globex.clear().await?;
     assert!(globex.get("colour").await?.is_none());
+
+    // A loader for all tenants is told whose value it loads.
+    let titles = oxherd.cache().namespace("titles").read_through_tenants(title)?;
+    assert_eq!(*titles.tenant("acme")?.get(&12).await?, "page 12 of acme");
     Ok(())
 }

@@ -2,21 +2,22 @@
 //!
 //! Every key of a call has a place. It asks for its value when its flight calls its loader; it steps aside when somebody
 //! else loads it, and leaves when it is answered. When nobody is left who may still ask, those who asked are loaded together. Who
-//! asks later, because another's load failed, is loaded alone.
+//! asks later, because another's load failed, is loaded alone. What all of them ask of the store takes turns, and their leases last
+//! longer the more they are: many keys are no more at once to the store than few.
 //! Next: `many.rs`.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-use super::loading::{Fresh, LoadFuture, LoadPanicked, Loader};
+use super::loading::{Fresh, LoadFuture, LoadPanicked, LoadTimedOut, Loader};
 use super::space::Site;
 use super::within::Part;
 use crate::clock::Clock;
@@ -25,6 +26,13 @@ use crate::error::{Cause, LoadCause};
 /// What a batch loader answers, in the order of the positions it was told.
 pub(crate) type BatchFuture = Pin<Box<dyn Future<Output = Result<Vec<Fresh>, Cause>> + Send>>;
 type Load = Box<dyn Fn(Vec<usize>) -> BatchFuture + Send + Sync>;
+
+/// How many scripts of one call are under way at once: each has its deadline from when it is sent.
+const AT_ONCE: usize = 64;
+/// By how much each key prolongs the leases of all: so they are renewed a thousand times a second at the most.
+const TERM_PER_KEY: Duration = Duration::from_millis(3);
+/// How long a lease is at the most for that.
+const LONGEST_TERM: Duration = Duration::from_secs(600);
 
 /// A position, and where its value is waited for.
 type Asked = (usize, oneshot::Sender<Result<Fresh, Cause>>);
@@ -40,6 +48,9 @@ pub(crate) struct Batch {
     clock: Clock,
     /// How long a load may take.
     limit: Duration,
+    scripts: Semaphore,
+    /// How many keys are to be loaded, as far as is known.
+    missing: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -85,11 +96,19 @@ impl Batch {
             part: site.part(),
             clock: site.shared.clock.clone(),
             limit: site.space.settings.loads.hard_timeout,
+            scripts: Semaphore::new(AT_ONCE),
+            missing: AtomicU32::new(0),
             state: Mutex::new(State {
                 undecided: count,
                 asked: Vec::new(),
             }),
         })
+    }
+
+    /// So many of the keys are not there.
+    pub(crate) fn lacks(&self, missing: usize) {
+        let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+        self.missing.store(missing, Ordering::Relaxed);
     }
 
     pub(crate) fn place(self: &Arc<Self>, at: usize) -> Arc<Place> {
@@ -116,10 +135,17 @@ impl Batch {
     }
 
     async fn load_for(&self, asked: Vec<Asked>) {
-        let _permit = match self.is_within_load {
-            true => None,
-            // Never closed: the semaphore lives as long as the namespace.
-            false => self.loads.acquire().await.ok(),
+        let late = self.clock.sleep_until(self.clock.now().after(self.limit));
+        tokio::pin!(late);
+        let _permit = if self.is_within_load {
+            None
+        } else {
+            tokio::select! {
+                biased;
+                // Never closed: the semaphore lives as long as the namespace.
+                permit = self.loads.acquire() => permit.ok(),
+                () = &mut late => return self.time_out(asked),
+            }
         };
         // While it waited for its permit, flights may have been given up.
         let asked = asked.into_iter().filter(|(_, answer)| !answer.is_closed());
@@ -127,11 +153,11 @@ impl Batch {
         if positions.is_empty() {
             return;
         }
-        // Flights end by the same time-out; this one gives the permit back.
+        let load = AssertUnwindSafe(self.part.of(async { (self.load)(positions.clone()).await })).catch_unwind();
         let values = tokio::select! {
             biased;
-            values = AssertUnwindSafe(self.part.of(async { (self.load)(positions).await })).catch_unwind() => values,
-            () = self.clock.sleep_until(self.clock.now().after(self.limit)) => return,
+            values = load => values,
+            () = &mut late => return self.time_out(positions.into_iter().zip(answers)),
         };
         let failure = match values {
             Ok(Ok(values)) => {
@@ -148,9 +174,28 @@ impl Batch {
             let _ = answer.send(Err(failure.clone().into()));
         }
     }
+
+    /// It took too long, for its permit or by itself.
+    fn time_out(&self, asked: impl IntoIterator<Item = Asked>) {
+        for (_, answer) in asked {
+            let _ = answer.send(Err(LoadTimedOut(self.limit).into()));
+        }
+    }
 }
 
 impl Place {
+    /// The turn of a script, if it is of a call of many.
+    pub(crate) async fn turn(place: Option<&Arc<Self>>) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        place?.batch.scripts.acquire().await.ok()
+    }
+
+    /// How long its lease lasts, where that of one key alone lasts so long.
+    pub(crate) fn term(&self, alone: Duration) -> Duration {
+        let more = TERM_PER_KEY.saturating_mul(self.batch.missing.load(Ordering::Relaxed));
+        alone.saturating_add(more).min(LONGEST_TERM.max(alone))
+    }
+
     /// It does not ask, or not now.
     pub(crate) fn step_aside(&self) {
         if !self.is_decided.swap(true, Ordering::SeqCst) {

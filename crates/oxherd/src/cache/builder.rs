@@ -366,6 +366,7 @@ where
             foreign_entries: Complaint::new(shared.clock.clone()),
             refused_values: Complaint::new(shared.clock.clone()),
             large_values: Complaint::new(shared.clock.clone()),
+            lapsed_leases: Complaint::new(shared.clock.clone()),
             watched: tokio::sync::OnceCell::new(),
             recovery: super::recovery::Recovery::default(),
             resting: Space::resting(),

@@ -115,9 +115,10 @@ impl Site {
                     count_wait(has_waited);
                     let tenure = Tenure {
                         token,
-                        hold: Hold::new(asked, space.settings.loads.lease_term),
+                        hold: Arc::new(Hold::new(asked, space.lease_term(call.batch.as_ref()))),
                         incarnation,
                         as_of,
+                        batch: call.batch.clone(),
                     };
                     return Asked::Load(Ground::Lease(tenure, before));
                 }
@@ -196,11 +197,14 @@ impl Site {
         let before = before.unwrap_or_else(|| self.before(pilot.key()));
         let began = Instant::now();
         pilot.begin_load();
-        let result = match &tenure {
-            Some(tenure) => {
-                let renew = || self.renew(pilot.key(), tenure);
-                tenure.hold.renewing(renew, self.call(loader)).await
-            }
+        // Also while what it brings is kept.
+        let _renewing = match &tenure {
+            Some(tenure) => Some(self.renewing(pilot.key(), tenure).await),
+            None => None,
+        };
+        let result = match call.batch {
+            // Whose time begins when all its keys are there.
+            Some(_) => Self::call_in_time_of_its_own(loader).await,
             None => self.call(loader).await,
         };
         let took = began.elapsed();

@@ -249,6 +249,7 @@ impl Site {
     /// Reads all keys and loads what is missing of them, in one batch.
     async fn obtain_many(&self, keys: Vec<KeyText>, call: Call, batch: &Arc<Batch>) -> Result<Vec<Answered>> {
         let looks = self.look_up(&keys, &call).await;
+        batch.lacks(looks.iter().filter(|look| !self.is_answered(look)).count());
         let mut answers = Vec::with_capacity(keys.len());
         for (at, (key, look)) in keys.into_iter().zip(looks).enumerate() {
             let place = batch.place(at);
@@ -266,6 +267,13 @@ impl Site {
             });
         }
         join_all(answers).await.into_iter().collect()
+    }
+
+    /// Whether nothing is to be loaded after this look.
+    fn is_answered(&self, look: &Look) -> bool {
+        let there = look.seen.as_ref().and_then(|seen| seen.held.as_ref());
+        matches!(look.here, Here::Answer(_))
+            || there.is_some_and(|held| self.standing(held) == Standing::Fresh)
     }
 
     /// What this process has of each key, and what the store has of those that are not answered by that.

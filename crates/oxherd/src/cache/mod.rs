@@ -104,7 +104,7 @@ pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
 pub use many::GetOrLoadMany;
 pub use namespace::Namespace;
-pub use read_through::{ReadThrough, WarmUp};
+pub use read_through::{ReadThrough, ReadThroughTenants, WarmUp};
 pub use report::ProcessReport;
 pub use rules::{Applied, Rules};
 pub use settings::{Level, Tiers};

@@ -17,6 +17,7 @@ use super::namespace::Namespace;
 use crate::error::{Cause, Result};
 
 type Load<K, V> = Arc<dyn Fn(K) -> BoxFuture<'static, Result<Loaded<V>, Cause>> + Send + Sync>;
+type TenantLoad<K, V> = Arc<dyn Fn(String, K) -> BoxFuture<'static, Result<Loaded<V>, Cause>> + Send + Sync>;
 type CallLoad<V> = Box<dyn FnOnce() -> BoxFuture<'static, Result<Loaded<V>, Cause>> + Send>;
 
 /// How many values are warmed up at once.
@@ -42,6 +43,28 @@ const WARMING: usize = 16;
 pub struct ReadThrough<K, V> {
     namespace: Namespace<K, V>,
     load: Load<K, V>,
+}
+
+/// A namespace of tenants with their loader, which is told the tenant. Values are read through the handle of one of them.
+///
+/// ```
+/// use oxherd::Oxherd;
+///
+/// async fn title(tenant: String, page: u64) -> Result<String, std::convert::Infallible> {
+///     Ok(format!("page {page} of {tenant}"))
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> oxherd::Result<()> {
+/// let oxherd = Oxherd::connect("memory:").await?;
+/// let titles = oxherd.cache().namespace("titles").read_through_tenants(title)?;
+/// assert_eq!(*titles.tenant("acme")?.get(&12).await?, "page 12 of acme");
+/// # Ok(())
+/// # }
+/// ```
+pub struct ReadThroughTenants<K, V> {
+    namespace: Namespace<K, V>,
+    load: TenantLoad<K, V>,
 }
 
 /// What a warm-up did.
@@ -75,6 +98,20 @@ where
     {
         Ok(self.open()?.read_through(load))
     }
+
+    /// Opens it with a loader that is told the tenant, then the key.
+    ///
+    /// # Errors
+    /// As [`NamespaceBuilder::open`].
+    pub fn read_through_tenants<F, Fut, L, E>(self, load: F) -> Result<ReadThroughTenants<K, V>>
+    where
+        F: Fn(String, K) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<L, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<Cause>,
+    {
+        Ok(self.open()?.read_through_tenants(load))
+    }
 }
 
 impl<K, V> Namespace<K, V>
@@ -82,7 +119,8 @@ where
     K: CacheKey + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// This namespace with a loader.
+    /// This namespace with a loader. That of a tenant's handle is that tenant's alone; one for all of them is
+    /// [`Self::read_through_tenants`].
     pub fn read_through<F, Fut, L, E>(&self, load: F) -> ReadThrough<K, V>
     where
         F: Fn(K) -> Fut + Send + Sync + 'static,
@@ -95,6 +133,24 @@ where
             Box::pin(async move { load.await.map(Into::into).map_err(Into::into) })
         };
         ReadThrough {
+            namespace: self.clone(),
+            load: Arc::new(load),
+        }
+    }
+
+    /// This namespace with a loader that is told the tenant, then the key.
+    pub fn read_through_tenants<F, Fut, L, E>(&self, load: F) -> ReadThroughTenants<K, V>
+    where
+        F: Fn(String, K) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<L, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<Cause>,
+    {
+        let load = move |tenant: String, key: K| -> BoxFuture<'static, Result<Loaded<V>, Cause>> {
+            let load = load(tenant, key);
+            Box::pin(async move { load.await.map(Into::into).map_err(Into::into) })
+        };
+        ReadThroughTenants {
             namespace: self.clone(),
             load: Arc::new(load),
         }
@@ -168,20 +224,33 @@ where
         &self.namespace
     }
 
-    /// The same for one tenant; the loader must know the tenant by itself.
-    ///
-    /// # Errors
-    /// [`crate::Error::CacheName`].
-    pub fn tenant(&self, tenant: &str) -> Result<Self> {
-        Ok(Self {
-            namespace: self.namespace.tenant(tenant)?,
-            load: Arc::clone(&self.load),
-        })
-    }
-
     fn loader(&self, key: &K) -> CallLoad<V> {
         let (load, key) = (Arc::clone(&self.load), key.clone());
         Box::new(move || load(key))
+    }
+}
+
+impl<K, V> ReadThroughTenants<K, V>
+where
+    K: CacheKey + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// The values of one tenant. Take it from the authenticated caller.
+    ///
+    /// # Errors
+    /// [`crate::Error::CacheName`].
+    pub fn tenant(&self, tenant: &str) -> Result<ReadThrough<K, V>> {
+        let (load, name) = (Arc::clone(&self.load), tenant.to_owned());
+        Ok(ReadThrough {
+            namespace: self.namespace.tenant(tenant)?,
+            load: Arc::new(move |key| load(name.clone(), key)),
+        })
+    }
+
+    /// The namespace of all tenants, to clear it.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace<K, V> {
+        &self.namespace
     }
 }
 
@@ -197,6 +266,23 @@ impl<K, V> Clone for ReadThrough<K, V> {
 impl<K, V> std::fmt::Debug for ReadThrough<K, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ReadThrough")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Clone for ReadThroughTenants<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            load: Arc::clone(&self.load),
+        }
+    }
+}
+
+impl<K, V> std::fmt::Debug for ReadThroughTenants<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadThroughTenants")
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }

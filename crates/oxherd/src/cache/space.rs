@@ -50,6 +50,8 @@ pub(crate) struct Space {
     pub(crate) refused_values: Complaint,
     /// Of values that are cached, and large.
     pub(crate) large_values: Complaint,
+    /// Of loads that lost their lease although nothing was invalidated.
+    pub(crate) lapsed_leases: Complaint,
     /// Set when this process hears of changes of it.
     pub(crate) watched: tokio::sync::OnceCell<()>,
     /// What the store could not be told.
@@ -213,6 +215,18 @@ impl Space {
                 %key,
                 bytes,
                 "a large entry makes the store and its network slow for everybody; cache less of it, or raise `big_value`; further ones are in the figures only"
+            );
+        }
+    }
+
+    /// A load was not kept although nobody invalidated anything.
+    pub(crate) fn lapsed(&self, key: &KeyText) {
+        if self.lapsed_leases.is_due() {
+            tracing::warn!(
+                namespace = &*self.name,
+                %key,
+                "a loaded value is not cached, for its lease could not be renewed in time; does the loader block the \
+                 threads of its runtime? Then let it do so in `spawn_blocking`; further ones are in the figures only"
             );
         }
     }

@@ -49,6 +49,11 @@ impl Hold {
         self.remaining().is_zero()
     }
 
+    /// Whether it ended by itself, and nobody said that it is gone.
+    pub(crate) fn has_run_out(&self) -> bool {
+        self.end.borrow().is_some_and(|end| end <= Instant::now())
+    }
+
     /// Waits until it is lost.
     pub(crate) async fn lost(&self) {
         let mut end = self.end.subscribe();
@@ -70,9 +75,12 @@ impl Hold {
     /// It was renewed by a request sent after `asked`. Too late is too late.
     pub(crate) fn renewed(&self, asked: Instant) {
         self.end.send_modify(|end| {
-            *end = end
-                .filter(|end| Instant::now() < *end)
-                .and_then(|end| Some(end.max(asked.checked_add(self.term)?)));
+            if let Some(end) = end
+                && Instant::now() < *end
+                && let Some(later) = asked.checked_add(self.term)
+            {
+                *end = later.max(*end);
+            }
         });
     }
 
@@ -93,21 +101,6 @@ impl Hold {
             work.as_mut().poll(context).map(Ok)
         })
         .await
-    }
-
-    /// Runs the work to its end, and renews meanwhile for as long as that succeeds.
-    pub(crate) async fn renewing<T, R>(&self, renew: impl FnMut() -> R, work: impl Future<Output = T>) -> T
-    where
-        R: Future<Output = Result<bool>>,
-    {
-        let mut keeping = pin!(keep(self, renew));
-        let mut work = pin!(work);
-        tokio::select! {
-            biased;
-            ended = work.as_mut() => return ended,
-            () = keeping.as_mut() => {}
-        }
-        work.await
     }
 }
 
@@ -169,6 +162,20 @@ mod tests {
         })
     }
 
+    /// Runs the work to its end, and renews meanwhile for as long as that succeeds.
+    async fn renewing<T, R>(hold: &Hold, renew: impl FnMut() -> R, work: impl Future<Output = T>) -> T
+    where
+        R: Future<Output = Result<bool>>,
+    {
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            ended = work.as_mut() => return ended,
+            () = keep(hold, renew) => {}
+        }
+        work.await
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_ends_a_hundredth_before_its_term_counted_from_before_it_was_asked_for() {
         let asked = Instant::now();
@@ -188,7 +195,7 @@ mod tests {
             calls.set(calls.get() + 1);
             async { Ok(true) }
         };
-        hold.renewing(renew, sleep(Duration::from_secs(600))).await;
+        renewing(&hold, renew, sleep(Duration::from_secs(600))).await;
         assert!((54..=68).contains(&calls.get()), "{calls:?}");
         assert!(hold.remaining() > TERM / 2);
     }
@@ -211,8 +218,9 @@ mod tests {
             sleep(TERM * 5).await;
             lost_at
         };
-        let lost_at = hold.renewing(renew, work).await;
+        let lost_at = renewing(&hold, renew, work).await;
         assert!(lost_at < TERM / 2, "{lost_at:?}");
+        assert!(!hold.has_run_out());
         assert_eq!(calls.get(), 1);
     }
 
@@ -224,7 +232,7 @@ mod tests {
             let answer = answers.borrow_mut().pop_front().unwrap_or(Ok(true));
             async { answer }
         };
-        hold.renewing(renew, sleep(TERM * 2)).await;
+        renewing(&hold, renew, sleep(TERM * 2)).await;
         assert!(!hold.is_lost());
         assert!(answers.borrow().is_empty());
     }
@@ -257,7 +265,7 @@ mod tests {
         let asked = Instant::now();
         tokio::time::advance(Duration::from_millis(1)).await;
         hold.renewed(asked);
-        assert!(hold.is_lost());
+        assert!(hold.is_lost() && hold.has_run_out());
         hold.renewed(Instant::now());
         assert_eq!(hold.remaining(), Duration::ZERO);
     }

@@ -74,6 +74,11 @@ impl Witness {
         }
     }
 
+    /// To be held by a task beside the connection: its end, as that of the runtime they are on, is the connection's.
+    pub(super) fn at_its_end(&self) -> Ending {
+        Ending(self.clone())
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.number
     }
@@ -84,6 +89,15 @@ impl Witness {
     }
 }
 
+/// Whatever ends its holder ends a connection.
+pub(super) struct Ending(Witness);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.over();
+    }
+}
+
 /// A link that somebody else keeps.
 pub(super) struct WeakLink(Weak<Shared>);
 
@@ -91,6 +105,13 @@ impl WeakLink {
     pub(super) fn upgrade(&self, deadline: Duration) -> Option<Link> {
         let shared = self.0.upgrade()?;
         Some(Link { shared, deadline })
+    }
+
+    /// Requests go to the next connection, whichever this one is.
+    pub(super) fn give_up(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.give_up_if(|_| true);
+        }
     }
 }
 
@@ -302,8 +323,12 @@ impl Shared {
 
     /// Forgets this connection; a younger one is left alone.
     fn give_up(&self, number: u64) {
+        self.give_up_if(|live| live.number == number);
+    }
+
+    fn give_up_if(&self, is_meant: impl FnOnce(&Live) -> bool) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        let given_up = live.take_if(|live| live.number == number);
+        let given_up = live.take_if(|live| is_meant(live));
         if given_up.is_some()
             && let Some(dressing) = &self.dressing
         {

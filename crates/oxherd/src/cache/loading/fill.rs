@@ -5,6 +5,7 @@
 
 use super::lease::Tenure;
 use super::millis;
+use crate::cache::batch::Place;
 use crate::cache::key::KeyText;
 use crate::cache::settings::Level;
 use crate::cache::shared::Trouble;
@@ -60,6 +61,7 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
+        let _turn = Place::turn(call.batch.as_ref()).await;
         let (answer, written): (String, u8) = self.run(&CACHE_FILL, &question).await?;
         self.wrote(written, &call.tenant, header.tags.iter().map(|tag| &**tag));
         let refusal = match answer.as_str() {

@@ -136,6 +136,9 @@ impl Site {
             }
             Ok(Some(Refused { refusal, fence })) => {
                 self.space.recorder.fill_refused(refusal);
+                if refusal == FillRefusal::Voided && tenure.hold.has_run_out() {
+                    self.space.lapsed(key);
+                }
                 // A copy of this fill whose reply was lost may have been taken.
                 local.changed(number, key.as_bytes());
                 if let (Level::Fenced, Some(wanted)) = (self.space.settings.level, fence) {

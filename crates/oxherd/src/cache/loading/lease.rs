@@ -1,19 +1,25 @@
 //! The lease: one process loads, and what it brings is as of the moment when it was given.
 //!
-//! A lease ends by itself, is renewed while its load runs, and is given back when the load brings nothing to keep. It can be asked for, renewed
+//! A lease ends by itself, is renewed while its load runs (by a task of its own, so that a loader that blocks its thread does not
+//! keep that up), and is given back when the load brings nothing to keep. It can be asked for, renewed
 //! and given back twice without harm, for all of it goes by its token.
 //! Next: `lua/cache/lease.lua`, `lua/cache/renew.lua`, `lua/cache/release.lua`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinHandle;
+
 use super::millis;
+use crate::cache::batch::Place;
 use crate::cache::key::{KeyText, Tag};
 use crate::cache::reading::EntryId;
 use crate::cache::shared::Trouble;
 use crate::cache::space::{Call, Site, Space};
 use crate::cache::value::Header;
 use crate::error::{Error, Result};
-use crate::lock::{Hold, Token};
+use crate::lock::{Hold, Token, keep};
 use crate::store::{CACHE_LEASE, CACHE_RELEASE, CACHE_RENEW};
 
 /// What the store said to the wish to load.
@@ -28,9 +34,20 @@ pub(super) enum Lease {
 #[derive(Debug)]
 pub(crate) struct Tenure {
     pub(super) token: Token,
-    pub(super) hold: Hold,
+    pub(super) hold: Arc<Hold>,
     pub(super) incarnation: [u8; 8],
     pub(super) as_of: u64,
+    /// Where its scripts wait for their turn.
+    pub(super) batch: Option<Arc<Place>>,
+}
+
+/// The task that renews a lease; it ends with this.
+pub(super) struct Renewing(JoinHandle<()>);
+
+impl Drop for Renewing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Tenure {
@@ -38,9 +55,10 @@ impl Tenure {
     pub(super) fn of_nobody(header: &Header, term: Duration) -> Self {
         Self {
             token: Token::random(),
-            hold: Hold::new(tokio::time::Instant::now(), term),
+            hold: Arc::new(Hold::new(tokio::time::Instant::now(), term)),
             incarnation: header.incarnation,
             as_of: header.as_of,
+            batch: None,
         }
     }
 }
@@ -61,7 +79,7 @@ impl Site {
             .arg(key.as_bytes())
             .arg(&seen[..])
             .arg(token)
-            .arg(millis(space.settings.loads.lease_term))
+            .arg(millis(space.lease_term(call.batch.as_ref())))
             .arg(1)
             .arg(&rand::random::<[u8; 8]>()[..])
             .arg(millis(life))
@@ -69,6 +87,7 @@ impl Site {
         for stamp in Space::stamps(&call.tenant, call.tags.iter().map(Tag::as_str)) {
             question.arg(stamp);
         }
+        let _turn = Place::turn(call.batch.as_ref()).await;
         let reply: Vec<redis::Value> = self.run(&CACHE_LEASE, &question).await?;
         let written = reply
             .get(3)
@@ -83,11 +102,26 @@ impl Site {
         })
     }
 
+    /// Renews the lease for as long as what is returned is there.
+    pub(super) async fn renewing(&self, key: &KeyText, tenure: &Tenure) -> Renewing {
+        let (site, key, token) = (self.clone(), key.clone(), tenure.token);
+        let (hold, batch) = (Arc::clone(&tenure.hold), tenure.batch.clone());
+        let renewing = Renewing(tokio::spawn(async move {
+            keep(&hold, || site.renew(&key, token, batch.as_ref())).await;
+        }));
+        // A task that was just begun may be one that no other thread takes over: it has its first turn before the loader has its.
+        if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+            tokio::task::yield_now().await;
+        }
+        renewing
+    }
+
     /// Another term for the lease of a load that takes longer than a third of it.
-    pub(super) async fn renew(&self, key: &KeyText, tenure: &Tenure) -> Result<bool> {
-        let term = self.space.settings.loads.lease_term;
+    async fn renew(&self, key: &KeyText, token: Token, batch: Option<&Arc<Place>>) -> Result<bool> {
+        let term = self.space.lease_term(batch);
         let mut question = CACHE_RENEW.call(self.space.keys.prefix());
-        question.arg(key.as_bytes()).arg(tenure.token).arg(millis(term));
+        question.arg(key.as_bytes()).arg(token).arg(millis(term));
+        let _turn = Place::turn(batch).await;
         let answer = self.run::<i64>(&CACHE_RENEW, &question).await;
         answer.map(|renewed| renewed == 1).map_err(|trouble| {
             self.troubled(&trouble);
@@ -101,10 +135,19 @@ impl Site {
             .arg(key.as_bytes())
             .arg(tenure.token)
             .arg(&self.shared.prefix);
+        let _turn = Place::turn(tenure.batch.as_ref()).await;
         // A lease that cannot be given back ends by itself.
         if let Err(trouble) = self.run::<i64>(&CACHE_RELEASE, &question).await {
             self.troubled(&trouble);
         }
+    }
+}
+
+impl Space {
+    /// How long a lease lasts: longer for one of many, so that what keeps them all is bounded.
+    pub(super) fn lease_term(&self, batch: Option<&Arc<Place>>) -> Duration {
+        let term = self.settings.loads.lease_term;
+        batch.map_or(term, |place| place.term(term))
     }
 }
 

@@ -126,15 +126,23 @@ impl Site {
         let limit = self.space.settings.loads.hard_timeout;
         let clock = &self.shared.clock;
         let late = clock.sleep_until(clock.now().after(limit));
-        let load = AssertUnwindSafe(async move { loader().await }).catch_unwind();
         tokio::select! {
             biased;
-            result = load => match result {
-                Ok(Ok(fresh)) => Ok(fresh),
-                Ok(Err(cause)) => Err((cause, LoadEnd::Failed)),
-                Err(panic) => Err((LoadPanicked::of(&*panic).into(), LoadEnd::Failed)),
-            },
+            result = Self::call_in_time_of_its_own(loader) => result,
             () = late => Err((LoadTimedOut(limit).into(), LoadEnd::TimedOut)),
+        }
+    }
+
+    /// The same for a loader that sees to its time itself.
+    pub(super) async fn call_in_time_of_its_own(loader: BoxedLoader) -> Result<Fresh, (Cause, LoadEnd)> {
+        match AssertUnwindSafe(async move { loader().await })
+            .catch_unwind()
+            .await
+        {
+            Ok(Ok(fresh)) => Ok(fresh),
+            Ok(Err(cause)) if cause.is::<LoadTimedOut>() => Err((cause, LoadEnd::TimedOut)),
+            Ok(Err(cause)) => Err((cause, LoadEnd::Failed)),
+            Err(panic) => Err((LoadPanicked::of(&*panic).into(), LoadEnd::Failed)),
         }
     }
 }

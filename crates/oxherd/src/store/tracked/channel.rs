@@ -3,9 +3,11 @@
 //! Each is asked to track what is wanted and to subscribe before anybody may use it. A server (or a proxy) that refuses to
 //! track is subscribed to what scripts announce instead; one that refuses RESP3 too gets a second connection for that. Every
 //! second a PING goes out; one that is not answered within a second ends the connection, and so does a request that waits
-//! that long in vain.
+//! that long in vain. The end of the runtime that a connection or its PINGs are on ends it too, for nobody reads it any more.
 //! Next: `link.rs` (who connects, and when).
 
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ pub(super) struct Channel {
     state: Mutex<State>,
     /// Held by the one that has more prefixes brought in force.
     watching: tokio::sync::Mutex<()>,
-    pulse: Mutex<Option<Task>>,
+    pulse: Mutex<Option<(Task, Arc<AtomicBool>)>>,
     doubt: Arc<Notify>,
 }
 
@@ -60,6 +62,20 @@ impl Drop for GiveUpIfLacking<'_> {
         {
             self.link.give_up(number);
         }
+    }
+}
+
+/// Held by the task that pings: when that ends, as with the runtime it is on, nobody would notice the end of a connection.
+struct Pulse {
+    link: WeakLink,
+    is_beating: Arc<AtomicBool>,
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        // First, so that the one who connects next has another.
+        self.is_beating.store(false, Ordering::Release);
+        self.link.give_up();
     }
 }
 
@@ -162,9 +178,16 @@ impl Channel {
     /// Sees to it that somebody pings.
     fn keep_pinging(&self, link: WeakLink) {
         let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        // It may have ended with the runtime it was on.
-        if pulse.as_ref().is_none_or(|task| task.0.is_finished()) {
-            *pulse = Some(Task::spawn(ping(link, Arc::clone(&self.doubt))));
+        let is_beating = pulse
+            .as_ref()
+            .is_some_and(|(_, is_beating)| is_beating.load(Ordering::Acquire));
+        if !is_beating {
+            let is_beating = Arc::new(AtomicBool::new(true));
+            let beats = Pulse {
+                link,
+                is_beating: Arc::clone(&is_beating),
+            };
+            *pulse = Some((Task::spawn(ping(beats, Arc::clone(&self.doubt))), is_beating));
         }
     }
 
@@ -192,9 +215,15 @@ impl Channel {
             ChannelMode::Tracking => connection.subscribe(&self.hears.wakes).await?,
             ChannelMode::Announced => connection.subscribe(&self.channels()[..]).await?,
         }
+        let ending = witness.at_its_end();
+        let sentinel = Task::spawn(async move {
+            // redis-rs reads in a task of the same runtime, and of that one's end nobody is told.
+            let _ending = ending;
+            pending::<()>().await;
+        });
         let dressed = Dressed {
             connection,
-            beside: None,
+            beside: Some(Arc::new(sentinel)),
         };
         Ok(Some((dressed, mode)))
     }
@@ -219,12 +248,12 @@ impl Channel {
     async fn dress_in_two(&self, client: &Client, witness: &Witness) -> RedisResult<Dressed> {
         let (mut sink, mut messages) = client.get_async_pubsub().await?.split();
         sink.subscribe(&self.channels()[..]).await?;
-        let (hears, seen_by) = (Arc::clone(&self.hears), witness.clone());
+        let (hears, ending) = (Arc::clone(&self.hears), witness.at_its_end());
         let reading = Task::spawn(async move {
+            let _ending = ending;
             while let Some(message) = messages.next().await {
                 hears.message(message.get_channel_name().as_bytes(), message.get_payload_bytes());
             }
-            seen_by.over();
         });
         let pinging = Task::spawn(ping_beside(sink, witness.clone()));
         let connection = open::connect(client, CONNECT_TIMEOUT).await?;
@@ -285,7 +314,7 @@ impl Dressing for Channel {
 }
 
 /// Asks for a sign of life until the link is gone, and has one made anew that is lost.
-async fn ping(link: WeakLink, doubt: Arc<Notify>) {
+async fn ping(pulse: Pulse, doubt: Arc<Notify>) {
     let mut ticks = interval(PING_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
@@ -294,7 +323,7 @@ async fn ping(link: WeakLink, doubt: Arc<Notify>) {
             _ = ticks.tick() => {}
             () = doubt.notified() => {}
         }
-        let Some(link) = link.upgrade(PING_ANSWER) else {
+        let Some(link) = pulse.link.upgrade(PING_ANSWER) else {
             return;
         };
         let asked = link.request(async |mut connection| redis::cmd("PING").exec_async(&mut connection).await);

@@ -2,19 +2,19 @@
 //!
 //! The engine posts a push in the same unit of work as the change it speaks of, so when a command has been answered,
 //! everything that came before it is in the post. It is handed over before the answer is: a caller that has a reply has
-//! heard everything that happened before it. What comes while nobody asks is handed over by a task. Such a connection is never
-//! lost.
+//! heard everything that happened before it. What comes while nobody asks is handed over by a task, and a connection is lost
+//! with it: when the runtime that made it ends. The next one who asks makes another, on a runtime that runs.
 //! Next: `oxherd_engine::Pushes`.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 use std::task::{Context, Poll};
 
 use oxherd_engine::{Connection, Engine, Pushes};
 use redis::RedisResult;
 use redis::aio::ConnectionLike as _;
-use tokio::sync::OnceCell;
 
 use super::channel::Task;
 use super::prefixes::{Lacking, Prefixes, tracking};
@@ -24,7 +24,8 @@ use super::{ChannelMode, Hears};
 pub(crate) struct Ear {
     engine: Engine,
     post: Arc<Post>,
-    connection: OnceCell<(Connection, Task)>,
+    place: Arc<Place>,
+    /// Held also by the one that connects.
     prefixes: tokio::sync::Mutex<Prefixes>,
     /// Not everything that is wanted is in force.
     is_lacking: AtomicBool,
@@ -36,6 +37,53 @@ struct Post {
     hears: Hears,
 }
 
+/// Where the connection is that is in use.
+#[derive(Default)]
+struct Place(RwLock<Option<Line>>);
+
+/// A connection, and the task that hands over what it hears.
+struct Line {
+    connection: Connection,
+    is_over: Arc<AtomicBool>,
+    _forwarding: Task,
+}
+
+/// Held by the task of a [`Line`]: its end, whatever ends it, is the line's.
+struct Ending {
+    is_over: Arc<AtomicBool>,
+    place: Weak<Place>,
+    post: Arc<Post>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
+        let Some(place) = self.place.upgrade() else {
+            return;
+        };
+        let mut line = place.write();
+        let gone = line.take_if(|line| Arc::ptr_eq(&line.is_over, &self.is_over));
+        if gone.is_some() {
+            // Nobody would fetch them.
+            drop(self.post.pushes().take());
+            // Under the lock: who asks for the next connection finds it told.
+            self.post.hears.listener.lost();
+        }
+        drop(line);
+    }
+}
+
+impl Place {
+    fn connection(&self) -> Option<Connection> {
+        let line = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        line.as_ref().map(|line| line.connection.clone())
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Line>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Ear {
     pub(super) fn new(engine: Engine, hears: Hears) -> Self {
         Self {
@@ -44,14 +92,14 @@ impl Ear {
                 pushes: Mutex::default(),
                 hears,
             }),
-            connection: OnceCell::new(),
+            place: Arc::default(),
             prefixes: tokio::sync::Mutex::default(),
             is_lacking: AtomicBool::new(false),
         }
     }
 
     pub(super) fn mode(&self) -> Option<ChannelMode> {
-        self.connection.initialized().then_some(ChannelMode::Tracking)
+        self.place.connection().map(|_| ChannelMode::Tracking)
     }
 
     /// Runs a request, and hands over what came before its answer.
@@ -59,10 +107,10 @@ impl Ear {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let connection = self.connection().await?;
         if self.is_lacking.load(Ordering::Acquire) {
-            self.bring_in_force(connection.clone()).await?;
+            self.bring_in_force().await?;
         }
+        let connection = self.connection().await?;
         let answer = send(connection).await;
         self.post.hand_over();
         answer
@@ -71,11 +119,16 @@ impl Ear {
     pub(super) async fn watch(&self, prefixes: &[&[u8]]) -> RedisResult<()> {
         self.prefixes.lock().await.want(prefixes);
         self.is_lacking.store(true, Ordering::Release);
-        self.bring_in_force(self.connection().await?).await
+        self.bring_in_force().await
     }
 
-    async fn bring_in_force(&self, mut connection: Connection) -> RedisResult<()> {
+    async fn bring_in_force(&self) -> RedisResult<()> {
         let mut prefixes = self.prefixes.lock().await;
+        // Under the lock: none that was made since lacks what another one is told.
+        let mut connection = match self.place.connection() {
+            Some(connection) => connection,
+            None => self.connect(&mut prefixes).await?,
+        };
         match prefixes.lacking() {
             Lacking::Nothing => {}
             Lacking::These(new) => {
@@ -101,21 +154,56 @@ impl Ear {
     }
 
     async fn connection(&self) -> RedisResult<Connection> {
-        let (connection, _) = self.connection.get_or_try_init(|| self.connect()).await?;
-        Ok(connection.clone())
+        // Mostly there is one.
+        if let Some(connection) = self.place.connection() {
+            return Ok(connection);
+        }
+        let mut prefixes = self.prefixes.lock().await;
+        match self.place.connection() {
+            Some(connection) => Ok(connection),
+            None => self.connect(&mut prefixes).await,
+        }
     }
 
-    async fn connect(&self) -> RedisResult<(Connection, Task)> {
+    /// A connection with everything in force.
+    async fn connect(&self, prefixes: &mut Prefixes) -> RedisResult<Connection> {
         let (mut connection, pushes) = self.engine.connect_with_pushes();
         let mut hello = redis::pipe();
         hello.cmd("HELLO").arg(3).ignore();
         hello.cmd("SUBSCRIBE").arg(&self.post.hears.wakes).ignore();
+        let wanted = prefixes.wanted();
+        if !wanted.is_empty() {
+            hello.add_command(tracking(&wanted)).ignore();
+        }
         hello.exec_async(&mut connection).await?;
+        self.put_in_use(connection.clone(), pushes)?;
+        prefixes.begin(wanted);
+        Ok(connection)
+    }
+
+    fn put_in_use(&self, connection: Connection, pushes: Pushes) -> RedisResult<()> {
+        let is_over = Arc::<AtomicBool>::default();
+        let ending = Ending {
+            is_over: Arc::clone(&is_over),
+            place: Arc::downgrade(&self.place),
+            post: Arc::clone(&self.post),
+        };
         *self.post.pushes() = Some(pushes);
-        let post = Arc::clone(&self.post);
-        let forwarding = Task::spawn(poll_fn(move |context| post.poll_forward(context)));
+        let forwarding = Task::spawn(poll_fn(move |context| ending.post.poll_forward(context)));
+        let mut line = self.place.write();
+        // Its task found nothing to take away.
+        if is_over.load(Ordering::Acquire) {
+            let reason = "the runtime ended before the connection was used";
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, reason).into());
+        }
+        *line = Some(Line {
+            connection,
+            is_over,
+            _forwarding: forwarding,
+        });
         self.post.hears.listener.live(ChannelMode::Tracking);
-        Ok((connection, forwarding))
+        drop(line);
+        Ok(())
     }
 }
 

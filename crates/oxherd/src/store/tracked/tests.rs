@@ -245,6 +245,74 @@ on_every_store! {
     }
 }
 
+/// Does this on a runtime that ends with it.
+async fn on_a_runtime_that_ends(work: impl Future<Output = ()> + Send + 'static) {
+    let life = tokio::task::spawn_blocking(move || brief_runtime().block_on(work));
+    life.await.unwrap();
+}
+
+fn brief_runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap()
+}
+
+on_every_store! {
+    async fn the_end_of_the_runtime_it_is_on_is_a_loss(scene: Scene) {
+        let tracked = scene.tracked.clone();
+        on_a_runtime_that_ends(async move { tracked.watch(&[b"x:"]).await.unwrap() }).await;
+        assert_eq!(scene.diary.take(), ["live Tracking", "lost"]);
+        assert_eq!(scene.tracked.mode(), None);
+        scene.other("SET x:a 1").await;
+        assert_eq!(scene.heard().await, ["live Tracking"]);
+        scene.other("SET x:a 2").await;
+        assert_eq!(scene.heard().await, ["changed x:a"]);
+        scene.other("SET x:a 3").await;
+        scene.diary.comes_to("changed x:a").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_runtime_of_the_second_connection_is_a_loss_too() {
+    let scene = without("HELLO").await;
+    let tracked = scene.tracked.clone();
+    on_a_runtime_that_ends(async move { tracked.watch(&[b"x:"]).await.unwrap() }).await;
+    assert_eq!(scene.diary.take(), ["live Announced", "lost"]);
+    assert_eq!(scene.heard().await, ["live Announced"]);
+    scene.other("PUBLISH bull:cache:changed x:a").await;
+    scene.diary.comes_to("announced x:a").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_that_end_with_their_runtime_begin_anew() {
+    let scene = Scene::on_redis().await;
+    // The other connection is on this runtime.
+    scene.other("PING").await;
+    let (tracked, other) = (scene.tracked.clone(), scene.other.clone());
+    // Its tasks stand still from here on, but have not ended.
+    let first = tokio::task::spawn_blocking(move || {
+        let runtime = brief_runtime();
+        runtime.block_on(async {
+            tracked.watch(&[b"x:"]).await.unwrap();
+            let id = ask(&tracked.connection(), "CLIENT ID").await.unwrap();
+            let id: i64 = redis::from_redis_value(id).unwrap();
+            ask(&other, &format!("CLIENT KILL ID {id}")).await.unwrap();
+        });
+        runtime
+    });
+    let first = first.await.unwrap();
+    let quick = scene.tracked.connection().with_deadline(Duration::from_secs(1));
+    while ask(&quick, "GET x:a").await.is_err() {}
+    scene.diary.take();
+    tokio::task::spawn_blocking(move || drop(first)).await.unwrap();
+    assert_eq!(scene.diary.take(), ["lost"]);
+    assert_eq!(scene.heard().await, ["live Tracking"]);
+    // Nobody asks.
+    let id: i64 = redis::from_redis_value(scene.ask("CLIENT ID").await).unwrap();
+    scene.other(&format!("CLIENT KILL ID {id}")).await;
+    scene.diary.comes_to("lost").await;
+    scene.diary.comes_to("live Tracking").await;
+}
+
 /// The value of one key as somebody would keep it who believes what it hears.
 #[derive(Default)]
 struct Believer(Mutex<Belief>);
