@@ -4,6 +4,7 @@
 mod failure;
 mod freshness;
 mod levels;
+mod outage;
 mod source;
 mod stampede;
 mod tags;
