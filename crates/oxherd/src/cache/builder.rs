@@ -69,7 +69,8 @@ impl CacheBuilder {
         self
     }
 
-    /// How long one question to the store may take (10 ms to 60 s; 500 ms unless told otherwise); then the source is asked.
+    /// How long one question to the store may take (10 ms to 60 s; 500 ms unless told otherwise); then the source is asked. One that had
+    /// to wait for a connection has 200 ms for its answer all the same, or once more the deadline if that is less.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
