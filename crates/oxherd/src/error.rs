@@ -36,10 +36,22 @@ pub enum OpenProblem {
     Damaged,
     /// Another version has written the directory.
     Format,
+    /// The user may not run a command that opening a store needs.
+    NotPermitted {
+        /// The command.
+        command: &'static str,
+    },
 }
 
 impl fmt::Display for OpenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::NotPermitted { command } = self {
+            let right = command.to_lowercase();
+            return write!(
+                f,
+                "the server does not let this user run {command}; allow it: ACL SETUSER NAME +{right}"
+            );
+        }
         f.write_str(match self {
             Self::Unreachable => "nothing answers there; is the server running and the address right?",
             Self::Silent => "the connection was accepted but nothing answered in time",
@@ -51,6 +63,7 @@ impl fmt::Display for OpenProblem {
             Self::Directory => "the directory cannot be used",
             Self::Damaged => "its files are damaged; nothing was changed",
             Self::Format => "its files have another format",
+            Self::NotPermitted { .. } => "the server does not let this user run a command",
         })
     }
 }

@@ -24,8 +24,9 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 //! ```
 //!
-//! Next: `options.rs` (what can be set), `phase.rs` (from closed to open and back), `window.rs` (how calls are counted).
+//! Next: `options.rs` (what can be set), `kept.rs` (permits of calls whose callers went away), `phase.rs` (from closed to open and back), `window.rs` (how calls are counted).
 
+mod kept;
 mod options;
 mod phase;
 mod window;
@@ -33,12 +34,13 @@ mod window;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+pub(crate) use kept::KeptPermit;
 pub use options::BreakerBuilder;
 use options::Settings;
 use phase::{Core, Word};
@@ -57,6 +59,8 @@ struct Shared {
     /// The state and the how many-eth it is: all that the way of a permit looks at while the breaker is closed.
     word: AtomicU64,
     window: Window,
+    /// Failures since the last success.
+    row: AtomicU32,
     settings: Settings,
     clock: Clock,
     /// The tick at which the open time, or the patience with the last trial, ends.
@@ -165,6 +169,7 @@ impl Breaker {
         let shared = Shared {
             word: AtomicU64::new(Word::first().into_raw()),
             window: Window::new(settings.window_ms),
+            row: AtomicU32::new(0),
             settings,
             until: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -288,6 +293,7 @@ impl Permit<'_> {
         }
         let now = shared.clock.ticks();
         shared.window.count(now, is_failure, is_slow);
+        shared.count_row(is_failure);
         if self.is_trial {
             self.is_trial = false;
             shared.tried(self.word, is_failure || is_slow);

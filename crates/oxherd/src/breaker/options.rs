@@ -18,6 +18,7 @@ pub(super) const WHOLE: u64 = 1_000_000;
 /// | [`window`](Self::window) | 10 s | 100 ms to 1 h |
 /// | [`minimum_calls`](Self::minimum_calls) | 20 | 1 to 1,000,000 |
 /// | [`failure_rate`](Self::failure_rate) | 0.5 | above 0, to 1 |
+/// | [`failures_in_a_row`](Self::failures_in_a_row) | never enough | 1 to 1,000,000 |
 /// | [`slow_calls`](Self::slow_calls) | none are slow | after 1 ms to 1 h; above 0, to 1 |
 /// | [`open_for`](Self::open_for) | 1 s, growing ×2, to 60 s | 1 ms to 24 h; ×1 to ×100; from the first to 24 h |
 /// | [`jitter`](Self::jitter) | 0.2 | 0 to 1 |
@@ -30,6 +31,7 @@ pub struct BreakerBuilder {
     window: Duration,
     minimum_calls: u64,
     failure_rate: f64,
+    in_a_row: Option<u32>,
     slow: Option<(Duration, f64)>,
     first: Duration,
     factor: f64,
@@ -45,6 +47,8 @@ pub(super) struct Settings {
     pub(super) minimum_calls: u64,
     /// Of [`WHOLE`].
     pub(super) failure_rate: u64,
+    /// The largest number: never enough.
+    pub(super) in_a_row: u32,
     pub(super) slow: Option<Slow>,
     pub(super) first: Duration,
     pub(super) factor: f64,
@@ -68,6 +72,7 @@ impl BreakerBuilder {
             window: Duration::from_secs(10),
             minimum_calls: 20,
             failure_rate: 0.5,
+            in_a_row: None,
             slow: None,
             first: Duration::from_secs(1),
             factor: 2.0,
@@ -92,6 +97,13 @@ impl BreakerBuilder {
     /// The share of failed calls that opens the breaker. Default 0.5; above 0, to 1.
     pub fn failure_rate(mut self, share: f64) -> Self {
         self.failure_rate = share;
+        self
+    }
+
+    /// So many failures with no success between them open the breaker too, whatever the window holds: a dependency that dies
+    /// under many calls is then not called for half a window in vain. By default no number is enough; from 1 to 1,000,000.
+    pub fn failures_in_a_row(mut self, calls: u32) -> Self {
+        self.in_a_row = Some(calls);
         self
     }
 
@@ -142,6 +154,11 @@ impl BreakerBuilder {
             || format!("{} is not from 1 to 1,000,000", self.minimum_calls),
         )?;
         self.check_share("failure_rate", self.failure_rate)?;
+        if let Some(calls) = self.in_a_row {
+            self.check("failures_in_a_row", (1..=1_000_000).contains(&calls), || {
+                format!("{calls} is not from 1 to 1,000,000")
+            })?;
+        }
         if let Some((after, rate)) = self.slow {
             self.within("slow_calls", after, ms, HOUR)?;
             self.check_share("slow_calls", rate)?;
@@ -170,6 +187,7 @@ impl BreakerBuilder {
             window_ms: millis(self.window),
             minimum_calls: self.minimum_calls,
             failure_rate: parts(self.failure_rate),
+            in_a_row: self.in_a_row.unwrap_or(u32::MAX),
             slow,
             first: self.first,
             factor: self.factor,

@@ -166,7 +166,19 @@ impl Shared {
         self.enter(&mut core, state);
     }
 
+    /// Counts failures since the last success. Nothing is written while all goes well.
+    pub(super) fn count_row(&self, is_failure: bool) {
+        if is_failure {
+            self.row.fetch_add(1, Ordering::Relaxed);
+        } else if self.row.load(Ordering::Relaxed) > 0 {
+            self.row.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn is_too_bad(&self, now: u64) -> bool {
+        if self.row.load(Ordering::Relaxed) >= self.settings.in_a_row {
+            return true;
+        }
         let calls = self.window.calls(now);
         if calls.calls < self.settings.minimum_calls {
             return false;
@@ -197,6 +209,7 @@ impl Shared {
 
     fn enter(&self, core: &mut Core, state: State) {
         (core.trying, core.succeeded) = (0, 0);
+        self.row.store(0, Ordering::Relaxed);
         core.since = self.clock.now();
         self.window.clear();
         self.word

@@ -107,6 +107,44 @@ fn a_share_is_exact() {
 }
 
 #[test]
+fn failures_in_a_row_open_it_whatever_came_before() {
+    let builder = Breaker::builder("b").clock(clock().0).failures_in_a_row(3);
+    let breaker = builder.build().unwrap();
+    for _ in 0..1000 {
+        succeed(&breaker);
+    }
+    for _ in 0..10 {
+        fail(&breaker);
+        fail(&breaker);
+        succeed(&breaker);
+    }
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker);
+    fail(&breaker);
+    fail(&breaker);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn a_permit_that_is_kept_says_later_how_the_call_ended() {
+    let (breaker, clock) = small();
+    for does_answer in [true, true, false, false] {
+        let permit = breaker.permit().unwrap();
+        breaker.keep(permit, 0).end(does_answer);
+    }
+    assert_eq!(breaker.state(), State::Open);
+    clock.advance(SECOND);
+    let trials: Vec<_> = (0..2)
+        .map(|_| breaker.keep(breaker.permit().unwrap(), 0))
+        .collect();
+    breaker.permit().unwrap_err();
+    drop(trials);
+    let trial = breaker.permit().unwrap();
+    breaker.keep(trial, 0).end(false);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
 fn what_is_older_than_the_window_does_not_count() {
     let (breaker, clock) = small();
     for _ in 0..3 {
@@ -296,6 +334,8 @@ fn options_out_of_their_range_are_named() {
         (b().window(99 * MS), "window"),
         (b().window(3601 * SECOND), "window"),
         (b().minimum_calls(0), "minimum_calls"),
+        (b().failures_in_a_row(0), "failures_in_a_row"),
+        (b().failures_in_a_row(1_000_001), "failures_in_a_row"),
         (b().failure_rate(0.0), "failure_rate"),
         (b().failure_rate(1.1), "failure_rate"),
         (b().failure_rate(f64::NAN), "failure_rate"),

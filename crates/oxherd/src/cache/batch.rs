@@ -153,7 +153,8 @@ impl Batch {
         if positions.is_empty() {
             return;
         }
-        let load = AssertUnwindSafe(self.part.of(async { (self.load)(positions.clone()).await })).catch_unwind();
+        let load =
+            AssertUnwindSafe(self.part.of(async { (self.load)(positions.clone()).await })).catch_unwind();
         let values = tokio::select! {
             biased;
             values = load => values,

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::abandoned::Abandoned;
 use super::complaint::Complaint;
 use super::flight::Flights;
 use super::freshness::{Freshness, out_of_range};
@@ -70,7 +71,8 @@ impl CacheBuilder {
         self
     }
 
-    /// How long one question to the store may take (10 ms to 60 s; 500 ms unless told otherwise); then the source is asked.
+    /// How long one question to the store may take (10 ms to 60 s; 500 ms unless told otherwise); then the source is asked. One that had
+    /// to wait for a connection has 200 ms for its answer all the same, or once more the deadline if that is less.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -83,7 +85,7 @@ impl CacheBuilder {
     }
 
     /// The breaker that decides when the store is left alone. Unless told otherwise it opens when half of at least 5 questions in 10 s had no
-    /// answer, for half a second at first and two at the most.
+    /// answer, or 10 in a row, for half a second at first and two at the most.
     pub fn breaker(mut self, breaker: Breaker) -> Self {
         self.breaker = Some(breaker);
         self
@@ -106,17 +108,19 @@ impl CacheBuilder {
             Breaker::builder("cache store")
                 .clock(self.clock.clone())
                 .minimum_calls(5)
+                .failures_in_a_row(10)
                 .open_for(Duration::from_millis(500), 1.5, Duration::from_secs(2))
                 .build_unchecked()
         });
         let ear = Arc::new(Ear::default());
         let shared = Arc::new(Shared {
-            tracked: self.store.tracked(Arc::<Ear>::clone(&ear)),
+            tracked: self.store.tracked(Arc::<Ear>::clone(&ear)).within(self.deadline),
             prefix: cache_prefix(self.store.prefix()),
             store: self.store,
             clock: self.clock,
             local: Arc::new(Local::new(self.local_bytes)),
             breaker,
+            abandoned: Abandoned::default(),
             origin: rand::random(),
             waits: Waits::default(),
             deadline: self.deadline,

@@ -43,6 +43,7 @@
 //!
 //! Next: `docs/design/cache.md`, then `answer.rs` (how a read is answered), `loading.rs` (the lease), `local/` (this process).
 
+mod abandoned;
 mod answer;
 mod asking;
 mod batch;

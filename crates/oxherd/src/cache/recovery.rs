@@ -208,7 +208,7 @@ impl Telling<'_> {
         drop(self);
         let mut error = trouble.into_error(operation);
         if let Error::StoreUnavailable { operation, .. } | Error::Store { operation, .. } = &mut error {
-            *operation = format!("{operation} ({LATER})");
+            *operation = format!("{operation}, namespace {:?} ({LATER})", site.space.name);
         }
         error
     }

@@ -1,22 +1,23 @@
 //! What all namespaces of a cache have in common: the store, the channel, the tier in this process, the breaker.
 //!
 //! Every call of the store goes through [`Shared::ask`]: a deadline, a breaker, and a word in the log when the store
-//! begins or ceases to answer. Next: `space.rs` (a namespace), `listener.rs` (what the channel says).
+//! begins or ceases to answer. Next: `abandoned.rs` (callers who do not wait so long), `space.rs` (a namespace), `listener.rs` (what the channel says).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, RedisResult, Value};
 
+use super::abandoned::{Abandoned, Asking};
 use super::local::{Local, NamespaceNumber};
 use super::report::Reporting;
 use super::space::Space;
 use super::waits::Waits;
-use crate::breaker::{Breaker, Permit};
+use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::{ChannelMode, Connection, Script, Store, Tracked, is_cut_off, refused, refused_once};
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) local: Arc<Local>,
     pub(crate) tracked: Tracked,
     pub(crate) breaker: Breaker,
+    pub(crate) abandoned: Abandoned,
     /// Who we are to those who hear of our changes.
     pub(crate) origin: [u8; 8],
     /// What keys and channels of the cache start with.
@@ -101,7 +103,16 @@ impl Trouble {
     /// As the error of a call that cannot do without the store.
     pub(crate) fn into_error(self, operation: &str) -> Error {
         match self {
-            Self::Failed(error) => error,
+            Self::Failed(mut error) => {
+                // What the caller wanted, not the name of a script.
+                if let Error::StoreUnavailable { operation: asked, .. }
+                | Error::OutcomeUnknown { operation: asked, .. }
+                | Error::Store { operation: asked, .. } = &mut error
+                {
+                    operation.clone_into(asked);
+                }
+                error
+            }
             Self::Skipped { retry_after } => Error::StoreUnavailable {
                 operation: operation.to_owned(),
                 source: format!(
@@ -142,15 +153,10 @@ impl Shared {
         repeated: Repeated,
         request: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, Trouble> {
-        let permit = self.permit()?;
-        let began = self.clock.ticks();
+        let asking = self.asking()?;
         let answer = request.await;
-        let took = Duration::from_millis(self.clock.ticks().saturating_sub(began));
         // What the store refuses it has answered: only silence opens the breaker.
-        match &answer {
-            Err(error) if error.is_io_error() => permit.failure(took),
-            _ => permit.success(took),
-        }
+        asking.ends(!matches!(&answer, Err(error) if error.is_io_error()));
         answer.map_err(|error| Trouble::Failed(repeated.refused(operation, error)))
     }
 
@@ -178,23 +184,31 @@ impl Shared {
         operation: &str,
         work: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
-        let permit = self.permit()?;
-        let began = Instant::now();
+        let asking = self.asking()?;
         let Ok(done) = tokio::time::timeout(self.deadline, work).await else {
-            permit.failure(began.elapsed());
+            asking.ends(false);
             return Err(Trouble::Failed(Error::StoreUnavailable {
                 operation: operation.to_owned(),
-                source: format!("no answer within {} ms", self.deadline.as_millis()).into(),
+                source: self.silence().into(),
             }));
         };
-        permit.success(began.elapsed());
+        asking.ends(true);
         done
     }
 
-    fn permit(&self) -> Result<Permit<'_>, Trouble> {
-        self.breaker.permit().map_err(|open| Trouble::Skipped {
+    fn silence(&self) -> String {
+        let silence = format!("no answer within {} ms", self.deadline.as_millis());
+        match self.tracked.trouble() {
+            Some(last) => format!("{silence}: {last}"),
+            None => silence,
+        }
+    }
+
+    fn asking(&self) -> Result<Asking<'_>, Trouble> {
+        let permit = self.breaker.permit().map_err(|open| Trouble::Skipped {
             retry_after: open.retry_after,
-        })
+        })?;
+        Ok(Asking::new(self, permit))
     }
 }
 

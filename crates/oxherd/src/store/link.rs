@@ -5,11 +5,15 @@
 //! network that swallows requests leaves a socket that looks healthy for ever.
 //!
 //! A link may have a [`Dressing`]: what must be in force on each new connection before anybody may use it, and somebody who
-//! is told in one order when a connection is there and when it is gone.
+//! is told in one order when a connection is there and when it is gone. Its requests are in *haste*: queues wait for a store
+//! that is away, but a cache has its source to ask, so once the store is known to be away they are answered at once.
 //!
 //! redis-rs's `ConnectionManager` does much of this, but does not tell a request that waited in vain for a connection
 //! from one that was sent: the first certainly changed nothing, and producers must hear the difference.
 
+mod down;
+
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +25,7 @@ use redis::{Client, RedisError, RedisFuture, RedisResult};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use self::down::{Down, is_refusal};
 use super::open;
 
 /// Shortest and longest wait between two attempts to connect: work goes on within 2 s of the store's return.
@@ -28,7 +33,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
 /// How long one attempt to connect may take, handshake included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A request that got its connection late still has this long for its answer.
+/// A request that got its connection late still has this long for its answer, or another deadline if that is less.
 const SHORTEST_ANSWER: Duration = Duration::from_millis(200);
 /// A dressed connection outlives a request that waited less than this in vain: its loss costs more than the request. A
 /// little less than a ping may take, whose time begins before it has a connection.
@@ -104,7 +109,12 @@ pub(super) struct WeakLink(Weak<Shared>);
 impl WeakLink {
     pub(super) fn upgrade(&self, deadline: Duration) -> Option<Link> {
         let shared = self.0.upgrade()?;
-        Some(Link { shared, deadline })
+        // Whoever comes this way has nobody waiting.
+        Some(Link {
+            shared,
+            deadline,
+            is_in_haste: false,
+        })
     }
 
     /// Requests go to the next connection, whichever this one is.
@@ -126,6 +136,8 @@ pub(crate) struct LinkState {
 pub(crate) struct Link {
     shared: Arc<Shared>,
     deadline: Duration,
+    /// Waits for no store that is known to be away.
+    is_in_haste: bool,
 }
 
 struct Shared {
@@ -134,6 +146,7 @@ struct Shared {
     live: RwLock<Option<Live>>,
     /// Held by the one that connects; how many attempts there have been.
     connecting: Mutex<u64>,
+    down: Down,
     state: RwLock<LinkState>,
 }
 
@@ -156,16 +169,19 @@ impl Link {
     }
 
     fn made_of(client: Client, dressing: Option<Arc<dyn Dressing>>, deadline: Duration) -> Self {
+        let is_in_haste = dressing.is_some();
         let shared = Shared {
             client,
             dressing,
             live: RwLock::default(),
             connecting: Mutex::new(0),
+            down: Down::default(),
             state: RwLock::default(),
         };
         Self {
             shared: Arc::new(shared),
             deadline,
+            is_in_haste,
         }
     }
 
@@ -174,6 +190,7 @@ impl Link {
         Self {
             shared: Arc::clone(&self.shared),
             deadline,
+            is_in_haste: self.is_in_haste,
         }
     }
 
@@ -204,17 +221,12 @@ impl Link {
     {
         let (live, left) = match self.shared.live() {
             // Mostly there is one, and the deadline needs to be looked at but once.
-            Some(live) => (live, self.deadline.max(SHORTEST_ANSWER)),
+            Some(live) => (live, self.deadline),
             None => {
                 let started = Instant::now();
-                let Ok(live) = timeout(self.deadline, self.shared.connected()).await else {
-                    if let Some(dressing) = &self.shared.dressing {
-                        dressing.doubted();
-                    }
-                    return Err(self.never_sent());
-                };
+                let live = self.next_connection().await?;
                 let left = self.deadline.saturating_sub(started.elapsed());
-                (live, left.max(SHORTEST_ANSWER))
+                (live, left.max(SHORTEST_ANSWER.min(self.deadline)))
             }
         };
         let result = match timeout(left, send(live.number, live.connection)).await {
@@ -244,14 +256,37 @@ impl Link {
         self.shared.give_up(number);
     }
 
-    fn never_sent(&self) -> RedisError {
-        let last = self.state().trouble.map_or_else(
-            || "no attempt succeeded".to_owned(),
-            |(_, error)| error.to_string(),
-        );
-        let reason = format!("not connected within {} ms: {last}", self.deadline.as_millis());
-        io::Error::new(io::ErrorKind::ConnectionRefused, reason).into()
+    /// Waits for the next connection. Whoever gets an error has sent nothing.
+    async fn next_connection(&self) -> RedisResult<Live> {
+        let patience = match self.is_in_haste {
+            true => self.shared.down.left_of(self.deadline),
+            false => self.deadline,
+        };
+        let next = if patience.is_zero() {
+            timeout(self.deadline, self.shared.connected_at_once()).await
+        } else {
+            timeout(patience, self.shared.connected(self.is_in_haste)).await
+        };
+        match next {
+            Ok(Ok(live)) => Ok(live),
+            Ok(Err(error)) if is_refusal(&error) => Err(error),
+            Ok(Err(error)) => Err(never_sent("not connected", &error)),
+            Err(_elapsed) => {
+                if let Some(dressing) = &self.shared.dressing {
+                    dressing.doubted();
+                }
+                let waited = format!("not connected within {} ms", self.deadline.as_millis());
+                Err(match self.state().trouble {
+                    Some((_, last)) => never_sent(&waited, &last),
+                    None => never_sent(&waited, &"no attempt succeeded"),
+                })
+            }
+        }
     }
+}
+
+fn never_sent(what: &str, last: &dyn Display) -> RedisError {
+    io::Error::new(io::ErrorKind::ConnectionRefused, format!("{what}: {last}")).into()
 }
 
 fn no_answer_within(deadline: Duration) -> RedisError {
@@ -260,25 +295,66 @@ fn no_answer_within(deadline: Duration) -> RedisError {
 }
 
 impl Shared {
-    /// The live connection, or a new one however long that takes.
-    async fn connected(self: &Arc<Self>) -> Live {
+    /// The live connection, or a new one however long that takes. Those in haste do not wait for a server to change its mind.
+    async fn connected(self: &Arc<Self>, is_in_haste: bool) -> RedisResult<Live> {
         if let Some(live) = self.live() {
-            return live;
+            return Ok(live);
+        }
+        if is_in_haste && let Some(refusal) = self.down.refusal() {
+            return Err(refusal);
         }
         // One caller connects, the others wait for it; when its time is up the next one goes on.
         let mut count = self.connecting.lock().await;
         let mut wait = FIRST_BACKOFF;
         loop {
             if let Some(live) = self.live() {
-                return live;
+                return Ok(live);
             }
-            *count += 1;
-            match self.connect(*count).await {
-                Ok(live) => return live,
-                Err(error) => self.failed(&error),
+            if is_in_haste && let Some(refusal) = self.down.refusal() {
+                return Err(refusal);
+            }
+            match self.try_to_connect(&mut count).await {
+                Ok(live) => return Ok(live),
+                Err(error) if is_in_haste && is_refusal(&error) => return Err(error),
+                Err(_goes_on) => {}
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_BACKOFF);
+        }
+    }
+
+    /// The live connection, or one attempt at a new one if nobody else is at it and it is time for one.
+    async fn connected_at_once(self: &Arc<Self>) -> RedisResult<Live> {
+        if let Ok(mut count) = self.connecting.try_lock() {
+            if let Some(live) = self.live() {
+                return Ok(live);
+            }
+            if self.down.is_due() {
+                return self.try_to_connect(&mut count).await;
+            }
+        }
+        if let Some(live) = self.live() {
+            return Ok(live);
+        }
+        Err(self.down.refusal().unwrap_or_else(|| self.last_trouble()))
+    }
+
+    async fn try_to_connect(self: &Arc<Self>, count: &mut u64) -> RedisResult<Live> {
+        *count += 1;
+        self.down.tries();
+        let connected = self.connect(*count).await;
+        if let Err(error) = &connected {
+            self.down.failed(error);
+            self.failed(error);
+        }
+        connected
+    }
+
+    fn last_trouble(&self) -> RedisError {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match &state.trouble {
+            Some((_, error)) => RedisError::clone(error),
+            None => io::Error::new(io::ErrorKind::NotConnected, "no attempt succeeded").into(),
         }
     }
 
@@ -290,7 +366,9 @@ impl Shared {
                 connection: open::connect(&self.client, CONNECT_TIMEOUT).await?,
                 _beside: None,
             };
-            *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+            let mut place = self.live.write().unwrap_or_else(PoisonError::into_inner);
+            self.down.ends();
+            *place = Some(live.clone());
             return Ok(live);
         };
         let is_over = Arc::<AtomicBool>::default();
@@ -312,6 +390,7 @@ impl Shared {
             let reason = "the connection ended before it was used";
             return Err(io::Error::new(io::ErrorKind::ConnectionReset, reason).into());
         }
+        self.down.ends();
         *place = Some(live.clone());
         dressing.live();
         Ok(live)
@@ -360,7 +439,11 @@ impl Shared {
         match &mut state.trouble {
             Some((_, last)) => *last = error,
             None => {
-                tracing::warn!(%error, "the store does not answer; reconnecting");
+                if is_refusal(&error) {
+                    tracing::warn!(%error, "the store refuses this client; trying again");
+                } else {
+                    tracing::warn!(%error, "the store does not answer; reconnecting");
+                }
                 state.trouble = Some((Instant::now(), error));
             }
         }

@@ -122,8 +122,12 @@ fn silence_over(url: &Server, problem: OpenProblem) -> OpenProblem {
 fn problem_of(error: &RedisError) -> OpenProblem {
     let text = error.to_string();
     let lower = text.to_lowercase();
-    if matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
-        || error.kind() == ErrorKind::AuthenticationFailed
+    if error.code() == Some("NOPERM") {
+        return OpenProblem::NotPermitted {
+            command: command_in(&lower),
+        };
+    }
+    if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) || error.kind() == ErrorKind::AuthenticationFailed
     {
         OpenProblem::Authentication
     } else if lower.contains("certificate")
@@ -141,6 +145,13 @@ fn problem_of(error: &RedisError) -> OpenProblem {
     } else {
         OpenProblem::Unreachable
     }
+}
+
+/// The command that a server says it does not permit.
+fn command_in(lower: &str) -> &'static str {
+    let all = ["INFO", "SELECT", "HELLO", "AUTH", "CLIENT", "PING"];
+    let is_named = |command: &&str| lower.contains(&format!("'{}", command.to_lowercase()));
+    all.into_iter().find(is_named).unwrap_or("INFO")
 }
 
 fn parse_info(info: &str) -> Option<ServerVersion> {

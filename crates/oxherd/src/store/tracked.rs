@@ -23,12 +23,13 @@ mod ear;
 mod prefixes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use channel::Channel;
 pub(crate) use ear::Ear;
 #[cfg(test)]
 pub(super) use prefixes::{Lacking, Prefixes, tracking};
-use redis::{PushInfo, PushKind, Value};
+use redis::{PushInfo, PushKind, RedisError, Value};
 
 use super::connection::Connection;
 use super::link::Link;
@@ -109,6 +110,25 @@ impl Store {
 }
 
 impl Tracked {
+    /// The same with another deadline for each request, watching included.
+    pub(crate) fn within(self, deadline: Duration) -> Self {
+        Self(match self.0 {
+            Way::Server { link, channel } => Way::Server {
+                link: link.with_deadline(deadline),
+                channel,
+            },
+            other => other,
+        })
+    }
+
+    /// Why requests fail now, if they do.
+    pub(crate) fn trouble(&self) -> Option<Arc<RedisError>> {
+        match &self.0 {
+            Way::Server { link, .. } => link.state().trouble.map(|(_, error)| error),
+            _ => None,
+        }
+    }
+
     /// Where requests go.
     pub(crate) fn connection(&self) -> Connection {
         match &self.0 {

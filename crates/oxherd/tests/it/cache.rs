@@ -8,6 +8,7 @@ mod insight;
 mod levels;
 mod longest;
 mod many;
+mod outage;
 mod polling;
 mod read_through;
 mod refusals;

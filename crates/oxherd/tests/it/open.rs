@@ -143,6 +143,26 @@ async fn a_password_the_server_does_not_want() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_not_ask_what_the_server_is() {
+    let server = RedisServer::start().await;
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER")
+        .arg("app")
+        .arg("on")
+        .arg(">geheim")
+        .arg("~*")
+        .arg("+@all")
+        .arg("-@dangerous");
+    user.exec_async(&mut connection).await.unwrap();
+    let (problem, text) = problem(&format!("redis://app:geheim@{}", server.addr())).await;
+    assert_eq!(problem, OpenProblem::NotPermitted { command: "INFO" }, "{text}");
+    assert!(text.contains("run INFO") && text.contains("+info"), "{text}");
+    assert!(!text.contains("geheim"), "{text}");
+}
+
+#[tokio::test]
 async fn tls_with_and_without_the_right_authority() {
     let server = RedisServer::builder().tls().start().await;
     let authority = server.ca_pem_path();
