@@ -109,7 +109,7 @@ on_every_store! {
             ("writes", "{counts@1}", "-TERM"),
             ("invalidate_tag", "{carriers@1}", "-INT"),
         ] {
-            let arguments = ["bench", "cache", "--calls", "1000", "--entries", "1000000", "--output", "json"];
+            let arguments = ["bench", "cache", "--calls", "100", "--entries", "1000000", "--output", "json"];
             let mut command = scene.command(&arguments);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             let child = command.spawn().unwrap();

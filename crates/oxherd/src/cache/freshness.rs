@@ -89,8 +89,8 @@ impl Freshness {
         }
     }
 
-    /// How far a TTL is moved at random to either side, as a share of it (0 to 0.5), so that what was written together does not
-    /// end together.
+    /// How much of a TTL is taken away at random at the most, as a share of it (0 to 0.5), so that what was written together does not
+    /// end together. No value is fresh for longer than its TTL.
     #[must_use]
     pub fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
@@ -194,9 +194,9 @@ impl Freshness {
         Ok(())
     }
 
-    /// A TTL moved by the jitter; `draw` is uniform in 0..1. Whatever it was told, a value lives 1 ms to 366 days.
+    /// A TTL shortened by the jitter; `draw` is uniform in 0..1. Whatever it was told, a value lives 1 ms to 366 days.
     pub(crate) fn jittered(&self, ttl: Duration, draw: f64) -> Duration {
-        let factor = 1.0 + self.jitter * (2.0 * draw - 1.0);
+        let factor = 1.0 - self.jitter * draw;
         ttl.min(LONGEST)
             .mul_f64(factor)
             .clamp(Duration::from_millis(1), LONGEST)
@@ -249,7 +249,7 @@ mod tests {
     fn jitter_stays_within_its_share() {
         let freshness = Freshness::of(Duration::from_secs(100)).jitter(0.1);
         let at = |draw| freshness.jittered(Duration::from_secs(100), draw).as_millis();
-        assert_eq!((at(0.0), at(0.5), at(1.0)), (90_000, 100_000, 110_000));
-        assert_eq!(freshness.jittered(Duration::MAX, 1.0), LONGEST);
+        assert_eq!((at(0.0), at(0.5), at(1.0)), (100_000, 95_000, 90_000));
+        assert_eq!(freshness.jittered(Duration::MAX, 0.0), LONGEST);
     }
 }

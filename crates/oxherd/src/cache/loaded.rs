@@ -57,7 +57,7 @@ impl<V> Loaded<V> {
         self
     }
 
-    /// Its version at the source: a number that grows with every write of it (1 and up; 0 is none).
+    /// Its version at the source: a number that grows with every write of it (1 and up; 0 is none: add one where yours begin at 0).
     #[must_use]
     pub fn version(mut self, version: u64) -> Self {
         self.version = Some(version);

@@ -45,7 +45,7 @@ pub struct Set<'a, V> {
 pub struct Remove<'a> {
     site: &'a Site,
     key: Result<KeyText>,
-    version: u64,
+    version: Option<u64>,
 }
 
 /// The announcement of a write: until it is concluded or its term ends, nobody reads or keeps the value in the cache.
@@ -114,7 +114,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         Remove {
             site: &self.site,
             key: self.key(key),
-            version: 0,
+            version: None,
         }
     }
 
@@ -177,8 +177,9 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 }
 
 impl<V> Set<'_, V> {
-    /// Its version at the source: what is below it is never written or read again, for as long as the fence lives. Fences live in the
-    /// store: in a namespace of this process alone ([`super::Tiers::Local`]) it is [`Error::CacheOption`].
+    /// Its version at the source: what is below it is never written or read again, for as long as the fence lives. Versions begin at 1: 0
+    /// is [`Error::CacheOption`], so add one where yours begin there. Fences live in the store: in a namespace of this process alone
+    /// ([`super::Tiers::Local`]) a version is the same error.
     pub fn version(mut self, version: u64) -> Self {
         self.fresh.version = Some(version);
         self
@@ -217,7 +218,7 @@ impl<'a, V: 'a> IntoFuture for Set<'a, V> {
         } = self;
         Answer::later(async move {
             check_ttl(fresh.ttl)?;
-            site.check_version(fresh.version.unwrap_or(0))?;
+            site.check_version(fresh.version)?;
             site.set(key?, call, fresh).await
         })
     }
@@ -225,10 +226,10 @@ impl<'a, V: 'a> IntoFuture for Set<'a, V> {
 
 impl Remove<'_> {
     /// The version that the write gave: an entry of this version or a later one stays, and nothing below it is written or read again for
-    /// as long as the fence lives. Fences live in the store: in a namespace of this process alone ([`super::Tiers::Local`]) it is
-    /// [`Error::CacheOption`].
+    /// as long as the fence lives. Versions begin at 1: 0 is [`Error::CacheOption`], so add one where yours begin there. Fences live in the
+    /// store: in a namespace of this process alone ([`super::Tiers::Local`]) a version is the same error.
     pub fn version(mut self, version: u64) -> Self {
-        self.version = version;
+        self.version = Some(version);
         self
     }
 }
@@ -240,7 +241,7 @@ impl<'a> IntoFuture for Remove<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Answer::later(async move {
             self.site.check_version(self.version)?;
-            self.site.remove(&self.key?, self.version).await
+            self.site.remove(&self.key?, self.version.unwrap_or(0)).await
         })
     }
 }
@@ -257,8 +258,8 @@ impl Intent {
     /// conclusion was sent once more: `false` is the safe side, and nothing needs to be repeated.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`]: the announcement stands until its term ends.
-    pub async fn conclude(self) -> Result<bool> {
+    /// [`Error::StoreUnavailable`]: the announcement stands until its term ends, and may be concluded once more until then.
+    pub async fn conclude(&self) -> Result<bool> {
         self.conclude_at(0).await
     }
 
@@ -266,7 +267,7 @@ impl Intent {
     ///
     /// # Errors
     /// As [`Self::conclude`].
-    pub async fn conclude_at(self, version: u64) -> Result<bool> {
+    pub async fn conclude_at(&self, version: u64) -> Result<bool> {
         let Self { site, key, token, .. } = self;
         let mut question = CACHE_CONCLUDE.call(site.space.keys.prefix());
         question
@@ -303,8 +304,14 @@ impl Drop for Forgetting<'_> {
 
 impl Site {
     /// A version given with a write promises a fence, which only the store can keep.
-    fn check_version(&self, version: u64) -> Result<()> {
-        if version == 0 || self.space.settings.keeps_shared() {
+    fn check_version(&self, version: Option<u64>) -> Result<()> {
+        if version == Some(0) {
+            return Err(out_of_range(
+                "version",
+                "must be 1 or more, for 0 is none: add one where yours begin at 0",
+            ));
+        }
+        if version.is_none() || self.space.settings.keeps_shared() {
             return Ok(());
         }
         Err(out_of_range(

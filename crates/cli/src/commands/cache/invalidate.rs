@@ -172,8 +172,9 @@ impl Tag {
             .invalidate_tags(namespace, &self.whose.tenant, &tags)
             .await?;
         let sentence = format!(
-            "every entry of {namespace} with tag {} is a miss now",
-            tags.join(" or ")
+            "every entry of {namespace} {} with tag {} is a miss now",
+            self.whose.words(),
+            tags.join(" or "),
         );
         Ok((plain(namespace, "tag"), sentence))
     }

@@ -74,6 +74,16 @@ pub(crate) struct Whose {
     tenant: String,
 }
 
+impl Whose {
+    /// Whose entries they are, in a sentence.
+    fn words(&self) -> String {
+        match &*self.tenant {
+            "" => "without a tenant".to_owned(),
+            tenant => format!("of tenant {tenant:?}"),
+        }
+    }
+}
+
 /// A share in percent.
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))

@@ -205,3 +205,18 @@ on_every_store_and_valkey! {
         assert!(matches!(error, Error::CacheName { .. }), "{error}");
     }
 }
+
+on_every_store_and_valkey! {
+    async fn versions_begin_at_one(scene: Scene) {
+        let prices = scene.oxherd.cache().namespace::<u64, String>("prices").open().unwrap();
+        prices.set(&7, "x".to_owned()).version(1).await.unwrap();
+        for refused in [
+            prices.set(&7, "y".to_owned()).version(0).await.unwrap_err(),
+            prices.remove(&7).version(0).await.unwrap_err(),
+        ] {
+            assert!(matches!(refused, Error::CacheOption { option: "version", .. }), "{refused}");
+            assert!(refused.to_string().contains("add one"), "{refused}");
+        }
+        assert_eq!(peek(&prices, &7).await.as_deref(), Some("x"), "nothing was done");
+    }
+}
