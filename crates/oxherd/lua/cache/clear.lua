@@ -7,12 +7,13 @@
 -- @include cache_sequence
 -- @include cache_notice
 local prefix = KEYS[1]
-read_sequence(prefix, ARGV[1])
 local incarnation = next_incarnation(prefix, ARGV[1])
--- What a full store allows, and after which it allows the rest.
 local left = redis.call('PTTL', prefix .. 'n')
+-- What a full store allows, and after which it allows the rest.
 redis.call('UNLINK', prefix .. 'n')
-redis.call('SET', prefix .. 'n', incarnation)
-if left > 0 then redis.call('PEXPIRE', prefix .. 'n', left) end
+redis.call('SET', prefix .. 'n', incarnation, 'PX', math.max(left, sequence_life))
+if not tonumber(redis.call('GET', prefix .. 's') or '') then
+  redis.call('SET', prefix .. 's', '0', 'PX', sequence_life)
+end
 announce(ARGV[2], ARGV[3], prefix .. 'n')
 return 0

@@ -1,4 +1,6 @@
 local is_sequence_new = false
+-- 30 days.
+local sequence_life = 2592000000
 
 -- A namespace's next incarnation: one that never was. What the caller brings is not enough, for he brings the same again when he sends
 -- again, and entries of the first time would be valid once more.
@@ -19,7 +21,7 @@ local function read_sequence(prefix, seed)
   if incarnation and #incarnation == 8 and count then return incarnation, count end
   is_sequence_new = true
   incarnation = next_incarnation(prefix, seed)
-  redis.call('SET', prefix .. 'n', incarnation, 'PX', 2592000000)
-  redis.call('SET', prefix .. 's', '0', 'PX', 2592000000)
+  redis.call('SET', prefix .. 'n', incarnation, 'PX', sequence_life)
+  redis.call('SET', prefix .. 's', '0', 'PX', sequence_life)
   return incarnation, 0
 end

@@ -277,9 +277,9 @@ impl Site {
         let began = Instant::now();
         let (mut seat, pilot) = self.space.flights.join(key);
         let is_pilot = pilot.is_some();
-        // That flight may wait for a permit that is held for the load which waits here.
-        let is_held_up = call.is_within_load && !is_pilot && seat.came_before_load();
-        if is_held_up
+        // That flight, or the batch that it loads with, may wait for a permit that is held for the load which waits here.
+        if call.is_within_load
+            && !is_pilot
             && self.space.loads.available_permits() == 0
             && self.space.settings.level != Level::Fenced
         {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::loading::{Fresh, LoadFuture, LoadPanicked, LoadTimedOut, Loader};
@@ -42,6 +43,8 @@ pub(crate) struct Batch {
     load: Load,
     /// Bounds the loads of the namespace.
     loads: Arc<Semaphore>,
+    /// Where it is loaded: who goes away last may do so outside of it.
+    runtime: Handle,
     /// Whether it is part of a load, whose permit is enough.
     is_within_load: bool,
     part: Part,
@@ -92,6 +95,7 @@ impl Batch {
         Arc::new(Self {
             load: Box::new(load),
             loads: Arc::clone(&site.space.loads),
+            runtime: Handle::current(),
             is_within_load: site.is_within_load(),
             part: site.part(),
             clock: site.shared.clock.clone(),
@@ -131,22 +135,16 @@ impl Batch {
         };
         let batch = Arc::clone(self);
         // Whoever asked may go away; the others still want it.
-        tokio::spawn(async move { batch.load_for(asked).await });
+        self.runtime.spawn(async move { batch.load_for(asked).await });
     }
 
     async fn load_for(&self, asked: Vec<Asked>) {
-        let late = self.clock.sleep_until(self.clock.now().after(self.limit));
-        tokio::pin!(late);
-        let _permit = if self.is_within_load {
-            None
-        } else {
-            tokio::select! {
-                biased;
-                // Never closed: the semaphore lives as long as the namespace.
-                permit = self.loads.acquire() => permit.ok(),
-                () = &mut late => return self.time_out(asked),
-            }
+        let _permit = match self.is_within_load {
+            true => None,
+            // Never closed: the semaphore lives as long as the namespace.
+            false => self.loads.acquire().await.ok(),
         };
+        let late = self.clock.sleep_until(self.clock.now().after(self.limit));
         // While it waited for its permit, flights may have been given up.
         let asked = asked.into_iter().filter(|(_, answer)| !answer.is_closed());
         let (positions, answers): (Vec<_>, Vec<_>) = asked.unzip();
@@ -158,7 +156,12 @@ impl Batch {
         let values = tokio::select! {
             biased;
             values = load => values,
-            () = &mut late => return self.time_out(positions.into_iter().zip(answers)),
+            () = late => {
+                for answer in answers {
+                    let _ = answer.send(Err(LoadTimedOut(self.limit).into()));
+                }
+                return;
+            }
         };
         let failure = match values {
             Ok(Ok(values)) => {
@@ -173,13 +176,6 @@ impl Batch {
         };
         for answer in answers {
             let _ = answer.send(Err(failure.clone().into()));
-        }
-    }
-
-    /// It took too long, for its permit or by itself.
-    fn time_out(&self, asked: impl IntoIterator<Item = Asked>) {
-        for (_, answer) in asked {
-            let _ = answer.send(Err(LoadTimedOut(self.limit).into()));
         }
     }
 }

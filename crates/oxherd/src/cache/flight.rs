@@ -141,11 +141,6 @@ impl Seat {
         }
     }
 
-    /// Whether the loader was not called when this place was taken.
-    pub(crate) fn came_before_load(&self) -> bool {
-        self.came_before_load
-    }
-
     /// Waits for the end. `None`: it may not answer this caller, who starts over.
     pub(crate) async fn landing(&mut self, is_strict: bool) -> Option<Result<Arc<Held>, LoadCause>> {
         let mut landed = pin!(self.flight.landed.notified());

@@ -3,7 +3,7 @@
 //! Each missing key has a flight of its own, shared with whoever else wants it; their loaders meet in a batch.
 //! Next: `batch.rs`, `loading.rs` (one flight).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::IntoFuture;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::batch::{Batch, BatchFuture};
 use super::get::Answer;
 use super::key::{CacheKey, KeyText, Tag};
 use super::loaded::Loaded;
+use super::loading::Fresh;
 use super::namespace::Namespace;
 use super::space::{Call, Site, Wishes};
 use super::standing::Standing;
@@ -195,16 +196,22 @@ where
 {
     Box::new(move |positions| {
         let wanted: Vec<K> = positions.iter().filter_map(|at| all.get(*at).cloned()).collect();
-        let load = loader(wanted.clone());
+        // A key may stand at several positions: the source is asked for it once, and all of them have the answer.
+        let mut seen = HashSet::with_capacity(wanted.len());
+        let once: Vec<K> = wanted.iter().filter(|key| seen.insert(*key)).cloned().collect();
+        let load = loader(once);
         Box::pin(async move {
-            let mut found = load.await.map_err(Into::into)?;
-            let fresh = |key: &K| {
-                found
-                    .remove(key)
-                    .map_or_else(Loaded::absent, Into::into)
-                    .into_fresh()
-            };
-            Ok(wanted.iter().map(fresh).collect())
+            let found = load.await.map_err(Into::into)?;
+            let fresh = |loaded: L| Into::<Loaded<V>>::into(loaded).into_fresh();
+            let found: HashMap<K, Fresh> = found
+                .into_iter()
+                .map(|(key, loaded)| (key, fresh(loaded)))
+                .collect();
+            let of = |key: &K| found.get(key).cloned();
+            Ok(wanted
+                .iter()
+                .map(|key| of(key).unwrap_or_else(|| Loaded::<V>::absent().into_fresh()))
+                .collect())
         })
     })
 }

@@ -143,6 +143,18 @@ impl Recovery {
         self.count.load(Ordering::Acquire)
     }
 
+    /// The version that the store could not be told of yet, which whatever is loaded has to reach; 0 if there is none.
+    pub(crate) fn fence(&self, key: &KeyText) -> u64 {
+        if self.is_empty() {
+            return 0;
+        }
+        self.notices
+            .lock()
+            .keys
+            .get(key)
+            .map_or(0, |notice| notice.version)
+    }
+
     /// The store answers again.
     pub(crate) fn store_returned(&self) {
         self.returned.notify_one();

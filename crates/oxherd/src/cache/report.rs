@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::Cmd;
@@ -127,13 +128,65 @@ pub(crate) struct Reporter {
 type Numbers = BTreeMap<&'static str, u64>;
 
 /// A task that reports; it ends with this.
-#[derive(Debug)]
 pub(crate) struct Reporting {
-    task: JoinHandle<()>,
+    task: parking_lot::Mutex<Option<JoinHandle<()>>>,
+    /// Set when the task has ended, perhaps with its runtime.
+    is_over: Arc<AtomicBool>,
     reporter: Arc<Mutex<Reporter>>,
+    clock: Clock,
+    look: Look,
+}
+
+/// What a process sees of itself; nothing once its cache is gone.
+type Look = Arc<dyn Fn() -> Option<Present> + Send + Sync>;
+
+/// Says when it is dropped that a task has ended.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl Reporting {
+    /// Within a runtime: goes on reporting there, when the runtime that did has ended.
+    #[inline]
+    pub(crate) fn go_on(&self) {
+        if self.is_over.load(Ordering::Relaxed) {
+            self.begin_again();
+        }
+    }
+
+    fn begin_again(&self) {
+        let mut task = self.task.lock();
+        if self.is_over.swap(false, Ordering::AcqRel) {
+            *task = Some(self.begin());
+        }
+    }
+
+    fn begin(&self) -> JoinHandle<()> {
+        let (reporter, look, clock) = (
+            Arc::clone(&self.reporter),
+            Arc::clone(&self.look),
+            self.clock.clone(),
+        );
+        let over = Over(Arc::clone(&self.is_over));
+        tokio::spawn(async move {
+            let _over = over;
+            loop {
+                let mut reporter = reporter.lock().await;
+                let Some(present) = look() else { return };
+                // A store that is away is told of by those who need it; numbers can wait for the next time.
+                if let Err(error) = reporter.tell(present).await {
+                    tracing::debug!(%error, "what the cache counted was not reported");
+                }
+                drop(reporter);
+                clock.sleep_until(clock.now().after(EVERY)).await;
+            }
+        })
+    }
+
     /// Reports now what `look` sees.
     ///
     /// # Errors
@@ -146,9 +199,19 @@ impl Reporting {
     }
 }
 
+impl std::fmt::Debug for Reporting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reporting")
+            .field("is_over", &self.is_over)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Reporting {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = self.task.get_mut() {
+            task.abort();
+        }
     }
 }
 
@@ -165,23 +228,16 @@ impl Reporter {
     }
 
     /// Reports at once and then every five seconds what `look` sees, until it sees nothing any more.
-    pub(crate) fn start(self, look: impl Fn() -> Option<Present> + Send + 'static) -> Reporting {
-        let clock = self.clock.clone();
-        let reporter = Arc::new(Mutex::new(self));
-        let own = Arc::clone(&reporter);
-        let task = tokio::spawn(async move {
-            loop {
-                let mut reporter = own.lock().await;
-                let Some(present) = look() else { return };
-                // A store that is away is told of by those who need it; numbers can wait for the next time.
-                if let Err(error) = reporter.tell(present).await {
-                    tracing::debug!(%error, "what the cache counted was not reported");
-                }
-                drop(reporter);
-                clock.sleep_until(clock.now().after(EVERY)).await;
-            }
-        });
-        Reporting { task, reporter }
+    pub(crate) fn start(self, look: impl Fn() -> Option<Present> + Send + Sync + 'static) -> Reporting {
+        let reporting = Reporting {
+            clock: self.clock.clone(),
+            task: parking_lot::Mutex::default(),
+            is_over: Arc::new(AtomicBool::new(true)),
+            reporter: Arc::new(Mutex::new(self)),
+            look: Arc::new(look),
+        };
+        reporting.begin_again();
+        reporting
     }
 
     /// Writes a report, if there is something to say; whether it did.

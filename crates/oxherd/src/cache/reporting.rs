@@ -1,6 +1,7 @@
 //! What a cache tells of itself: its numbers, how it hears of changes, the settings of its namespaces.
 //!
-//! The task that writes it begins when a namespace is opened or used inside a runtime, and ends with the cache.
+//! The task that writes it begins when a namespace is opened or used inside a runtime, and ends with the cache; when that runtime
+//! ends, it begins anew in the next one that the cache is used in.
 //! Next: `report.rs`.
 
 use std::collections::BTreeMap;
@@ -37,7 +38,11 @@ impl Cache {
 impl Shared {
     /// Sees to it that this process reports what it counts.
     pub(crate) fn report(self: &Arc<Self>) {
-        if self.reporting.get().is_some() || tokio::runtime::Handle::try_current().is_err() {
+        if let Some(reporting) = self.reporting.get() {
+            reporting.go_on();
+            return;
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         self.reporting.get_or_init(|| {

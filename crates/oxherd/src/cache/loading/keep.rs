@@ -120,6 +120,10 @@ impl Site {
         let Written {
             header, entry, meta, ..
         } = written;
+        if let Some(wanted) = self.own_fence_above(key, &header) {
+            self.release(key, tenure).await;
+            return Landing::everybody(self.newer(key, call, header.version, wanted).await);
+        }
         let held = self.hold_loaded(fresh, meta, Envelope::weight_of(&entry), call, &before);
         if self.is_doubted(key, &call.tenant, header.tags.iter().map(|tag| &**tag)) {
             self.release(key, tenure).await;
@@ -222,10 +226,22 @@ impl Site {
         })
     }
 
-    /// The fence above what was loaded without a lease. A store that does not answer knows of none.
+    /// The fence that this process wished for and could not tell the store, if it is above what was loaded.
+    fn own_fence_above(&self, key: &KeyText, header: &Header) -> Option<u64> {
+        if self.space.settings.level != Level::Fenced || header.version == 0 {
+            return None;
+        }
+        Some(self.space.recovery.fence(key)).filter(|own| *own > header.version)
+    }
+
+    /// The fence above what was loaded without a lease. A store that does not answer knows of none but our own.
     async fn fence_above(&self, key: &KeyText, call: &Call, header: &Header, entry: &[u8]) -> Option<u64> {
         if self.space.settings.level != Level::Fenced || header.version == 0 {
             return None;
+        }
+        // First our own: what is told meanwhile the store knows when it is asked.
+        if let Some(own) = self.own_fence_above(key, header) {
+            return Some(own);
         }
         let tenure = Tenure::of_nobody(header, self.space.settings.loads.lease_term);
         match self.fill(key, call, header, entry, &tenure).await {

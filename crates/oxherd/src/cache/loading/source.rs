@@ -22,7 +22,7 @@ use crate::cache::stats::{LoadEnd, LoadReason};
 use crate::error::{Cause, LoadCause, Result};
 
 /// What a loader returned, whatever the type.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fresh {
     /// `None`: there is no such thing.
     pub(crate) value: Option<AnyValue>,

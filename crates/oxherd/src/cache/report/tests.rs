@@ -300,7 +300,7 @@ async fn the_task_reports_by_the_clock_and_ends_with_what_it_looks_at() {
     let recorder = Arc::new(Recorder::new(scene.clock.clone()));
     let (looks, weak) = (Arc::new(AtomicU64::new(0)), Arc::downgrade(&recorder));
     let counted = Arc::clone(&looks);
-    let mut reporting = Reporter::new(scene.store.clone(), scene.clock.clone()).start(move || {
+    let reporting = Reporter::new(scene.store.clone(), scene.clock.clone()).start(move || {
         counted.fetch_add(1, Ordering::SeqCst);
         Some(present(&*weak.upgrade()?, 0))
     });
@@ -310,11 +310,10 @@ async fn the_task_reports_by_the_clock_and_ends_with_what_it_looks_at() {
     }
     assert_eq!(scene.fleet().await.processes.len(), 1);
     drop(recorder);
-    while !reporting.task.is_finished() {
+    while !reporting.is_over.load(Ordering::SeqCst) {
         scene.advance(EVERY);
         tokio::task::yield_now().await;
     }
-    (&mut reporting.task).await.unwrap();
 }
 
 #[tokio::test]
@@ -328,4 +327,37 @@ async fn garbage_among_the_reports_is_passed_over() {
         .tell(&["ZADD", "bull:cache:{all}:namespaces", "1", "gone@1"])
         .await;
     assert_eq!(scene.fleet().await, Fleet::default());
+}
+
+#[test]
+fn reports_go_on_in_another_runtime_when_theirs_has_ended() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let looks = Arc::new(AtomicU64::new(0));
+    let scene = scene();
+    let recorder = Recorder::new(scene.clock.clone());
+    let counted = Arc::clone(&looks);
+    let reporter = Reporter::new(scene.store.clone(), scene.clock.clone());
+    let first = runtime();
+    let reporting = first.block_on(async {
+        let reporting = reporter.start(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Some(present(&recorder, 0))
+        });
+        while looks.load(Ordering::SeqCst) < 1 {
+            tokio::task::yield_now().await;
+        }
+        reporting
+    });
+    drop(first);
+    runtime().block_on(async {
+        reporting.go_on();
+        while looks.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+    });
 }

@@ -1,5 +1,7 @@
 //! One load, however many wait: callers that go away, loads that fail, processes that die.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use oxherd::cache::{LoadPanicked, Namespace, NamespaceBuilder, Tag, Tiers};
@@ -301,6 +303,54 @@ on_every_store_and_valkey! {
         go.send(()).unwrap();
         assert_eq!(*outer.await.unwrap().unwrap(), "x");
         assert_eq!(*waiting.await.unwrap().unwrap(), "x");
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_load_that_reads_what_a_call_of_many_waits_for_does_not_wait(scene: Scene) {
+        let prices = builder(&scene.oxherd).concurrent_loads(1).open().unwrap();
+        let source = Source::of("x");
+        let (begins, has_begun) = tokio::sync::oneshot::channel();
+        let (go, gate) = tokio::sync::oneshot::channel::<()>();
+        let (rows, part) = (prices.clone(), source.clone());
+        let page = move || async move {
+            begins.send(()).unwrap();
+            gate.await.unwrap();
+            rows.get_or_load(&1, part.loader()).await.map(|row| row.to_string())
+        };
+        let outer = tokio::spawn({
+            let prices = prices.clone();
+            async move { prices.get_or_load(&100, page).await }
+        });
+        has_begun.await.unwrap();
+        // A call of many has the lease, and waits for the only right to load.
+        let many = tokio::spawn({
+            let prices = prices.clone();
+            let load = |keys: Vec<u64>| async move {
+                Ok::<_, Infallible>(keys.into_iter().map(|key| (key, "x".to_owned())).collect::<HashMap<_, _>>())
+            };
+            async move { prices.get_or_load_many(&[1], load).await }
+        });
+        eventually("it has the lease", PATIENCE, async || scene.exists("bull:cache:{prices@1}:l::1:").await).await;
+        go.send(()).unwrap();
+        assert_eq!(*outer.await.unwrap().unwrap(), "x");
+        assert_eq!(many.await.unwrap().unwrap()[0].as_deref().map(String::as_str), Some("x"));
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_key_that_is_named_twice_within_a_load_is_there_twice(scene: Scene) {
+        let prices = builder(&scene.oxherd).concurrent_loads(1).open().unwrap();
+        let rows = prices.clone();
+        let page = move || async move {
+            let load = |keys: Vec<u64>| async move {
+                Ok::<_, Infallible>(keys.into_iter().map(|key| (key, "x".to_owned())).collect::<HashMap<_, _>>())
+            };
+            let twice = rows.get_or_load_many(&[7, 7], load).await?;
+            Ok::<_, Error>(format!("{twice:?}"))
+        };
+        assert_eq!(*prices.get_or_load(&100, page).await.unwrap(), r#"[Some("x"), Some("x")]"#);
+        assert_eq!(peek(&prices, &7).await.as_deref(), Some("x"), "nobody takes it for absent");
     }
 }
 
