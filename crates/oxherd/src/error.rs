@@ -45,13 +45,6 @@ pub enum OpenProblem {
 
 impl fmt::Display for OpenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::NotPermitted { command } = self {
-            let right = command.to_lowercase();
-            return write!(
-                f,
-                "the server does not let this user run {command}; allow it: ACL SETUSER NAME +{right}"
-            );
-        }
         f.write_str(match self {
             Self::Unreachable => "nothing answers there; is the server running and the address right?",
             Self::Silent => "the connection was accepted but nothing answered in time",
@@ -63,7 +56,13 @@ impl fmt::Display for OpenProblem {
             Self::Directory => "the directory cannot be used",
             Self::Damaged => "its files are damaged; nothing was changed",
             Self::Format => "its files have another format",
-            Self::NotPermitted { .. } => "the server does not let this user run a command",
+            Self::NotPermitted { command } => {
+                let right = command.to_lowercase();
+                return write!(
+                    f,
+                    "the server does not let this user run {command}; allow it: ACL SETUSER NAME +{right}"
+                );
+            }
         })
     }
 }

@@ -282,28 +282,29 @@ where
         self
     }
 
-    /// How long to wait for another process's load (15 s unless told otherwise) before loading as well, without keeping the value.
+    /// How long to wait for another process's load (15 s unless told otherwise, an hour at the most) before loading as well, without keeping
+    /// the value.
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.settings.loads.lock_wait = wait;
         self
     }
 
-    /// How many loads run in this process at once: 256 unless told otherwise. What a load loads of the same namespace, within its own
+    /// How many loads run in this process at once: 256 unless told otherwise (at least 1). What a load loads of the same namespace, within its own
     /// task, counts as a part of it.
     pub fn concurrent_loads(mut self, loads: usize) -> Self {
         self.settings.loads.concurrency = loads;
         self
     }
 
-    /// How long it is remembered below which version a key was invalidated: 10 minutes unless told otherwise. Longer than a load takes and a
-    /// replica lags, together.
+    /// How long it is remembered below which version a key was invalidated: 10 minutes unless told otherwise (from the hard time-out to 366
+    /// days). Longer than a load takes and a replica lags, together.
     pub fn fence_life(mut self, life: Duration) -> Self {
         self.settings.fence_life = life;
         self
     }
 
-    /// How long this process keeps what it loads while the store is away: 5 s unless told otherwise. During that time it does not hear of
-    /// invalidations. Levels above [`Level::Delete`] keep nothing then.
+    /// How long this process keeps what it loads while the store is away: 5 s unless told otherwise (at most 366 days). During that time it
+    /// does not hear of invalidations. Levels above [`Level::Delete`] keep nothing then.
     pub fn outage_ttl(mut self, ttl: Duration) -> Self {
         self.settings.outage_ttl = ttl;
         self

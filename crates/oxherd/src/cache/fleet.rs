@@ -37,7 +37,7 @@ impl Fleet {
     /// Reads what is reported.
     ///
     /// # Errors
-    /// [`crate::Error::StoreUnavailable`].
+    /// [`crate::Error::StoreUnavailable`]; [`crate::Error::Store`] when the store refuses (no rights, for one).
     pub async fn read(store: &Store) -> Result<Self> {
         let mut fleet = Self::default();
         fleet.read_processes(store).await?;

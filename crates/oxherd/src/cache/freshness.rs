@@ -71,7 +71,7 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// Fresh for this long (1 ms to 366 days), give or take a tenth; nothing stale, refreshed ahead of time, and at most a
+    /// Fresh for this long (1 ms to 366 days), or up to a tenth less; nothing stale, refreshed ahead of time, and at most a
     /// minute in this process.
     #[must_use]
     pub fn of(ttl: impl Into<Ttl>) -> Self {
@@ -108,14 +108,15 @@ impl Freshness {
         self
     }
 
-    /// How long after its TTL an entry is still served while one load refreshes it.
+    /// How long after its TTL an entry is still served while one load refreshes it: not at all unless told otherwise (at most 366 days).
     #[must_use]
     pub fn stale_while_revalidate(mut self, duration: Duration) -> Self {
         self.stale_while_revalidate = duration;
         self
     }
 
-    /// How long after its TTL an entry is still served when the load fails, or takes longer than the soft time-out.
+    /// How long after its TTL an entry is still served when the load fails, or takes longer than the soft time-out: not at all unless told
+    /// otherwise (at most 366 days).
     #[must_use]
     pub fn stale_if_error(mut self, duration: Duration) -> Self {
         self.stale_if_error = duration;
@@ -123,14 +124,15 @@ impl Freshness {
     }
 
     /// How long a source that failed is left alone by this process, key by key, while there is something stale to serve instead: a second
-    /// unless told otherwise; zero asks it for every read. Where nothing stale may be served, it is always asked.
+    /// unless told otherwise (at most 366 days); zero asks it for every read. Where nothing stale may be served, it is always asked.
     #[must_use]
     pub fn retry_after_error(mut self, pause: Duration) -> Self {
         self.retry_after_error = pause;
         self
     }
 
-    /// How long the answer "there is no such thing" is good: ten seconds, or the TTL if that is shorter, unless told otherwise.
+    /// How long the answer "there is no such thing" is good: ten seconds, or the TTL if that is shorter, unless told otherwise
+    /// (1 ms to 366 days).
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         self.negative_ttl = ttl;
@@ -146,7 +148,7 @@ impl Freshness {
     }
 
     /// How long this process keeps an entry without asking the store, whatever happens to the channel that
-    /// tells it of changes. A minute unless told otherwise.
+    /// tells it of changes. A minute unless told otherwise (1 ms to 366 days).
     #[must_use]
     pub fn local_ttl(mut self, ttl: Duration) -> Self {
         self.local_ttl = ttl;

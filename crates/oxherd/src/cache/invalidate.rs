@@ -16,8 +16,9 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// Makes every entry that depends on one of these tags a miss, also those whose load is under way.
     ///
     /// # Errors
-    /// [`crate::Error::StoreUnavailable`] when the store did not answer: other processes may still read what was there. This process does
-    /// not; it repeats the invalidation until the store answers ([`super::Cache::pending_invalidations`]).
+    /// [`crate::Error::StoreUnavailable`] when the store did not answer, [`crate::Error::Store`] when it refused (no rights, for one): other
+    /// processes may still read what was there. This process does not; it repeats the invalidation until the store takes it
+    /// ([`super::Cache::pending_invalidations`]).
     pub async fn invalidate(&self, tags: &[Tag]) -> Result<()> {
         let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
         self.site.invalidate(&self.tenant, &names).await?;

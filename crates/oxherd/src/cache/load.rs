@@ -54,7 +54,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// # Errors
     /// [`Error::Load`] when the loader failed and nothing stale may be served instead, [`Error::Absent`] when it said that there is no such
-    /// value, [`Error::BehindVersion`], [`Error::CacheKey`].
+    /// value, [`Error::BehindVersion`], [`Error::CacheOption`] for a TTL that is too long ([`GetOrLoad::ttl`]), [`Error::CacheKey`].
     #[inline]
     pub fn get_or_load<F, Fut, L, E>(&self, key: &K, loader: F) -> GetOrLoad<'_, V, F, Value>
     where

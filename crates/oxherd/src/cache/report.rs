@@ -190,7 +190,7 @@ impl Reporting {
     /// Reports now what `look` sees.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`].
+    /// [`Error::StoreUnavailable`], [`Error::Store`].
     pub(crate) async fn tell(&self, look: impl FnOnce() -> Present) -> Result<()> {
         let mut reporter = self.reporter.lock().await;
         // Within the lock, so that nothing older is told after something newer.
@@ -243,7 +243,7 @@ impl Reporter {
     /// Writes a report, if there is something to say; whether it did.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`].
+    /// [`Error::StoreUnavailable`], [`Error::Store`].
     pub(crate) async fn tell(&mut self, present: Present) -> Result<bool> {
         let now = self.clock.now();
         let essence = Essence::of(&present);

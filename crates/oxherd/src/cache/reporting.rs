@@ -24,8 +24,11 @@ impl Cache {
     /// Tells the store now what this process counted, as it does by itself every five seconds. Call it when a process is about to
     /// end: what it has not told then is missing in the totals of `oxherd cache stats` and `/metrics`.
     ///
+    /// It waits for each answer by the store's own deadline, 5 s, and not by [`CacheBuilder::deadline`](super::CacheBuilder::deadline); nor does
+    /// the breaker shorten that. A report that is under way is waited for first. Where a process may not wait so long, put a time-out around it.
+    ///
     /// # Errors
-    /// [`crate::Error::StoreUnavailable`].
+    /// [`crate::Error::StoreUnavailable`]; [`crate::Error::Store`] when the store refuses (full, no rights).
     pub async fn report(&self) -> Result<()> {
         self.shared.report();
         match self.shared.reporting.get() {

@@ -65,11 +65,11 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// [`Set::version`] nothing newer is ever replaced.
     ///
     /// # Errors
-    /// [`Error::CacheRefused`] when something newer is there or a write of this key is announced,
-    /// [`Error::StoreUnavailable`] when the store did not take it: what was there before is then removed as soon as it answers
-    /// ([`super::Cache::pending_invalidations`]). [`Error::ValueTooLarge`] and [`Error::CacheValue`] when it cannot be stored: what was there
-    /// before is removed. [`Error::CacheOption`] for a version in a namespace of this process alone, or a TTL that is too long.
-    /// [`Error::CacheKey`].
+    /// [`Error::CacheRefused`] when something newer is there, a write of this key is announced, or the namespace needs a version.
+    /// [`Error::StoreUnavailable`] when the store did not answer, [`Error::Store`] when it refused (full, no rights): what was there before is
+    /// then removed as soon as it takes that ([`super::Cache::pending_invalidations`]). [`Error::ValueTooLarge`], [`Error::CacheValue`],
+    /// [`Error::CacheTag`] and [`Error::CacheTags`] when it cannot be stored: what was there before is removed; if that fails, its error.
+    /// [`Error::CacheOption`] for a version of 0 or in a namespace of this process alone, or a TTL that is too long. [`Error::CacheKey`].
     pub fn set(&self, key: &K, value: V) -> Set<'_, V> {
         self.set_shared(key, Some(Arc::new(value)))
     }
@@ -107,9 +107,9 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// Either way nothing is there afterwards.
     ///
     /// # Errors
-    /// [`Error::CacheOption`] for a version in a namespace of this process alone, [`Error::CacheKey`].
-    /// [`Error::StoreUnavailable`] when the store did not answer: other processes may still read what was there. This process does not; it
-    /// repeats the removal until the store answers ([`super::Cache::pending_invalidations`]).
+    /// [`Error::CacheOption`] for a version of 0 or in a namespace of this process alone, [`Error::CacheKey`].
+    /// [`Error::StoreUnavailable`] when the store did not answer, [`Error::Store`] when it refused (no rights, for one): other processes may
+    /// still read what was there. This process does not; it repeats the removal until the store takes it ([`super::Cache::pending_invalidations`]).
     pub fn remove(&self, key: &K) -> Remove<'_> {
         Remove {
             site: &self.site,
@@ -122,7 +122,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// there is none. In other namespaces it stays in the store for longer, and is no fresher for it.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`], [`Error::CacheKey`].
+    /// [`Error::StoreUnavailable`]; [`Error::Store`] when the store refuses (no rights, for one); [`Error::CacheKey`].
     pub async fn touch(&self, key: &K) -> Result<bool> {
         let key = self.key(key)?;
         let settings = &self.site.space.settings;
@@ -136,7 +136,9 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     /// cache and keeps nothing; with [`Level::Intent`] no read that begins after the announcement returns anything from before the write.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`]: the write must not go on.
+    /// [`Error::StoreUnavailable`], or [`Error::Store`] when the store refuses (full, no rights): the write must not go on.
+    /// [`Error::CacheOption`] for a term out of its range, or in a namespace of this process alone ([`super::Tiers::Local`]).
+    /// [`Error::CacheKey`].
     pub async fn intend(&self, key: &K, term: Duration) -> Result<Intent> {
         let key = self.key(key)?;
         let site = &self.site;
@@ -258,7 +260,8 @@ impl Intent {
     /// conclusion was sent once more: `false` is the safe side, and nothing needs to be repeated.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`]: the announcement stands until its term ends, and may be concluded once more until then.
+    /// [`Error::StoreUnavailable`], or [`Error::Store`] when the store refuses (no rights, for one): the announcement stands until its term ends,
+    /// and may be concluded once more until then.
     pub async fn conclude(&self) -> Result<bool> {
         self.conclude_at(0).await
     }

@@ -236,6 +236,7 @@ impl Link {
                     && let Some(dressing) = &self.shared.dressing
                 {
                     dressing.doubted();
+                    // Past `give_up` below: so short a silence costs a dressed connection nothing.
                     return Err(no_answer_within(self.deadline));
                 }
                 Err(no_answer_within(self.deadline))

@@ -115,7 +115,8 @@ impl Inspector {
     /// One entry; `None` when there is none.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
+    /// [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`]; [`crate::Error::Store`] when the store
+    /// refuses (no rights, for one).
     pub async fn entry(&self, namespace: &str, tenant: &str, key: &str) -> Result<Option<Entry>> {
         let keys = self.keys(namespace)?;
         let name = full_name(tenant, key)?;

@@ -55,16 +55,17 @@ impl Inspector {
     /// The namespaces, and what the processes that use them report.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`].
+    /// [`Error::StoreUnavailable`]; [`Error::Store`] when the store refuses (no rights, for one).
     pub async fn fleet(&self) -> Result<Fleet> {
         Fleet::read(&self.store).await
     }
 
-    /// The settings of one namespace (`name@version`), as the process that reported last has them; `None` when it is not among
-    /// [`Fleet::namespaces`]. Costs one question, where [`Self::fleet`] reads everything that all processes report.
+    /// The settings of one namespace (`name@version`), as the process that reported last has them; `None` when the store has none: no process
+    /// has reported them yet, or they were forgotten, evicted or flushed. Settings that are no JSON are `null`. Costs one question, where
+    /// [`Self::fleet`] reads everything that all processes report.
     ///
     /// # Errors
-    /// [`Error::CacheName`], [`Error::StoreUnavailable`].
+    /// [`Error::CacheName`], [`Error::StoreUnavailable`]; [`Error::Store`] when the store refuses (no rights, for one).
     pub async fn settings(&self, namespace: &str) -> Result<Option<Value>> {
         let operation = "look for a namespace of the cache";
         let mut command = redis::cmd("HGET");

@@ -44,7 +44,8 @@ impl Inspector {
     /// the removal was sent once more.
     ///
     /// # Errors
-    /// [`crate::Error::CacheOutOfReach`] for a namespace that processes keep to themselves, [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
+    /// [`crate::Error::CacheOutOfReach`] for a namespace that processes keep to themselves, [`crate::Error::CacheName`], [`crate::Error::CacheKey`],
+    /// [`crate::Error::StoreUnavailable`]; [`crate::Error::Store`] when the store refuses (no rights, for one).
     pub async fn remove(&self, namespace: &str, tenant: &str, key: &str) -> Result<bool> {
         let keys = self.reached(namespace).await?;
         let call = self.removal(&keys, &full_name(tenant, key)?);
@@ -54,7 +55,7 @@ impl Inspector {
     /// Makes every entry of the tenant that has one of these tags a miss, however many there are.
     ///
     /// # Errors
-    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::CacheKey`], [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`].
     pub async fn invalidate_tags(&self, namespace: &str, tenant: &str, tags: &[&str]) -> Result<()> {
         let keys = self.reached(namespace).await?;
         let names = tags.iter().map(|tag| full_name(tenant, tag));
@@ -79,7 +80,7 @@ impl Inspector {
     /// Makes every entry of a tenant a miss. The empty tenant has no stamp: clear the namespace instead.
     ///
     /// # Errors
-    /// As of [`Self::remove`]; [`crate::Error::CacheName`] also for the empty tenant, [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`]; [`crate::Error::CacheName`] also for the empty tenant.
     pub async fn invalidate_tenant(&self, namespace: &str, tenant: &str) -> Result<()> {
         crate::cache::key::check_name("tenant", tenant)?;
         self.invalidate_tags(namespace, tenant, &[""]).await
@@ -88,7 +89,7 @@ impl Inspector {
     /// Makes every entry of a namespace a miss.
     ///
     /// # Errors
-    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
+    /// As of [`Self::remove`].
     pub async fn clear(&self, namespace: &str) -> Result<()> {
         let keys = self.reached(namespace).await?;
         let mut call = CACHE_CLEAR.call(keys.prefix());
@@ -105,7 +106,7 @@ impl Inspector {
     /// This walks all keys of the store: use tags for what happens often.
     ///
     /// # Errors
-    /// As of [`Self::remove`]; [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`]; what was removed before stays so.
+    /// As of [`Self::remove`]; what was removed before stays so.
     pub async fn remove_matching(
         &self,
         namespace: &str,

@@ -93,7 +93,7 @@ impl Inspector {
     /// Looks at the entries of a namespace, whatever their tenant, for the largest.
     ///
     /// # Errors
-    /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`].
+    /// [`crate::Error::CacheName`], [`crate::Error::StoreUnavailable`]; [`crate::Error::Store`] when the store refuses (no rights, for one).
     pub async fn big_keys(&self, namespace: &str, bounds: Bounds) -> Result<BigKeys> {
         let keys = self.keys(namespace)?;
         let pattern = keys.entries_pattern("*");

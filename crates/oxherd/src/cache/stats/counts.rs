@@ -15,8 +15,9 @@ macro_rules! counts {
             pub(crate) const ALL: usize = [$(Self::$variant),*].len();
         }
 
-        /// What happened in a namespace since its processes opened it, in numbers. Bytes are of envelopes as they lie in the
-        /// store.
+        /// What happened in a namespace, in numbers: in one process or several since they opened it, or, in
+        /// [`Fleet::totals`](crate::cache::Fleet::totals), in all processes since the store began to count. Bytes are of envelopes as they lie
+        /// in the store.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         #[non_exhaustive]
