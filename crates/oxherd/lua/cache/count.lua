@@ -17,8 +17,9 @@ for at = 5, #ARGV, 3 do
   end
 end
 redis.call('PEXPIRE', counted, ARGV[2])
+redis.call('PEXPIRE', totals, life)
 -- What ends with them is the namespace, all of it: seldom, because whoever listens takes it for a clearing.
-for _, name in ipairs({'c', 'n', 's'}) do
+for _, name in ipairs({'n', 's'}) do
   local left = redis.call('PTTL', prefix .. name)
   if left ~= -2 and left < life / 2 then redis.call('PEXPIRE', prefix .. name, life) end
 end

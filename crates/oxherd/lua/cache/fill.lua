@@ -17,11 +17,14 @@ local as_of, life, least = tonumber(ARGV[4]), ARGV[8], tonumber(ARGV[9])
 local newer = newer_than(prefix .. 'f:' .. key, entry, ARGV[5])
 if newer then newer = 'outdated ' .. string.format(string.rep('%02x', 8), string.byte(newer, 1, 8)) end
 if not lease_holds(lease, token) then return {newer or 'void', 0} end
+if newer then
+  -- First, for this answers even those who would be answered whatever else refuses it; and before anything that a full store refuses.
+  end_lease(channel, lease)
+  return {newer, 0}
+end
 local count = tonumber(redis.call('GET', prefix .. 's') or '')
 
 local function refusal()
-  -- First, for this answers even those who would be answered whatever else refuses it.
-  if newer then return newer end
   if is_marked(prefix .. 'w:' .. key) then return 'marked' end
   if not count or redis.call('GET', prefix .. 'n') ~= ARGV[3] then return 'cleared' end
   if count == as_of then return end

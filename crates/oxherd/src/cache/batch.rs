@@ -30,7 +30,7 @@ type Load = Box<dyn Fn(Vec<usize>) -> BatchFuture + Send + Sync>;
 
 /// How many scripts of one call are under way at once: each has its deadline from when it is sent.
 const AT_ONCE: usize = 64;
-/// By how much each key prolongs the leases of all: so they are renewed a thousand times a second at the most.
+/// By how much each key prolongs the leases of all: so up to some 199,000 keys they are renewed about a thousand times a second at the most.
 const TERM_PER_KEY: Duration = Duration::from_millis(3);
 /// How long a lease is at the most for that.
 const LONGEST_TERM: Duration = Duration::from_secs(600);

@@ -144,7 +144,8 @@ impl Gathering {
         }));
         *open = Some(Arc::clone(&batch));
         drop(open);
-        runtime.spawn(ask_for_all(site.clone(), batch));
+        let site = site.clone();
+        runtime.spawn(ask_for_all(Closing { site, batch }));
         Some(answered)
     }
 
@@ -163,11 +164,29 @@ impl Gathering {
     }
 }
 
+/// A batch whose task ends with its runtime is closed, and those who joined it ask for themselves.
+struct Closing {
+    site: Site,
+    batch: Arc<Mutex<Batch>>,
+}
+
+impl Closing {
+    fn close(&self) -> (Cmd, Vec<Read>) {
+        self.site.space.gathering.close(&self.batch)
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// Asks for all that join, and tells each what is its own.
-async fn ask_for_all(site: Site, batch: Arc<Mutex<Batch>>) {
+async fn ask_for_all(closing: Closing) {
     let_others_run().await;
-    let (question, reads) = site.space.gathering.close(&batch);
-    let mut answer = ask(&site, &question).await;
+    let (question, reads) = closing.close();
+    let mut answer = ask(&closing.site, &question).await;
     for Read {
         asks_for,
         answer: waits,

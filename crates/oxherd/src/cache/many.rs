@@ -49,7 +49,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             .collect())
     }
 
-    /// Writes several values through, as [`Self::set`] does each. Every one is tried. A value comes as it is, or as a [`Loaded`] with its version,
+    /// Writes several values through, as [`Self::set`] does each. Every one is tried, or, when the call is dropped, what was there before is
+    /// removed later. A value comes as it is, or as a [`Loaded`] with its version,
     /// TTL and tags.
     ///
     /// # Errors
@@ -61,7 +62,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     {
         let writes: Vec<_> = values
             .into_iter()
-            .map(|(key, value)| self.set_fresh(key, value.into().into_fresh()).into_future())
+            .map(|(key, value)| self.set_fresh(key, value.into().into_fresh()).begin())
+            .map(|begun| async move { begun?.await })
             .collect();
         let written: Vec<Result<()>> = stream::iter(writes).buffered(AT_ONCE).collect().await;
         written.into_iter().collect()
@@ -77,7 +79,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     {
         let removals: Vec<_> = keys
             .into_iter()
-            .map(|key| self.remove(key).into_future())
+            .map(|key| self.remove(key).begin())
+            .map(|begun| async move { begun?.await })
             .collect();
         let mut removed = 0;
         let removals: Vec<Result<bool>> = stream::iter(removals).buffered(AT_ONCE).collect().await;

@@ -212,6 +212,11 @@ impl Telling<'_> {
         self.notice = None;
     }
 
+    /// Nothing was written, and nothing is to go.
+    pub(crate) fn withdrawn(mut self) {
+        self.notice = None;
+    }
+
     /// The error of a call that the store did not hear, or refused.
     pub(crate) fn failed(self, trouble: Trouble, operation: &str) -> Error {
         const LATER: &str = "this process repeats it, and does not read past it, until the store answers";

@@ -15,7 +15,7 @@ use super::get::Answer;
 use super::key::{CacheKey, KeyText, Tag};
 use super::loading::{Fresh, millis};
 use super::namespace::Namespace;
-use super::recovery::Notice;
+use super::recovery::{Notice, Telling};
 use super::settings::Level;
 use super::shared::Trouble;
 use super::space::{AnyValue, Call, Site, Space};
@@ -211,6 +211,13 @@ impl<'a, V: 'a> IntoFuture for Set<'a, V> {
     type IntoFuture = Answer<'a, ()>;
 
     fn into_future(self) -> Self::IntoFuture {
+        Answer::later(async move { self.begin()?.await })
+    }
+}
+
+impl<'a, V> Set<'a, V> {
+    /// From now on it counts as begun: when it is dropped, what was there before goes.
+    pub(crate) fn begin(self) -> Result<impl Future<Output = Result<()>> + use<'a, V>> {
         let Self {
             site,
             key,
@@ -218,11 +225,9 @@ impl<'a, V: 'a> IntoFuture for Set<'a, V> {
             fresh,
             ..
         } = self;
-        Answer::later(async move {
-            check_ttl(fresh.ttl)?;
-            site.check_version(fresh.version)?;
-            site.set(key?, call, fresh).await
-        })
+        check_ttl(fresh.ttl)?;
+        site.check_version(fresh.version)?;
+        Ok(site.set(key?, call, fresh))
     }
 }
 
@@ -241,10 +246,18 @@ impl<'a> IntoFuture for Remove<'a> {
     type IntoFuture = Answer<'a, bool>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Answer::later(async move {
-            self.site.check_version(self.version)?;
-            self.site.remove(&self.key?, self.version.unwrap_or(0)).await
-        })
+        Answer::later(async move { self.begin()?.await })
+    }
+}
+
+impl<'a> Remove<'a> {
+    /// From now on it counts as begun: when it is dropped, it is told later.
+    pub(crate) fn begin(self) -> Result<impl Future<Output = Result<bool>> + use<'a>> {
+        let Self { site, key, version } = self;
+        site.check_version(version)?;
+        let (key, version) = (key?, version.unwrap_or(0));
+        let telling = site.telling(Notice::Key(key.clone(), version));
+        Ok(async move { site.remove(telling, &key, version).await })
     }
 }
 
@@ -323,11 +336,31 @@ impl Site {
         ))
     }
 
-    pub(crate) async fn set(&self, key: KeyText, call: Call, fresh: Fresh) -> Result<()> {
+    /// Counts as begun before it is polled.
+    pub(crate) fn set(
+        &self,
+        key: KeyText,
+        call: Call,
+        fresh: Fresh,
+    ) -> impl Future<Output = Result<()>> + use<'_> {
+        let header = self.header_of(&call, &fresh, Duration::ZERO, None);
+        // What is there is from before the write: if it cannot be replaced, it is to go.
+        let telling = self.telling(Notice::Key(key.clone(), header.version));
+        self.write(telling, header, key, call, fresh)
+    }
+
+    async fn write(
+        &self,
+        telling: Telling<'_>,
+        header: Header,
+        key: KeyText,
+        call: Call,
+        fresh: Fresh,
+    ) -> Result<()> {
         let space = &self.space;
         let settings = &space.settings;
-        let header = self.header_of(&call, &fresh, Duration::ZERO, None);
         if settings.level == Level::Fenced && header.version == 0 {
+            telling.withdrawn();
             return Err(self.refused(
                 &key,
                 "values of this namespace need a version: call `.version(…)`",
@@ -343,12 +376,10 @@ impl Site {
             Ok(entry) => entry,
             Err(error) => {
                 // The write at the source is done all the same; what is here is from before it.
-                self.remove(&key, header.version).await?;
+                self.remove(telling, &key, header.version).await?;
                 return Err(error);
             }
         };
-        // What is there is from before the write: if it cannot be replaced, it is to go.
-        let telling = self.telling(Notice::Key(key.clone(), header.version));
         if settings.keeps_shared()
             && let Err(trouble) = self.heed().await
         {
@@ -420,9 +451,8 @@ impl Site {
         })
     }
 
-    pub(crate) async fn remove(&self, key: &KeyText, version: u64) -> Result<bool> {
+    async fn remove(&self, telling: Telling<'_>, key: &KeyText, version: u64) -> Result<bool> {
         let space = &self.space;
-        let telling = self.telling(Notice::Key(key.clone(), version));
         if !space.settings.keeps_shared() {
             let held = self.shared.local.get(space.number, key.as_bytes());
             telling.told();

@@ -76,6 +76,9 @@ impl Site {
                     );
                 }
                 self.release_any(pilot.key(), loading.tenure.as_ref()).await;
+                if let Some(wanted) = self.fence_above(pilot.key(), call, &header, &[]).await {
+                    return Landing::everybody(self.newer(pilot.key(), call, header.version, wanted).await);
+                }
                 let held = self.hold_loaded(&loading.fresh, meta, 0, call, &loading.before);
                 return Landing::to(held, Answers::CameBeforeLoad);
             }
@@ -120,13 +123,12 @@ impl Site {
         let Written {
             header, entry, meta, ..
         } = written;
-        if let Some(wanted) = self.own_fence_above(key, &header) {
-            self.release(key, tenure).await;
-            return Landing::everybody(self.newer(key, call, header.version, wanted).await);
-        }
         let held = self.hold_loaded(fresh, meta, Envelope::weight_of(&entry), call, &before);
         if self.is_doubted(key, &call.tenant, header.tags.iter().map(|tag| &**tag)) {
             self.release(key, tenure).await;
+            if let Some(wanted) = self.fence_above(key, call, &header, &entry).await {
+                return Landing::everybody(self.newer(key, call, header.version, wanted).await);
+            }
             return Landing::to(held, Answers::CameBeforeLoad);
         }
         let (local, number) = (&self.shared.local, self.space.number);

@@ -472,3 +472,25 @@ on_servers! {
         assert_eq!(away.mine.stats().counts.invalidated_keys, 1);
     }
 }
+
+on_servers! {
+    async fn removals_of_a_caller_who_goes_away_are_told_all_the_same(scene: Scene) {
+        let open = |oxherd: &Oxherd| -> Namespace<u64, u64> { oxherd.cache().namespace("rows").open().unwrap() };
+        let (rows, keys) = (open(&scene.oxherd), (0..200).collect::<Vec<u64>>());
+        rows.set_many(keys.iter().map(|key| (key, *key))).await.unwrap();
+        assert_eq!(rows.get(&199).await.unwrap().as_deref(), Some(&199));
+        let mut removals = Box::pin(rows.remove_many(&keys));
+        assert!(futures_util::poll!(&mut removals).is_pending());
+        drop(removals);
+        assert_eq!(scene.oxherd.cache().pending_invalidations(), 200);
+        assert_eq!(rows.get(&199).await.unwrap(), None, "this process does not read past it");
+        eventually("all are told", PATIENCE, async || {
+            scene.oxherd.cache().pending_invalidations() == 0
+        })
+        .await;
+        let theirs = open(&scene.other_process().await);
+        for key in &keys {
+            assert_eq!(theirs.get(key).await.unwrap(), None);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oxherd::cache::{Level, Loaded, Namespace, NamespaceBuilder, Tiers};
+use oxherd::cache::{Level, Loaded, Namespace, NamespaceBuilder, Packing, Tiers};
 use oxherd::{Error, Oxherd};
 use oxherd_testkit::eventually;
 use tokio::sync::watch;
@@ -286,5 +286,21 @@ on_every_store_and_valkey! {
             assert!(rows.get(&7).min_version(2).await.unwrap().is_some());
             assert_eq!((rows.stats().counts.hits(), rows.stats().counts.misses), (1, 1), "{tiers:?}");
         }
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_load_below_the_fence_answers_nobody_even_if_it_is_too_large_to_keep(scene: Scene) {
+        let packing = Packing::new().with_max_value(100);
+        let rows = builder(&scene.oxherd, Level::Fenced).packing(packing).open().unwrap();
+        let large = |version: u64| {
+            move || async move { Ok::<_, std::convert::Infallible>(Loaded::new("x".repeat(1_000)).version(version)) }
+        };
+        rows.remove(&7).version(5).await.unwrap();
+        match rows.get_or_load(&7, large(4)).await {
+            Err(Error::BehindVersion { wanted: 5, found: 4, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(rows.get_or_load(&7, large(5)).await.unwrap().len(), 1_000);
     }
 }
