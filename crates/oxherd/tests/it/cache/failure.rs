@@ -482,7 +482,6 @@ on_servers! {
         let mut removals = Box::pin(rows.remove_many(&keys));
         assert!(futures_util::poll!(&mut removals).is_pending());
         drop(removals);
-        assert_eq!(scene.oxherd.cache().pending_invalidations(), 200);
         assert_eq!(rows.get(&199).await.unwrap(), None, "this process does not read past it");
         eventually("all are told", PATIENCE, async || {
             scene.oxherd.cache().pending_invalidations() == 0
