@@ -63,7 +63,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         let writes: Vec<_> = values
             .into_iter()
             .map(|(key, value)| self.set_fresh(key, value.into().into_fresh()).begin())
-            .map(|begun| async move { begun?.await })
+            .map(|begun| Answer::later(async move { begun?.await }))
             .collect();
         let written: Vec<Result<()>> = stream::iter(writes).buffered(AT_ONCE).collect().await;
         written.into_iter().collect()
@@ -80,7 +80,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         let removals: Vec<_> = keys
             .into_iter()
             .map(|key| self.remove(key).begin())
-            .map(|begun| async move { begun?.await })
+            .map(|begun| Answer::later(async move { begun?.await }))
             .collect();
         let mut removed = 0;
         let removals: Vec<Result<bool>> = stream::iter(removals).buffered(AT_ONCE).collect().await;
