@@ -21,8 +21,15 @@ fn scripts(folder: &str) -> Vec<(PathBuf, String)> {
 
 const NOUNS: [&str; 5] = ["cache", "job", "lock", "queue", "worker"];
 
-/// Those that ask the store for the time: fencing numbers, and the ends of write intents, which processes must agree on.
-const MAY_ASK_THE_TIME: [&str; 3] = ["lock/acquire.lua", "cache/intend.lua", "include/cache_intent.lua"];
+/// Those that ask the store for the time: fencing numbers, the ends of write intents and of reports, which processes must agree on, and
+/// incarnations, which are never to be again.
+const MAY_ASK_THE_TIME: [&str; 5] = [
+    "lock/acquire.lua",
+    "cache/intend.lua",
+    "cache/report.lua",
+    "include/cache_intent.lua",
+    "include/cache_sequence.lua",
+];
 
 #[test]
 fn every_script_opens_with_its_contract() {

@@ -130,13 +130,24 @@ on_every_store! {
                 add.exec_async(&mut connection).await.unwrap();
             }
         });
+        // On a busy machine a copy may be done between two of these.
+        let overtaken = async |arguments: &[&str]| {
+            let mut told = from.run(arguments).await;
+            for _ in 0..20 {
+                if !told.err.is_empty() {
+                    break;
+                }
+                told = from.run(arguments).await;
+            }
+            told
+        };
         let copy = ["store", "copy", "--replace", "--from", &from_url, "--to", &to_url];
-        let told = from.run(&copy).await;
+        let told = overtaken(&copy).await;
         assert_eq!(told.code(), 1, "{told:?}");
         assert!(told.out.starts_with("copied  10 keys, "), "{told:?}");
         let fault = "1 keys changed in the source meanwhile: \"bull:mail:events\" was changed\n";
         assert!(told.err.starts_with(&format!("error: {fault}")), "{told:?}");
-        let told = from.run(&[&copy[..], &["--live"]].concat()).await;
+        let told = overtaken(&[&copy[..], &["--live"]].concat()).await;
         busy.abort();
         assert_eq!((told.code(), told.err), (0, format!("warning: {fault}")));
     }
