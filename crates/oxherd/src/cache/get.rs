@@ -49,11 +49,11 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         let mut get = Get {
             site: &self.site,
             tenant: &self.tenant,
-            key: KeyWriter::of_tenant(&self.tenant),
+            key: KeyWriter::default(),
             wishes: Wishes::default(),
             later: None,
         };
-        get.key.write_whole(key);
+        get.key.write_whole(&self.tenant, key);
         get
     }
 }

@@ -87,13 +87,13 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         let mut read = GetOrLoad {
             site: &self.site,
             tenant: &self.tenant,
-            key: KeyWriter::of_tenant(&self.tenant),
+            key: KeyWriter::default(),
             wishes: Wishes::default(),
             loader: Some(loader),
             later: None,
             kind: PhantomData,
         };
-        read.key.write_whole(key);
+        read.key.write_whole(&self.tenant, key);
         read
     }
 }

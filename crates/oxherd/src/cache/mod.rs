@@ -88,6 +88,7 @@ mod shared;
 mod space;
 mod standing;
 mod stats;
+mod text;
 mod value;
 mod verify;
 mod waits;
