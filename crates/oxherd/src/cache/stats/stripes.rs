@@ -28,7 +28,7 @@ thread_local! {
     static OWNED: Owned = Owned::claim();
 }
 
-/// Stripes that belong to no thread at present; of each half the first is not given out.
+/// Stripes that belong to no thread at present. The first is given to nobody: its number stands for a thread without one.
 static FREE: Mutex<Option<Vec<usize>>> = Mutex::new(None);
 
 /// The claim of a thread to its stripe. Whoever claims it next has seen all that was counted under it before.
