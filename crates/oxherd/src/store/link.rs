@@ -48,6 +48,9 @@ pub(super) trait Dressing: Send + Sync {
     /// they must not call the link.
     fn live(&self);
 
+    /// Whether all that is wanted by now is in force on this connection.
+    fn is_complete(&self, number: u64) -> bool;
+
     /// It is gone. No request on a later connection has been answered yet.
     fn lost(&self);
 
@@ -341,14 +344,19 @@ impl Shared {
     }
 
     async fn try_to_connect(self: &Arc<Self>, count: &mut u64) -> RedisResult<Live> {
-        *count += 1;
-        self.down.tries();
-        let connected = self.connect(*count).await;
-        if let Err(error) = &connected {
-            self.down.failed(error);
-            self.failed(error);
+        loop {
+            *count += 1;
+            self.down.tries();
+            match self.connect(*count).await {
+                Ok(Some(live)) => return Ok(live),
+                Ok(None) => {}
+                Err(error) => {
+                    self.down.failed(&error);
+                    self.failed(&error);
+                    return Err(error);
+                }
+            }
         }
-        connected
     }
 
     fn last_trouble(&self) -> RedisError {
@@ -359,8 +367,8 @@ impl Shared {
         }
     }
 
-    /// One attempt to connect.
-    async fn connect(self: &Arc<Self>, number: u64) -> RedisResult<Live> {
+    /// One attempt to connect. `None`: while it was made, more came to be wanted than it wears.
+    async fn connect(self: &Arc<Self>, number: u64) -> RedisResult<Option<Live>> {
         let Some(dressing) = &self.dressing else {
             let live = Live {
                 number,
@@ -370,7 +378,7 @@ impl Shared {
             let mut place = self.live.write().unwrap_or_else(PoisonError::into_inner);
             self.down.ends();
             *place = Some(live.clone());
-            return Ok(live);
+            return Ok(Some(live));
         };
         let is_over = Arc::<AtomicBool>::default();
         let witness = Witness {
@@ -391,10 +399,14 @@ impl Shared {
             let reason = "the connection ended before it was used";
             return Err(io::Error::new(io::ErrorKind::ConnectionReset, reason).into());
         }
+        // Who wants more from here on finds this connection, and tells it; who did before may have found none to tell.
+        if !dressing.is_complete(number) {
+            return Ok(None);
+        }
         self.down.ends();
         *place = Some(live.clone());
         dressing.live();
-        Ok(live)
+        Ok(Some(live))
     }
 
     fn live(&self) -> Option<Live> {

@@ -292,6 +292,10 @@ impl Dressing for Channel {
         })
     }
 
+    fn is_complete(&self, number: u64) -> bool {
+        self.lacking(number) == Lacking::Nothing
+    }
+
     fn live(&self) {
         let mode = {
             let mut state = self.state();

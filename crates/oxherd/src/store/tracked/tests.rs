@@ -483,6 +483,44 @@ async fn a_network_that_swallows_everything_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wanted_while_a_connection_is_made_is_in_force_on_it() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let (store, other) = (
+        Store::open(&proxy.url()).await.unwrap(),
+        Store::open(&server.url()).await.unwrap().shared(),
+    );
+    let diary = Arc::<Diary>::default();
+    let tracked = store.tracked(Arc::<Diary>::clone(&diary));
+    tracked.watch(&[b"x:"]).await.unwrap();
+    let is_tracking = async || {
+        let clients = ask(&other, "INFO clients").await.unwrap();
+        redis::from_redis_value::<String>(clients)
+            .unwrap()
+            .contains("tracking_clients:1")
+    };
+    // The server has heard what it is to track long before anybody may use the connection.
+    proxy.delay(Duration::from_millis(250));
+    proxy.cut_all();
+    diary.comes_to("lost").await;
+    eventually("the old connection is gone", PATIENCE, async || {
+        !is_tracking().await
+    })
+    .await;
+    let connection = tracked.connection();
+    let asked = tokio::spawn(async move { ask(&connection, "GET x:a").await.is_ok() });
+    eventually("the next one is tracked", PATIENCE, is_tracking).await;
+    // Somebody who cannot wait that long.
+    assert!(tracked.watch(&[b"y:"]).now_or_never().is_none());
+    asked.await.unwrap();
+    proxy.delay(Duration::ZERO);
+    diary.comes_to("live Tracking").await;
+    ask(&tracked.connection(), "GET x:a").await.unwrap();
+    ask(&other, "SET y:a 1").await.unwrap();
+    diary.comes_to("changed y:a").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_deadline_does_not_cost_the_connection() {
     let scene = Scene::on_redis().await;
     scene.tracked.watch(&[b"x:"]).await.unwrap();
