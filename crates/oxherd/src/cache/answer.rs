@@ -174,7 +174,7 @@ impl Site {
                 return Ok(self.answered_here(&key, held, began));
             }
             // The store may have been asked too, and know better.
-            Here::Refresh(_, Standing::Stale) if self.has_fresh(seen.as_ref()) => None,
+            Here::Refresh(_, Standing::Stale) if self.has_fresh(seen.as_ref(), call.min_version) => None,
             Here::Refresh(held, standing) => {
                 return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local, began));
             }
@@ -402,9 +402,10 @@ impl Site {
         self.read(key, call).await.map(Some)
     }
 
-    fn has_fresh(&self, seen: Option<&Seen>) -> bool {
+    /// Whether the store has the answer, and nothing is to be loaded.
+    pub(crate) fn has_fresh(&self, seen: Option<&Seen>, min_version: u64) -> bool {
         let held = seen.and_then(|seen| seen.held.as_ref());
-        held.is_some_and(|held| self.standing(held) == Standing::Fresh)
+        held.is_some_and(|held| held.meta().version >= min_version && self.standing(held) == Standing::Fresh)
     }
 
     /// Whether the source failed so short a time ago that something stale is served without asking it.

@@ -191,7 +191,7 @@ impl Site {
 /// The rest of a call whose result is a `T`.
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// The future of a write whose result is a `T`.
+/// The future of a write, or of a read of several values, whose result is a `T`.
 pub struct Answer<'a, T>(Later<'a, T>);
 
 impl<'a, T> Answer<'a, T> {

@@ -178,7 +178,7 @@ impl Site {
     }
 
     /// Whether what the store has answers instead of a load.
-    fn is_good(&self, held: &Held, min_version: u64) -> bool {
+    pub(crate) fn is_good(&self, held: &Held, min_version: u64) -> bool {
         held.meta().version >= min_version && matches!(self.standing(held), Standing::Fresh | Standing::Ahead)
     }
 

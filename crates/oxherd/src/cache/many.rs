@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::future::IntoFuture;
 use std::hash::Hash;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::answer::{Answered, Here, Look, answered};
 use super::batch::{Batch, BatchFuture};
+use super::freshness::{Ttl, check_ttl};
 use super::get::Answer;
 use super::key::{CacheKey, KeyText, Tag};
 use super::loaded::Loaded;
@@ -33,20 +35,21 @@ const QUESTION: usize = 1_000;
 type Load = Box<dyn Fn(Vec<usize>) -> BatchFuture + Send + Sync>;
 
 impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
-    /// Reads several values, in the order of their keys. What is absent or not there is `None`.
+    /// Reads several values, in the order of their keys. What is absent or not there is `None`. Set options, then `.await` it.
     ///
     /// # Errors
     /// [`crate::Error::CacheKey`].
-    pub async fn get_many<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> Result<Vec<Option<Arc<V>>>>
+    pub fn get_many<'k>(&self, keys: impl IntoIterator<Item = &'k K>) -> GetMany<'_, V>
     where
         K: 'k,
     {
-        let keys = self.keys(keys)?;
-        let answers = self.site.find_many(&keys, &self.call()).await;
-        Ok(answers
-            .into_iter()
-            .map(|answer| answer?.held.value::<V>())
-            .collect())
+        GetMany {
+            site: &self.site,
+            tenant: &self.tenant,
+            keys: self.keys(keys),
+            wishes: Wishes::default(),
+            kind: PhantomData,
+        }
     }
 
     /// Writes several values through, as [`Self::set`] does each. Every one is tried, or, when the call is dropped, what was there before is
@@ -97,7 +100,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// # Errors
     /// As [`Self::find_or_load`]; one failing key fails the call.
-    pub fn get_or_load_many<F, Fut, L, E>(&self, keys: &[K], loader: F) -> GetOrLoadMany<'_, K, V, F>
+    pub fn get_or_load_many<F, Fut, L, E>(&self, keys: &[K], loader: F) -> GetOrLoadMany<'_, V>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
@@ -106,11 +109,12 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         E: Into<Cause>,
     {
         GetOrLoadMany {
-            namespace: self,
-            texts: self.keys(keys),
-            keys: keys.into(),
+            site: &self.site,
+            tenant: &self.tenant,
+            keys: self.keys(keys),
             wishes: Wishes::default(),
-            loader,
+            load: batch_of(keys.into(), loader),
+            kind: PhantomData,
         }
     }
 
@@ -122,18 +126,30 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     }
 }
 
-/// A read of several values with a loader; set options, then `.await` it.
+/// A read of several values; set options, then `.await` it.
 #[must_use = "nothing is read until it is awaited"]
-pub struct GetOrLoadMany<'a, K, V, F> {
-    namespace: &'a Namespace<K, V>,
-    texts: Result<Vec<KeyText>>,
-    keys: Arc<[K]>,
+pub struct GetMany<'a, V> {
+    site: &'a Site,
+    tenant: &'a Arc<str>,
+    keys: Result<Vec<KeyText>>,
     wishes: Wishes,
-    loader: F,
+    kind: PhantomData<fn() -> V>,
 }
 
-impl<K, V, F> GetOrLoadMany<'_, K, V, F> {
-    /// Says what all of them depend on, as [`super::GetOrLoad::tag`]. Tags of single values come with [`Loaded::tag`].
+impl<V> GetMany<'_, V> {
+    /// Asks the store for all of them, as [`super::Get::strict`].
+    pub fn strict(mut self) -> Self {
+        self.wishes.is_strict = true;
+        self
+    }
+
+    /// Takes nothing below this version for an answer: what is below is `None`.
+    pub fn min_version(mut self, version: u64) -> Self {
+        self.wishes.min_version = version;
+        self
+    }
+
+    /// Names a tag that entries are expected to have, which spares the first read of them a second question.
     pub fn tag(mut self, tag: Tag) -> Self {
         self.wishes.tags.push(tag);
         self
@@ -146,15 +162,85 @@ impl<K, V, F> GetOrLoadMany<'_, K, V, F> {
     }
 }
 
-impl<'a, K, V, F, Fut, L, E> IntoFuture for GetOrLoadMany<'a, K, V, F>
-where
-    K: CacheKey + Clone + Eq + Hash + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
-    L: Into<Loaded<V>>,
-    E: Into<Cause>,
-{
+impl<'a, V: Send + Sync + 'static> IntoFuture for GetMany<'a, V> {
+    type Output = Result<Vec<Option<Arc<V>>>>;
+    type IntoFuture = Answer<'a, Vec<Option<Arc<V>>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Answer::later(async move {
+            let keys = self.keys?;
+            let call = self.wishes.for_tenant(self.tenant);
+            let answers = self.site.find_many(&keys, &call).await;
+            let values = answers.into_iter().map(|answer| answer?.held.value::<V>());
+            Ok(values.collect())
+        })
+    }
+}
+
+impl<V> std::fmt::Debug for GetMany<'_, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GetMany")
+            .field("keys", &self.keys)
+            .field("wishes", &self.wishes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A read of several values with a loader; set options, then `.await` it.
+#[must_use = "nothing is read until it is awaited"]
+pub struct GetOrLoadMany<'a, V> {
+    site: &'a Site,
+    tenant: &'a Arc<str>,
+    keys: Result<Vec<KeyText>>,
+    wishes: Wishes,
+    load: Load,
+    kind: PhantomData<fn() -> V>,
+}
+
+impl<V> GetOrLoadMany<'_, V> {
+    /// Asks the store for all of them, as [`super::GetOrLoad::strict`].
+    pub fn strict(mut self) -> Self {
+        self.wishes.is_strict = true;
+        self
+    }
+
+    /// Takes nothing below this version for an answer: what is below is loaded, and [`crate::Error::BehindVersion`] when the
+    /// source has less too. What the loader leaves out has no version: of what does not exist let it say [`Loaded::absent`] with one.
+    pub fn min_version(mut self, version: u64) -> Self {
+        self.wishes.min_version = version;
+        self
+    }
+
+    /// Says what all of them depend on, as [`super::GetOrLoad::tag`]. Tags of single values come with [`Loaded::tag`].
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.wishes.tags.push(tag);
+        self
+    }
+
+    /// As [`Self::tag`], several.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.wishes.tags.extend(tags);
+        self
+    }
+
+    /// How long those are fresh that are loaded now, as [`super::GetOrLoad::ttl`]: at most 366 days, more is
+    /// [`crate::Error::CacheOption`]. A TTL of a single value comes with [`Loaded::ttl`].
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.wishes.ttl = Some(ttl.into().0);
+        self
+    }
+
+    /// The values, with how each came about.
+    pub(crate) async fn obtain(self) -> Result<Vec<Answered>> {
+        check_ttl(self.wishes.ttl)?;
+        let keys = self.keys?;
+        let call = self.wishes.for_tenant(self.tenant);
+        let batch = Batch::new(keys.len(), self.site, self.load);
+        self.site.obtain_many(keys, call, &batch).await
+    }
+}
+
+impl<'a, V: Send + Sync + 'static> IntoFuture for GetOrLoadMany<'a, V> {
     type Output = Result<Vec<Option<Arc<V>>>>;
     type IntoFuture = Answer<'a, Vec<Option<Arc<V>>>>;
 
@@ -167,23 +253,12 @@ where
     }
 }
 
-impl<K, V, F, Fut, L, E> GetOrLoadMany<'_, K, V, F>
-where
-    K: CacheKey + Clone + Eq + Hash + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
-    L: Into<Loaded<V>>,
-    E: Into<Cause>,
-{
-    /// The values, with how each came about.
-    pub(crate) async fn obtain(self) -> Result<Vec<Answered>> {
-        let Namespace { site, tenant, .. } = self.namespace;
-        let texts = self.texts?;
-        let call = self.wishes.for_tenant(tenant);
-        let load = batch_of(self.keys, self.loader);
-        let batch = Batch::new(texts.len(), site, load);
-        site.obtain_many(texts, call, &batch).await
+impl<V> std::fmt::Debug for GetOrLoadMany<'_, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GetOrLoadMany")
+            .field("keys", &self.keys)
+            .field("wishes", &self.wishes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -219,15 +294,6 @@ where
     })
 }
 
-impl<K, V, F> std::fmt::Debug for GetOrLoadMany<'_, K, V, F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GetOrLoadMany")
-            .field("keys", &self.texts)
-            .field("wishes", &self.wishes)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Site {
     /// What this process or the store has of each key; `None` is a miss.
     pub(crate) async fn find_many(&self, keys: &[KeyText], call: &Call) -> Vec<Option<Answered>> {
@@ -240,7 +306,7 @@ impl Site {
                     self.count_here(key, &held, look.began);
                     Some(answered(held, Some(Tier::Local), false))
                 }
-                (_, Some(held)) if matches!(self.standing(&held), Standing::Fresh | Standing::Ahead) => {
+                (_, Some(held)) if self.is_good(&held, call.min_version) => {
                     self.count_there(key, &held, look.began);
                     Some(answered(held, Some(Tier::Shared), false))
                 }
@@ -259,7 +325,10 @@ impl Site {
     /// Reads all keys and loads what is missing of them, in one batch.
     async fn obtain_many(&self, keys: Vec<KeyText>, call: Call, batch: &Arc<Batch>) -> Result<Vec<Answered>> {
         let looks = self.look_up(&keys, &call).await;
-        batch.lacks(looks.iter().filter(|look| !self.is_answered(look)).count());
+        let is_answered = |look: &&Look| {
+            matches!(look.here, Here::Answer(_)) || self.has_fresh(look.seen.as_ref(), call.min_version)
+        };
+        batch.lacks(looks.len() - looks.iter().filter(is_answered).count());
         let mut answers = Vec::with_capacity(keys.len());
         for (at, (key, look)) in keys.into_iter().zip(looks).enumerate() {
             let place = batch.place(at);
@@ -277,13 +346,6 @@ impl Site {
             });
         }
         join_all(answers).await.into_iter().collect()
-    }
-
-    /// Whether nothing is to be loaded after this look.
-    fn is_answered(&self, look: &Look) -> bool {
-        let there = look.seen.as_ref().and_then(|seen| seen.held.as_ref());
-        matches!(look.here, Here::Answer(_))
-            || there.is_some_and(|held| self.standing(held) == Standing::Fresh)
     }
 
     /// What this process has of each key, and what the store has of those that are not answered by that.

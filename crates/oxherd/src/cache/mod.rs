@@ -104,7 +104,7 @@ pub use key::{CacheKey, KeyWriter, Tag};
 pub use load::{Found, GetOrLoad, Maybe, Value};
 pub use loaded::Loaded;
 pub use loading::{LoadPanicked, LoadTimedOut};
-pub use many::GetOrLoadMany;
+pub use many::{GetMany, GetOrLoadMany};
 pub use namespace::Namespace;
 pub use read_through::{ReadThrough, ReadThroughTenants, WarmUp};
 pub use report::ProcessReport;

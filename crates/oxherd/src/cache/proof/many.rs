@@ -9,6 +9,7 @@ use super::ledger::Versions;
 use super::plan::{KEYS, Way};
 use super::stage::{Begun, Row, Stage};
 use crate::cache::key::KeyText;
+use crate::cache::space::Call;
 use crate::cache::{Bounds, Loaded, Matching, Namespace};
 use crate::error::Result;
 
@@ -21,6 +22,8 @@ pub(super) struct ReadMany {
     loads: bool,
     lags: bool,
     fails: bool,
+    is_strict: bool,
+    wants_current: bool,
 }
 
 impl ReadMany {
@@ -37,6 +40,8 @@ impl ReadMany {
             loads: chance.percent(75),
             lags: plan.way == Way::Lagging && chance.percent(50),
             fails: chance.percent(plan.failing_loads),
+            is_strict: chance.percent(10),
+            wants_current: plan.is_versioned && chance.percent(20),
         }
     }
 }
@@ -51,11 +56,13 @@ impl Desk {
         let rows = &self.rows[read.tenant];
         let is_live = rows.site.shared.is_live();
         let troubles = self.troubles(read.tenant);
+        let least = self.least_of(read);
         let begin = |key: &u64| {
             let row = (read.tenant, *key as usize);
             let mut begun = stage.begin(self.process, row, self.clock.now(), is_live, |_| {
-                format!("{read:?}")
+                format!("{read:?}, at least {least}")
             });
+            begun.min_version = least;
             begun.troubles = troubles;
             begun
         };
@@ -63,7 +70,11 @@ impl Desk {
         let answers = if read.loads {
             let desk = self.clone();
             let load = move |keys| desk.clone().load_many(read, keys);
-            match rows.get_or_load_many(read.keys, load).obtain().await {
+            let mut reading = rows.get_or_load_many(read.keys, load).min_version(least);
+            if read.is_strict {
+                reading = reading.strict();
+            }
+            match reading.obtain().await {
                 Ok(answers) => answers.into_iter().map(Some).collect(),
                 Err(error) => {
                     return begun.iter().for_each(|begun| stage.unanswered(begun, &error));
@@ -71,7 +82,12 @@ impl Desk {
             }
         } else {
             let keys: Vec<KeyText> = read.keys.iter().map(|key| rows.key(key).unwrap()).collect();
-            rows.site.find_many(&keys, &rows.call()).await
+            let call = Call {
+                min_version: least,
+                is_strict: read.is_strict,
+                ..rows.call()
+            };
+            rows.site.find_many(&keys, &call).await
         };
         if answers.len() != begun.len() {
             stage.wrong(format!("{} answers for {read:?}", answers.len()));
@@ -82,6 +98,16 @@ impl Desk {
                 None => stage.unanswered(begun, "nothing there"),
             }
         }
+    }
+
+    /// What all of the rows have come to.
+    fn least_of(&self, read: ReadMany) -> u64 {
+        if !read.wants_current {
+            return 0;
+        }
+        let versions = self.stage.book().source[read.tenant];
+        let of_keys = read.keys.iter().map(|key| versions[*key as usize]);
+        of_keys.min().unwrap_or_default()
     }
 
     /// The source is asked for several rows at once.

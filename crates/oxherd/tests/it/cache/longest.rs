@@ -1,5 +1,6 @@
 //! The longest times there may be neither overflow nor make anybody wait; longer ones are refused.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -131,12 +132,15 @@ on_every_store_and_valkey! {
         }
         let prices = open().level(Level::Delete).open().unwrap();
         let source = Source::of("x");
+        let nobody = |_: Vec<u64>| async { Err::<HashMap<u64, String>, _>("the source is not asked") };
         read(&prices, &7, &source).await;
         let refused = [
             prices.set(&7, "y".to_owned()).ttl(over).await.unwrap_err(),
             prices.get_or_load(&7, source.loader()).ttl(Duration::MAX).await.unwrap_err(),
             prices.find_or_load(&8, source.loader()).ttl(over).await.unwrap_err(),
             prices.get_or_load(&8, source.loader()).ttl(over).detailed().await.unwrap_err(),
+            prices.get_or_load_many(&[7], nobody).ttl(over).await.unwrap_err(),
+            prices.get_or_load_many(&[7, 8], nobody).ttl(Duration::MAX).await.unwrap_err(),
             prices.intend(&7, Duration::MAX).await.unwrap_err(),
         ];
         for error in refused {
