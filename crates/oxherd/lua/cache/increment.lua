@@ -4,13 +4,14 @@
 --        seed of an incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes,
 --        then the tenant's stamp as tenant:: if there is one
 -- CLOCK  store
--- RETURN {outcome, written 0|1|2}: the sum as text | "marked" a write is under way | "other" what is there is no counter | "range" beyond 2^53
+-- RETURN {outcome, written 0|1|2}: the sum as text | "marked" a write is under way | "other" what is there is no counter | "range" not within 2^53
 -- RESEND adds once more
 -- @include cache_sequence
 -- @include cache_stamps
 -- @include cache_intent
 -- @include cache_notice
 -- @include cache_entry
+-- @include cache_current
 local prefix, key, by, channel = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[9]
 local entry = prefix .. 'e:' .. key
 if is_marked(prefix .. 'w:' .. key) then return {'marked', 0} end
@@ -19,17 +20,16 @@ local present = redis.call('GET', entry)
 
 local function is_valid()
   if not present or string.sub(present, 1, 3) ~= string.sub(ARGV[3], 1, 3) then return false end
-  if string.sub(present, 29, 36) ~= incarnation then return false end
   -- Known to be absent: a counter begins at zero.
-  if math.floor(string.byte(present, 4) / 32) % 2 == 1 then return false end
-  local as_of = tonumber(string.sub(present, 37, 52))
-  for _, name in ipairs(entry_stamps(present, key)) do
-    local stamp = read_stamp(prefix .. 't:' .. name, count)
-    if not as_of or not stamp or stamp > as_of then return false end
-  end
-  return true
+  if is_absent(present) then return false end
+  -- So it does when what is there is only kept for the case that loading fails.
+  local _, stale = entry_stamps(present, key)
+  if redis.call('PTTL', entry) <= stale then return false end
+  return is_current(prefix, key, present, incarnation, count)
 end
 
+-- The last number up to which all are told apart.
+local most = 9007199254740991
 local head, sum = ARGV[3] .. incarnation .. string.format('%016.0f', count) .. ARGV[4], by
 local is_kept = is_valid()
 if is_kept then
@@ -37,9 +37,10 @@ if is_kept then
   local digits = string.match(present, '%-?%d+$')
   if not digits then return {'other', is_sequence_new and 2 or stamps_written} end
   sum = tonumber(digits) + by
+  if math.abs(tonumber(digits)) > most then sum = most + 1 end
   head = string.sub(present, 1, #present - #digits - 1)
 end
-if sum > 9007199254740992 or sum < -9007199254740992 then return {'range', is_sequence_new and 2 or stamps_written} end
+if math.abs(sum) > most or math.abs(by) > most then return {'range', is_sequence_new and 2 or stamps_written} end
 local text = string.format('%.0f', sum)
 make_stamps(prefix, 11, count, ARGV[7], tonumber(ARGV[8]))
 local left = is_kept and redis.call('PTTL', entry) or 0

@@ -225,7 +225,7 @@ impl Site {
                 is_counted = true;
                 self.space.recorder.missed(key.as_str(), asked);
             }
-            if let Some(held) = fallback.as_ref().filter(|_| self.is_resting(&key)) {
+            if let Some(held) = self.usable(fallback.as_ref()).filter(|_| self.is_resting(&key)) {
                 self.space.recorder.served_stale(StaleReason::Error);
                 return Ok(answered(Arc::clone(held), None, true));
             }
@@ -300,19 +300,21 @@ impl Site {
         let clock = &self.shared.clock;
         let landing = tokio::select! {
             biased;
-            landing = seat.landing(call.is_strict) => landing,
+            landing = seat.landing(call.is_strict) => Some(landing),
             () = async {
                 match soft {
                     Some(soft) => clock.sleep_until(clock.now().after(soft)).await,
                     None => std::future::pending().await,
                 }
-            } => {
-                if let Some(held) = fallback {
-                    self.space.recorder.served_stale(StaleReason::Timeout);
-                    return Ok(Some(answered(Arc::clone(held), None, true)));
-                }
-                None
+            } => None,
+        };
+        let landing = match (landing, self.usable(fallback)) {
+            (Some(landing), _) => landing,
+            (None, Some(held)) => {
+                self.space.recorder.served_stale(StaleReason::Timeout);
+                return Ok(Some(answered(Arc::clone(held), None, true)));
             }
+            (None, None) => seat.landing(call.is_strict).await,
         };
         if !is_pilot {
             self.space.recorder.waited_here(began.elapsed());
@@ -330,7 +332,7 @@ impl Site {
                 found: held.meta().version,
             }),
             Some(Ok(_too_old)) => Ok(None),
-            Some(Err(cause)) => match fallback {
+            Some(Err(cause)) => match self.usable(fallback) {
                 Some(held) => {
                     self.space.recorder.served_stale(StaleReason::Error);
                     tracing::debug!(namespace = &*self.space.name, %key, %cause, "a load failed; stale is served");
@@ -339,6 +341,12 @@ impl Site {
                 None => Err(self.load_error(key, cause)),
             },
         }
+    }
+
+    /// What was good enough for errors when it was read, if it is still: to wait for a load takes time.
+    fn usable<'f>(&self, fallback: Option<&'f Arc<Held>>) -> Option<&'f Arc<Held>> {
+        let clock = &self.shared.clock;
+        fallback.filter(|held| held.is_good_for_errors(clock.now(), clock.ticks()))
     }
 
     /// An answer that somebody refreshes meanwhile.

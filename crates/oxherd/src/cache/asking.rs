@@ -82,11 +82,10 @@ impl Site {
         let watch = async {
             let watched = space.keys.watched();
             let prefixes = watched.each_ref().map(Vec::as_slice);
-            space.watched.get_or_try_init(|| shared.watch(&prefixes)).await
+            *space.watched.get_or_init(|| shared.watch(&prefixes)).await
         };
         // Once a namespace: on the heap, for it is deep.
-        Box::pin(shared.within_deadline("watch for changes", watch)).await?;
-        Ok(())
+        Box::pin(shared.within_deadline("watch for changes", watch)).await
     }
 
     /// Counts a call that the store did not answer.

@@ -133,10 +133,12 @@ fn is_plain(byte: u8) -> bool {
 
 static PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
-    let mut byte = b'!';
-    while byte <= b'~' {
-        plain[byte as usize] = !matches!(byte, b':' | b'%' | b'{' | b'}' | b'/');
-        byte += 1;
+    let mut rest = plain.as_mut_slice();
+    let mut byte = 0_u8;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = matches!(byte, b'!'..=b'~') && !matches!(byte, b':' | b'%' | b'{' | b'}' | b'/');
+        byte = byte.wrapping_add(1);
+        rest = others;
     }
     plain
 };

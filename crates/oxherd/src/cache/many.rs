@@ -373,7 +373,7 @@ impl Site {
             let seen = match self.read_many(&asked, call).await {
                 Ok(seen) => seen,
                 Err(trouble) => {
-                    for look in &mut looks {
+                    for look in looks.iter_mut().filter(|look| look.seen.is_none()) {
                         look.is_silent = trouble.is_lasting();
                     }
                     break;

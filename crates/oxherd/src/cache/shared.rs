@@ -171,29 +171,33 @@ impl Shared {
     }
 
     /// Hears, from now on, of changes of keys that begin so.
-    pub(crate) async fn watch(&self, prefixes: &[&[u8]]) -> Result<(), Trouble> {
-        // Away: it is heard from its return on, before anything else is asked of it.
-        let _told_or_away = self.tracked.watch(prefixes).await;
-        Ok(())
+    ///
+    /// Whether the store answered: if it is away, they are heard of from its return on, before anything else is asked of it.
+    pub(crate) async fn watch(&self, prefixes: &[&[u8]]) -> bool {
+        let told = self.tracked.watch(prefixes).await;
+        !matches!(
+            told,
+            Err(Error::StoreUnavailable { .. } | Error::OutcomeUnknown { .. })
+        )
     }
 
-    /// Something that several callers may wait for together: each of them no longer than one question may take, and not at all while the
-    /// store is left alone.
-    pub(crate) async fn within_deadline<T>(
+    /// Something that several callers may wait for together, and that says whether the store answered: each of them waits no longer than
+    /// one question may take, and not at all while the store is left alone.
+    pub(crate) async fn within_deadline(
         &self,
         operation: &str,
-        work: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
+        work: impl Future<Output = bool>,
+    ) -> Result<(), Trouble> {
         let asking = self.asking()?;
-        let Ok(done) = tokio::time::timeout(self.deadline, work).await else {
+        let Ok(does_answer) = tokio::time::timeout(self.deadline, work).await else {
             asking.ends(false);
             return Err(Trouble::Failed(Error::StoreUnavailable {
                 operation: operation.to_owned(),
                 source: self.silence().into(),
             }));
         };
-        asking.ends(true);
-        done
+        asking.ends(does_answer);
+        Ok(())
     }
 
     fn silence(&self) -> String {

@@ -52,8 +52,8 @@ pub(crate) struct Space {
     pub(crate) large_values: Complaint,
     /// Of loads that lost their lease although nothing was invalidated.
     pub(crate) lapsed_leases: Complaint,
-    /// Set when this process hears of changes of it.
-    pub(crate) watched: tokio::sync::OnceCell<()>,
+    /// Set when this process hears of changes of it, or will as soon as there is a store: whether it answered.
+    pub(crate) watched: tokio::sync::OnceCell<bool>,
     /// What the store could not be told.
     pub(crate) recovery: super::recovery::Recovery,
     /// Until which tick of the clock a source that failed is left alone, by key.

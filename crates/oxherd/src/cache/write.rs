@@ -119,7 +119,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     }
 
     /// Prolongs an entry of a sliding namespace ([`super::Freshness::sliding`]) by the namespace's TTL, without reading it. `false` when
-    /// there is none. In other namespaces it stays in the store for longer, and is no fresher for it.
+    /// there is none, also when it was invalidated, or when it is only known that there is none. In other namespaces it stays in the store for longer, and is no fresher for it.
     ///
     /// # Errors
     /// [`Error::StoreUnavailable`]; [`Error::Store`] when the store refuses (no rights, for one); [`Error::CacheKey`].
@@ -512,13 +512,13 @@ impl Site {
     /// Prolongs an entry of this process alone.
     fn prolong_here(&self, key: &KeyText) -> bool {
         match self.here_above(key.as_bytes(), 0, false, false) {
-            Here::Answer(held) | Here::Refresh(held, _) => {
+            Here::Answer(held) | Here::Refresh(held, _) if !held.is_absent() => {
                 if held.meta().is_sliding {
                     self.slide(key.as_bytes(), &held, self.shared.clock.now());
                 }
                 true
             }
-            Here::Nothing(_) => false,
+            Here::Answer(_) | Here::Refresh(..) | Here::Nothing(_) => false,
         }
     }
 

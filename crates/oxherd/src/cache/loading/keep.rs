@@ -300,7 +300,8 @@ impl Site {
             stale_if_error: stale(freshness.stale_if_error),
             load_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             is_absent: fresh.value.is_none(),
-            is_sliding: freshness.is_sliding,
+            // That there is none is asked again after its own time, however often it is read before.
+            is_sliding: freshness.is_sliding && fresh.value.is_some(),
             tags: tags.into_iter().map(|tag| tag.as_str().into()).collect(),
             hash: 0,
         }

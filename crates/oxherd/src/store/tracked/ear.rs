@@ -64,10 +64,11 @@ impl Drop for Ending {
         let mut line = place.write();
         let gone = line.take_if(|line| Arc::ptr_eq(&line.is_over, &self.is_over));
         if gone.is_some() {
+            // Under the lock: who asks for the next connection finds it told. Before the pushes go: a request that ends
+            // meanwhile has heard what came before its answer, or that it was lost.
+            self.post.hears.listener.lost();
             // Nobody would fetch them.
             drop(self.post.pushes().take());
-            // Under the lock: who asks for the next connection finds it told.
-            self.post.hears.listener.lost();
         }
         drop(line);
     }
