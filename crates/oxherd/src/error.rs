@@ -124,7 +124,7 @@ pub enum Error {
         /// What was expected.
         reason: String,
     },
-    /// A key of the queue holds something of another type: another program uses our prefix.
+    /// A key of ours holds something of another type: another program uses our prefix.
     #[error(
         "cannot {operation}: key {key:?} holds a {found} where a {expected} belongs; another program uses this prefix, choose another with ?prefix= or remove the key"
     )]
