@@ -1,7 +1,8 @@
 //! The one error of this crate.
 //!
-//! Every variant says what was attempted on what, and names the remedy where there is one. Causes are kept as
-//! [`std::error::Error::source`]. The outcome of a job is not an error: see [`crate::Stop`].
+//! Every variant says what was attempted on what, and names the remedy where there is one. A cause is kept in the field `source`. It is
+//! told once: either [`std::error::Error::source`] has it, or the text ends with it and `source()` has what caused that.
+//! The outcome of a job is not an error: see [`crate::Stop`].
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -67,8 +68,32 @@ impl fmt::Display for OpenProblem {
     }
 }
 
+/// Gives an error its texts, as `thiserror` does, and leaves `source()` to us: it would repeat the causes that are in the texts.
+macro_rules! with_texts {
+    ($(#[$about:meta])* pub enum $error:ident {
+        $($(#[doc = $doc:literal])+ #[error($($text:tt)+)] $variant:ident {
+            $($(#[$about_field:meta])+ $field:ident: $kind:ty,)+
+        },)+
+    }) => {
+        $(#[$about])*
+        pub enum $error {
+            $($(#[doc = $doc])+ $variant { $($(#[$about_field])+ $field: $kind,)+ },)+
+        }
+
+        impl fmt::Display for $error {
+            #[allow(unused_variables, reason = "not every field is in the text")]
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant { $($field),+ } => write!(f, $($text)+),)+
+                }
+            }
+        }
+    };
+}
+
+with_texts! {
 /// Everything that can go wrong in this crate.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The store URL cannot be used.
@@ -85,7 +110,6 @@ pub enum Error {
         /// The kind of failure.
         problem: OpenProblem,
         /// What the network or the server said.
-        #[source]
         source: Option<Cause>,
     },
     /// The store did not answer; nothing was changed, or changing it again does no harm.
@@ -94,7 +118,6 @@ pub enum Error {
         /// What was attempted.
         operation: String,
         /// What the network or the server said.
-        #[source]
         source: Cause,
     },
     /// The reply was lost: the change may or may not have been made.
@@ -105,7 +128,6 @@ pub enum Error {
         /// What was attempted.
         operation: String,
         /// What the network or the server said.
-        #[source]
         source: Cause,
     },
     /// The store refused or failed the operation.
@@ -124,7 +146,7 @@ pub enum Error {
         /// What was expected.
         reason: String,
     },
-    /// A key of the queue holds something of another type: another program uses our prefix.
+    /// A key of ours holds something of another type: another program uses our prefix.
     #[error(
         "cannot {operation}: key {key:?} holds a {found} where a {expected} belongs; another program uses this prefix, choose another with ?prefix= or remove the key"
     )]
@@ -449,6 +471,26 @@ pub enum Error {
         namespace: String,
     },
 }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Open { source, .. } => source
+                .as_ref()
+                .map(|source| -> &(dyn StdError + 'static) { &**source }),
+            Self::StoreUnavailable { source, .. } | Self::OutcomeUnknown { source, .. } => Some(&**source),
+            // The text has told it; what comes next is its own cause.
+            Self::Store { source, .. } | Self::Data { source, .. } | Self::CacheValue { source, .. } => {
+                source.source()
+            }
+            Self::DumpFile { source, .. } => source.source(),
+            Self::TransferStopped { source, .. } => source.source(),
+            Self::Load { source, .. } => source.source(),
+            _ => None,
+        }
+    }
+}
 
 /// What made a load fail, shared by everybody who waited for it.
 #[derive(Clone, Debug)]
@@ -506,3 +548,94 @@ fn held(count: u64) -> String {
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// What the store, the system or a serialiser says, and why.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the near cause")]
+    struct Near(#[source] io::Error);
+
+    fn near() -> Cause {
+        Near(io::Error::other("the far cause")).into()
+    }
+
+    fn with_causes() -> Vec<Error> {
+        let (name, key, namespace) = ("mail".to_owned(), "7".to_owned(), "products@1".to_owned());
+        let operation = || "add a job".to_owned();
+        let store = |source| Error::Store {
+            operation: operation(),
+            source,
+        };
+        let unavailable = || Error::StoreUnavailable {
+            operation: operation(),
+            source: near(),
+        };
+        let stopped = |source| Error::TransferStopped {
+            written: 7,
+            source: Box::new(source),
+        };
+        vec![
+            Error::Open {
+                store: "redis://localhost".to_owned(),
+                problem: OpenProblem::Unreachable,
+                source: Some(near()),
+            },
+            unavailable(),
+            Error::OutcomeUnknown {
+                operation: operation(),
+                source: near(),
+            },
+            store(near()),
+            Error::DumpFile {
+                operation: "write the dump",
+                source: io::Error::other(near()),
+            },
+            stopped(store(near())),
+            stopped(unavailable()),
+            Error::Data { name, source: near() },
+            Error::CacheValue {
+                namespace: namespace.clone(),
+                key: key.clone(),
+                source: near(),
+            },
+            Error::Load {
+                namespace,
+                key,
+                source: LoadCause::new(near()),
+            },
+        ]
+    }
+
+    #[test]
+    fn an_error_with_its_causes_tells_each_of_them_once() {
+        for error in with_causes() {
+            let mut told = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                told.push_str(&format!("\n{error}"));
+                cause = error.source();
+            }
+            for cause in ["the near cause", "the far cause"] {
+                assert_eq!(told.matches(cause).count(), 1, "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_store_are_in_the_text_where_it_refused() {
+        let error = Error::Store {
+            operation: "write to the cache".to_owned(),
+            source: "OOM command not allowed".into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "cannot write to the cache: OOM command not allowed"
+        );
+        assert!(error.source().is_none());
+    }
+}

@@ -26,10 +26,7 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
         let site = &self.site;
         let space = &site.space;
         if !space.settings.keeps_shared() {
-            return Err(super::freshness::out_of_range(
-                "tiers",
-                "counters live in the store",
-            ));
+            return Err(site.needs_store("tiers", "counters"));
         }
         let fresh = Fresh {
             value: Some(std::sync::Arc::new(0_i64) as AnyValue),
@@ -62,10 +59,8 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
             let _forgetting = site.forgetting(&key);
             site.run_once(&CACHE_INCREMENT, &question).await
         };
-        let (answer, written) = answer.map_err(|trouble| {
-            site.troubled(&trouble);
-            trouble.into_error("add to the counter")
-        })?;
+        let (answer, written) =
+            answer.map_err(|trouble| site.failed(trouble, "add to the counter at", &key))?;
         site.wrote(written, &call.tenant, []);
         match answer.as_str() {
             "marked" => Err(site.refused(&key, "a write of it is announced")),

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use redis::{FromRedisValue, Pipeline};
+use redis::aio::ConnectionLike as _;
+use redis::{FromRedisValue, Pipeline, RedisResult};
 use serde_json::Value;
 
 use super::report::{EVICTIONS, ProcessReport};
@@ -25,9 +26,10 @@ pub struct Fleet {
     /// The processes that reported within the last minute, the oldest report first.
     pub processes: Vec<ProcessReport>,
     /// The namespaces that any process had open within the last 30 days (or longer, where entries live longer), with their settings; those
-    /// that are no JSON are `null`.
+    /// that are no JSON, or cannot be read, are `null`.
     pub namespaces: BTreeMap<String, Value>,
-    /// What was counted in each namespace by all processes that ever had it open, those that have ended too.
+    /// What was counted in each namespace by all processes that ever had it open, those that have ended too. A
+    /// namespace is missing while something foreign is where its totals belong.
     pub totals: BTreeMap<String, Counts>,
     /// Entries that had to leave processes for want of room, in the life of the store.
     pub evictions: u64,
@@ -53,9 +55,9 @@ impl Fleet {
             for process in page {
                 pipeline.get(keys.report(process));
             }
-            let reports: Vec<Option<Vec<u8>>> = ask(store, &pipeline).await?;
+            let reports: Vec<Option<Option<Vec<u8>>>> = ask(store, &pipeline).await?;
             // One that cannot be read is of another version.
-            let reports = reports.into_iter().flatten();
+            let reports = reports.into_iter().flatten().flatten();
             let reports = reports.filter_map(|text| serde_json::from_slice::<ProcessReport>(&text).ok());
             self.processes.extend(reports);
         }
@@ -72,15 +74,18 @@ impl Fleet {
             for name in page {
                 pipeline.hgetall(CacheKeys::new(store.prefix(), name).totals());
             }
-            let found: Vec<HashMap<String, Vec<u8>>> = ask(store, &pipeline).await?;
+            let found: Vec<Option<HashMap<String, Vec<u8>>>> = ask(store, &pipeline).await?;
             for (name, fields) in page.iter().zip(found) {
-                self.know(name, &fields);
+                match fields {
+                    Some(fields) => self.know(name, &fields),
+                    None => _ = self.namespaces.insert(name.clone(), Value::Null),
+                }
             }
         }
         let mut pipeline = redis::pipe();
         pipeline.hget(keys.totals(), EVICTIONS);
-        let (evictions,): (Option<u64>,) = ask(store, &pipeline).await?;
-        self.evictions = evictions.unwrap_or(0);
+        let evictions: Vec<Option<Option<u64>>> = ask(store, &pipeline).await?;
+        self.evictions = evictions.into_iter().flatten().flatten().next().unwrap_or(0);
         Ok(())
     }
 
@@ -125,7 +130,28 @@ async fn names(store: &Store, index: &str) -> Result<Vec<String>> {
     decode(READING, reply.map_err(|error| refused(READING, error))?)
 }
 
-async fn ask<T: FromRedisValue>(store: &Store, pipeline: &Pipeline) -> Result<T> {
-    let reply = pipeline.query_async(&mut store.shared()).await;
-    decode(READING, reply.map_err(|error| refused(READING, error))?)
+/// The answers; `None` where something foreign is that cannot be read so: it costs what it stands in the place of, and nothing else.
+async fn ask<T: FromRedisValue>(store: &Store, pipeline: &Pipeline) -> Result<Vec<Option<T>>> {
+    let replies = store
+        .shared()
+        .req_packed_commands(pipeline, 0, pipeline.len())
+        .await;
+    let replies = replies.map_err(|error| refused(READING, error))?;
+    replies
+        .into_iter()
+        .map(|reply| readable(reply.extract_error()))
+        .collect()
+}
+
+fn readable<T: FromRedisValue>(reply: RedisResult<redis::Value>) -> Result<Option<T>> {
+    match reply {
+        Ok(reply) => Ok(T::from_redis_value(reply).ok()),
+        Err(error) if is_wrong_type(&error) => Ok(None),
+        Err(error) => Err(refused(READING, error)),
+    }
+}
+
+/// Whether a key holds something of another type than was asked for.
+pub(super) fn is_wrong_type(error: &redis::RedisError) -> bool {
+    error.code() == Some("WRONGTYPE")
 }

@@ -109,9 +109,13 @@ impl Site {
                 return Asked::Load(Ground::NoLease);
             }
             let before = self.before(pilot.key());
-            let (token, asked) = (Token::random(), tokio::time::Instant::now());
+            let token = Token::random();
             match self.lease(pilot.key(), call, &seen, token).await {
-                Ok(Lease::Granted { incarnation, as_of }) => {
+                Ok(Lease::Granted {
+                    asked,
+                    incarnation,
+                    as_of,
+                }) => {
                     count_wait(has_waited);
                     let tenure = Tenure {
                         token,

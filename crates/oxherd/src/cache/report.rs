@@ -17,10 +17,11 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use super::complaint::Complaint;
 use super::stats::{CacheStats, Counts, LocalStats};
 use crate::clock::{Clock, Timestamp, millis};
 use crate::error::{Error, Result};
-use crate::store::{CACHE_COUNT, CACHE_REPORT, CacheKeys, FleetKeys, Store, refused};
+use crate::store::{CACHE_COUNT, CACHE_REPORT, CacheKeys, FleetKeys, Store, decode, refused};
 
 /// Between two reports.
 const EVERY: Duration = Duration::from_secs(5);
@@ -122,6 +123,8 @@ pub(crate) struct Reporter {
     written: Option<(Timestamp, Essence)>,
     /// What the store has confirmed to have counted, by namespace; the nameless one is the process itself.
     confirmed: BTreeMap<String, Numbers>,
+    /// Of a store that answers, and does not take it.
+    refusals: Complaint,
 }
 
 /// Numbers by their names.
@@ -177,9 +180,8 @@ impl Reporting {
             loop {
                 let mut reporter = reporter.lock().await;
                 let Some(present) = look() else { return };
-                // A store that is away is told of by those who need it; numbers can wait for the next time.
                 if let Err(error) = reporter.tell(present).await {
-                    tracing::debug!(%error, "what the cache counted was not reported");
+                    reporter.complain(&error);
                 }
                 drop(reporter);
                 clock.sleep_until(clock.now().after(EVERY)).await;
@@ -190,7 +192,7 @@ impl Reporting {
     /// Reports now what `look` sees.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`], [`Error::Store`].
+    /// As [`Reporter::tell`].
     pub(crate) async fn tell(&self, look: impl FnOnce() -> Present) -> Result<()> {
         let mut reporter = self.reporter.lock().await;
         // Within the lock, so that nothing older is told after something newer.
@@ -219,11 +221,12 @@ impl Reporter {
     pub(crate) fn new(store: Store, clock: Clock) -> Self {
         Self {
             store,
-            clock,
             process: uuid::Uuid::new_v4().simple().to_string(),
             host: host(),
             written: None,
             confirmed: BTreeMap::new(),
+            refusals: Complaint::new(clock.clone()),
+            clock,
         }
     }
 
@@ -243,7 +246,8 @@ impl Reporter {
     /// Writes a report, if there is something to say; whether it did.
     ///
     /// # Errors
-    /// [`Error::StoreUnavailable`], [`Error::Store`].
+    /// [`Error::StoreUnavailable`], [`Error::Store`]; [`Error::WrongKeyType`] or [`Error::Reply`] when something foreign is where totals
+    /// belong: the process is listed all the same, and its next report tries again.
     pub(crate) async fn tell(&mut self, present: Present) -> Result<bool> {
         let now = self.clock.now();
         let essence = Essence::of(&present);
@@ -253,10 +257,25 @@ impl Reporter {
         {
             return Ok(false);
         }
-        self.count(&present).await?;
+        self.written = None;
+        let counted = match self.count(&present).await {
+            Err(error) if error.is_store_unavailable() => return Err(error),
+            counted => counted,
+        };
+        // Whatever became of the totals: this key is the process's own.
         self.write(present, now).await?;
+        counted?;
         self.written = Some((now, essence));
         Ok(true)
+    }
+
+    /// A store that is away is told of by those who need it; numbers can wait for the next time.
+    fn complain(&self, error: &Error) {
+        if error.is_store_unavailable() || !self.refusals.is_due() {
+            tracing::debug!(%error, "what the cache counted was not reported");
+        } else {
+            tracing::warn!(%error, "what the cache counted was not reported, or not all of it; it is tried again and again");
+        }
     }
 
     /// Has the totals of each namespace counted on.
@@ -282,11 +301,36 @@ impl Reporter {
         let replies = replies.map_err(|error| refused(COUNTING, error))?;
         let mut outcome = Ok(());
         for ((name, numbers), reply) in told.into_iter().zip(replies) {
-            match reply {
-                Ok(_) => _ = self.confirmed.insert(name, numbers),
-                Err(error) => outcome = Err(refused(COUNTING, error)),
-            }
+            let counted = reply.map_err(|error| refused(COUNTING, error));
+            let counted = counted.and_then(|reply| self.counted(name, numbers, reply));
+            outcome = outcome.and(counted);
         }
+        outcome
+    }
+
+    /// Remembers what the store has confirmed.
+    fn counted(&mut self, name: String, mut numbers: Numbers, reply: redis::Value) -> Result<()> {
+        let (key, found, garbage) = read_counted(decode(COUNTING, reply)?);
+        if !key.is_empty() {
+            return Err(Error::WrongKeyType {
+                operation: COUNTING.to_owned(),
+                key,
+                expected: "hash",
+                found,
+            });
+        }
+        numbers.retain(|number, _| garbage.iter().all(|garbage| garbage != number));
+        let outcome = match garbage.first() {
+            None => Ok(()),
+            Some(number) => Err(Error::Reply {
+                operation: COUNTING.to_owned(),
+                reason: format!(
+                    "the total {number:?} of {} is no number; remove that field",
+                    totals_of(&name)
+                ),
+            }),
+        };
+        self.confirmed.entry(name).or_default().extend(numbers);
         outcome
     }
 
@@ -332,6 +376,25 @@ impl Reporter {
 
 const WRITING: &str = "report what the cache counted";
 const COUNTING: &str = "add up what the cache counted";
+
+/// A key that is no hash, its type, and the numbers whose total is none.
+fn read_counted(reply: Vec<String>) -> (String, String, Vec<String>) {
+    let mut parts = reply.into_iter();
+    let (key, found) = (parts.next(), parts.next());
+    (
+        key.unwrap_or_default(),
+        found.unwrap_or_default(),
+        parts.collect(),
+    )
+}
+
+/// The total that nobody can add to, in words.
+fn totals_of(name: &str) -> String {
+    match name {
+        "" => "all namespaces".to_owned(),
+        name => format!("namespace {name:?}"),
+    }
+}
 
 fn to_json(report: &ProcessReport) -> Result<String> {
     serde_json::to_string(report).map_err(|error| Error::Reply {

@@ -28,7 +28,8 @@ impl Cache {
     /// the breaker shorten that. A report that is under way is waited for first. Where a process may not wait so long, put a time-out around it.
     ///
     /// # Errors
-    /// [`crate::Error::StoreUnavailable`]; [`crate::Error::Store`] when the store refuses (full, no rights).
+    /// [`crate::Error::StoreUnavailable`]; [`crate::Error::Store`] when the store refuses (full, no rights); [`crate::Error::WrongKeyType`] or
+    /// [`crate::Error::Reply`] when something foreign is where totals belong: the process is listed with what it counted all the same.
     pub async fn report(&self) -> Result<()> {
         self.shared.report();
         match self.shared.reporting.get() {

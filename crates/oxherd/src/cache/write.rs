@@ -143,10 +143,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
         let key = self.key(key)?;
         let site = &self.site;
         if !site.space.settings.keeps_shared() {
-            return Err(out_of_range(
-                "level",
-                "intents live in the store, and this namespace is of this process alone",
-            ));
+            return Err(site.needs_store("level", "intents"));
         }
         if !(Duration::from_millis(1)..=LONGEST_INTENT).contains(&term) {
             return Err(out_of_range("term", "must be from 1 ms to an hour"));
@@ -165,10 +162,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             let _forgetting = site.forgetting(&key);
             site.run::<i64>(&CACHE_INTEND, &question).await
         };
-        answer.map_err(|trouble| {
-            site.troubled(&trouble);
-            trouble.into_error("announce the write")
-        })?;
+        answer.map_err(|trouble| site.failed(trouble, "announce the write of", &key))?;
         Ok(Intent {
             site: site.clone(),
             key,
@@ -295,10 +289,7 @@ impl Intent {
             .arg(&site.shared.origin[..]);
         let answer = site.run::<i64>(&CACHE_CONCLUDE, &question).await;
         site.shared.local.changed(site.space.number, key.as_bytes());
-        let stood = answer.map_err(|trouble| {
-            site.troubled(&trouble);
-            trouble.into_error("conclude the write")
-        })?;
+        let stood = answer.map_err(|trouble| site.failed(trouble, "conclude the write of", key))?;
         site.space.recorder.invalidated_keys(1);
         Ok(stood == 1)
     }
@@ -383,7 +374,7 @@ impl Site {
         if settings.keeps_shared()
             && let Err(trouble) = self.heed().await
         {
-            return Err(telling.failed(trouble, "write to the cache"));
+            return Err(telling.failed(trouble, &format!("write {key} to the cache")));
         }
         let mut before = self.before(&key);
         if settings.keeps_shared() {
@@ -394,7 +385,7 @@ impl Site {
                     telling.told();
                     return Err(self.refused(&key, reason));
                 }
-                Err(trouble) => return Err(telling.failed(trouble, "write to the cache")),
+                Err(trouble) => return Err(telling.failed(trouble, &format!("write {key} to the cache"))),
             }
         }
         let meta = meta_of(&header, settings, self.shared.clock.now());
@@ -465,7 +456,7 @@ impl Site {
                 space.recorder.invalidated_keys(1);
                 Ok(removed > 0)
             }
-            Err(trouble) => Err(telling.failed(trouble, "remove from the cache")),
+            Err(trouble) => Err(telling.failed(trouble, &format!("remove {key} from the cache"))),
         }
     }
 
@@ -502,10 +493,7 @@ impl Site {
                 self.wrote(written, "", []);
                 Ok(touched == 1)
             }
-            Err(trouble) => {
-                self.troubled(&trouble);
-                Err(trouble.into_error("touch in the cache"))
-            }
+            Err(trouble) => Err(self.failed(trouble, "touch", key)),
         }
     }
 
@@ -525,6 +513,26 @@ impl Site {
     /// Lets go of a key here when it is dropped, also by a caller that goes away before the store's answer.
     pub(crate) fn forgetting<'a>(&'a self, key: &'a KeyText) -> Forgetting<'a> {
         Forgetting { site: self, key }
+    }
+
+    /// The error of a call that the store did not answer, or refused, and that nobody repeats. It is counted.
+    pub(crate) fn failed(&self, trouble: Trouble, attempt: &str, key: &KeyText) -> Error {
+        self.troubled(&trouble);
+        trouble.into_error(&format!(
+            "{attempt} {key} of cache namespace {:?}",
+            self.space.name
+        ))
+    }
+
+    /// The error of a call that makes no sense in a namespace of this process alone.
+    pub(crate) fn needs_store(&self, option: &'static str, what: &str) -> Error {
+        let name = &self.space.name;
+        out_of_range(
+            option,
+            &format!(
+                "{what} live in the store, and namespace {name:?} is of this process alone: use `Tiers::Both` or `Tiers::Shared`"
+            ),
+        )
     }
 
     pub(crate) fn refused(&self, key: &KeyText, reason: &'static str) -> Error {

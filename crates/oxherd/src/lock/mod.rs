@@ -33,7 +33,7 @@ use std::time::Duration;
 use guard::Claim;
 pub use guard::LockGuard;
 use redis::{Cmd, RedisResult, Value};
-pub(crate) use renewal::{Hold, keep};
+pub(crate) use renewal::{Hold, keep_in_turn};
 pub(crate) use token::Token;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};

@@ -106,30 +106,43 @@ impl Hold {
 
 /// Renews until the lease is lost. `renew` says whether it is still ours; where it fails it is asked again, until the
 /// end.
-pub(crate) async fn keep<R>(hold: &Hold, mut renew: impl FnMut() -> R)
+pub(crate) async fn keep<R>(hold: &Hold, renew: impl FnMut() -> R)
 where
+    R: Future<Output = Result<bool>>,
+{
+    keep_in_turn(hold, || async {}, renew).await;
+}
+
+/// As [`keep`], where each renewal waits for its turn first, and has it until it is answered. Neither its own time nor the term that it
+/// brings begins before the turn has come.
+pub(crate) async fn keep_in_turn<T, R>(hold: &Hold, mut turn: impl FnMut() -> T, mut renew: impl FnMut() -> R)
+where
+    T: Future,
     R: Future<Output = Result<bool>>,
 {
     let mut pause = jittered(hold.term / 3);
     loop {
         sleep(pause.min(hold.remaining())).await;
-        // What is lost is not renewed: it would stay taken for nobody.
+        // For as long as there is something to renew: who gave up its place would be the last again. What is lost is not
+        // renewed: it would stay taken for nobody.
+        let turn = timeout(hold.remaining(), turn()).await;
         if hold.is_lost() {
             return;
         }
         let asked = Instant::now();
         // The call's own deadline may be longer than the lease lasts.
-        match timeout((hold.term / 3).min(hold.remaining()), renew()).await {
+        let answer = timeout((hold.term / 3).min(hold.remaining()), renew()).await;
+        drop(turn);
+        pause = jittered(hold.term / 20);
+        match answer {
             Ok(Ok(true)) => {
                 hold.renewed(asked);
                 pause = jittered(hold.term / 3);
-                continue;
             }
             Ok(Ok(false)) => hold.lose(),
             Ok(Err(error)) => tracing::debug!(%error, "cannot renew a lease; trying again"),
             Err(_elapsed) => tracing::debug!("no answer to the renewal of a lease; trying again"),
         }
-        pause = jittered(hold.term / 20);
     }
 }
 
@@ -148,6 +161,8 @@ fn jittered(duration: Duration) -> Duration {
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
+
+    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::error::Error;
@@ -256,6 +271,57 @@ mod tests {
                 began.elapsed()
             );
         }
+    }
+
+    /// Leases of one call of many: all that is asked of the store goes through a queue of 64. How many are lost before what was loaded
+    /// under them is kept.
+    async fn lost_of_many(script: Duration) -> usize {
+        const COUNT: u32 = 2000;
+        let term = Duration::from_millis(3) * COUNT;
+        let queue = Semaphore::new(64);
+        let is_loaded = Instant::now() + term * 5;
+        let leases = (0..COUNT).map(|_| async {
+            let turn = queue.acquire().await;
+            let asked = Instant::now();
+            sleep(script).await;
+            drop(turn);
+            let hold = Hold::new(asked, term);
+            let renew = || async {
+                sleep(script).await;
+                Ok(true)
+            };
+            let load_and_keep = async {
+                sleep_until(is_loaded).await;
+                let _turn = queue.acquire().await;
+                sleep(script).await;
+            };
+            tokio::select! {
+                () = keep_in_turn(&hold, || queue.acquire(), renew) => 1,
+                () = load_and_keep => 0,
+            }
+        });
+        futures_util::future::join_all(leases).await.into_iter().sum()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn very_many_are_kept_although_each_waits_long_for_its_turn() {
+        for script in [1, 60, 100] {
+            let lost = lost_of_many(Duration::from_millis(script)).await;
+            assert_eq!(lost, 0, "{script} ms");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_before_its_turn_comes_is_not_renewed() {
+        let hold = Hold::new(Instant::now(), TERM);
+        let calls = Cell::new(0);
+        let renew = || {
+            calls.set(calls.get() + 1);
+            async { Ok(true) }
+        };
+        keep_in_turn(&hold, std::future::pending::<()>, renew).await;
+        assert!(hold.has_run_out());
+        assert_eq!(calls.get(), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ mod tags;
 mod tenants;
 mod tiers;
 mod values;
+mod words;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ pub use scan::{BigKeys, Bounds, Matching};
 
 use serde_json::Value;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, is_wrong_type};
 use super::key::check_name;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ impl Inspector {
     }
 
     /// The settings of one namespace (`name@version`), as the process that reported last has them; `None` when the store has none: no process
-    /// has reported them yet, or they were forgotten, evicted or flushed. Settings that are no JSON are `null`. Costs one question, where
+    /// has reported them yet, or they were forgotten, evicted or flushed. Settings that are no JSON, or in whose place something foreign is, are `null`. Costs one question, where
     /// [`Self::fleet`] reads everything that all processes report.
     ///
     /// # Errors
@@ -70,8 +70,11 @@ impl Inspector {
         let operation = "look for a namespace of the cache";
         let mut command = redis::cmd("HGET");
         command.arg(self.keys(namespace)?.totals()).arg("settings");
-        let reply = command.query_async(&mut self.store.shared()).await;
-        let settings: Option<Vec<u8>> = decode(operation, reply.map_err(|error| refused(operation, error))?)?;
+        let reply = match command.query_async(&mut self.store.shared()).await {
+            Err(error) if is_wrong_type(&error) => return Ok(Some(Value::Null)),
+            reply => reply.map_err(|error| refused(operation, error))?,
+        };
+        let settings: Option<Vec<u8>> = decode(operation, reply)?;
         Ok(settings.map(|text| serde_json::from_slice(&text).unwrap_or_default()))
     }
 

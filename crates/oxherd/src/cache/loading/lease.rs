@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::millis;
 use crate::cache::batch::Place;
@@ -19,14 +20,21 @@ use crate::cache::shared::Trouble;
 use crate::cache::space::{Call, Site, Space};
 use crate::cache::value::Header;
 use crate::error::{Error, Result};
-use crate::lock::{Hold, Token, keep};
+use crate::lock::{Hold, Token, keep_in_turn};
 use crate::store::{CACHE_LEASE, CACHE_RELEASE, CACHE_RENEW};
 
 /// What the store said to the wish to load.
 pub(super) enum Lease {
-    Granted { incarnation: [u8; 8], as_of: u64 },
+    Granted {
+        /// A moment before it was asked for.
+        asked: Instant,
+        incarnation: [u8; 8],
+        as_of: u64,
+    },
     Changed,
-    Busy { left: Duration },
+    Busy {
+        left: Duration,
+    },
     Marked,
 }
 
@@ -55,7 +63,7 @@ impl Tenure {
     pub(super) fn of_nobody(header: &Header, term: Duration) -> Self {
         Self {
             token: Token::random(),
-            hold: Arc::new(Hold::new(tokio::time::Instant::now(), term)),
+            hold: Arc::new(Hold::new(Instant::now(), term)),
             incarnation: header.incarnation,
             as_of: header.as_of,
             batch: None,
@@ -88,13 +96,15 @@ impl Site {
             question.arg(stamp);
         }
         let _turn = Place::turn(call.batch.as_ref()).await;
+        // With its turn: the store counts the term from no earlier.
+        let asked = Instant::now();
         let reply: Vec<redis::Value> = self.run(&CACHE_LEASE, &question).await?;
         let written = reply
             .get(3)
             .and_then(|written| redis::from_redis_value_ref(written).ok());
         let tags = call.tags.iter().map(Tag::as_str);
         self.wrote(written.unwrap_or(0), &call.tenant, tags);
-        read_lease(reply).ok_or_else(|| {
+        read_lease(reply, asked).ok_or_else(|| {
             Trouble::Failed(Error::Reply {
                 operation: CACHE_LEASE.operation(),
                 reason: "unknown answer to the wish to load".to_owned(),
@@ -107,7 +117,8 @@ impl Site {
         let (site, key, token) = (self.clone(), key.clone(), tenure.token);
         let (hold, batch) = (Arc::clone(&tenure.hold), tenure.batch.clone());
         let renewing = Renewing(tokio::spawn(async move {
-            keep(&hold, || site.renew(&key, token, batch.as_ref())).await;
+            let turn = || Place::turn(batch.as_ref());
+            keep_in_turn(&hold, turn, || site.renew(&key, token, batch.as_ref())).await;
         }));
         // A task that was just begun may be one that no other thread takes over: it has its first turn before the loader has its.
         if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
@@ -116,12 +127,11 @@ impl Site {
         renewing
     }
 
-    /// Another term for the lease of a load that takes longer than a third of it.
+    /// Another term for the lease of a load that takes longer than a third of it. Its turn has come.
     async fn renew(&self, key: &KeyText, token: Token, batch: Option<&Arc<Place>>) -> Result<bool> {
         let term = self.space.lease_term(batch);
         let mut question = CACHE_RENEW.call(self.space.keys.prefix());
         question.arg(key.as_bytes()).arg(token).arg(millis(term));
-        let _turn = Place::turn(batch).await;
         let answer = self.run::<i64>(&CACHE_RENEW, &question).await;
         answer.map(|renewed| renewed == 1).map_err(|trouble| {
             self.troubled(&trouble);
@@ -151,7 +161,7 @@ impl Space {
     }
 }
 
-fn read_lease(reply: Vec<redis::Value>) -> Option<Lease> {
+fn read_lease(reply: Vec<redis::Value>, asked: Instant) -> Option<Lease> {
     use redis::from_redis_value;
     let mut parts = reply.into_iter();
     let word: String = from_redis_value(parts.next()?).ok()?;
@@ -164,6 +174,7 @@ fn read_lease(reply: Vec<redis::Value>) -> Option<Lease> {
         "granted" => {
             let incarnation: Vec<u8> = from_redis_value(parts.next()?).ok()?;
             Lease::Granted {
+                asked,
                 incarnation: incarnation.try_into().ok()?,
                 as_of: from_redis_value(parts.next()?).ok()?,
             }

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use oxherd::Oxherd;
 use oxherd::cache::{Counts, Fleet, Inspector, Namespace, Packing, Tag};
+use oxherd::{Error, Oxherd};
 use oxherd_testkit::eventually;
 
 use crate::open::logged::Warnings;
@@ -116,6 +116,92 @@ on_every_store_and_valkey! {
         load(&products, 2).await;
         assert_eq!(products.get(&1).strict().await.unwrap(), None);
     }
+}
+
+on_every_store_and_valkey! {
+    async fn a_foreign_key_in_the_place_of_totals_costs_the_totals_alone(scene: Scene) {
+        let totals = ["bull:cache:{products@1}:c", "bull:cache:{all}:c"];
+        for key in totals {
+            scene.tell(&format!("SET {key} garbage")).await;
+        }
+        let products = open(&scene.oxherd);
+        load(&products, 1).await;
+        until(&scene, "it is listed with what it counted", |fleet| {
+            fleet.processes.iter().any(|process| process.stats.namespaces["products@1"].counts.misses == 1)
+        })
+        .await;
+        let fleet = fleet(&scene).await;
+        assert!(fleet.namespaces.contains_key("products@1") && fleet.totals.is_empty());
+        let inspector = Inspector::new(scene.oxherd.store().clone());
+        assert!(inspector.settings("products@1").await.unwrap().unwrap().is_null());
+        let error = scene.oxherd.cache().report().await.unwrap_err();
+        assert!(matches!(&error, Error::WrongKeyType { key, .. } if totals.contains(&&**key)), "{error}");
+        for key in totals {
+            assert_eq!(scene.ask::<String>(&["GET", key]).await, "garbage");
+            scene.tell(&format!("DEL {key}")).await;
+        }
+        // All that was counted meanwhile is there.
+        until(&scene, "the totals are back", |fleet| {
+            fleet.totals.get("products@1").is_some_and(|totals| totals.misses == 1)
+        })
+        .await;
+        scene.oxherd.cache().report().await.unwrap();
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_total_that_is_no_number_costs_itself_alone(scene: Scene) {
+        let own = "bull:cache:{products@1}:c";
+        for (round, garbage) in (1..).zip(["garbage", "", "007", "1.5", "9223372036854775807"]) {
+            scene.ask::<i64>(&["HSET", own, "misses", garbage]).await;
+            scene.ask::<i64>(&["HSET", "bull:cache:{all}:c", "evictions", garbage]).await;
+            let other = scene.other_process().await;
+            let products = open(&other);
+            load(&products, 1).await;
+            products.clear().await.unwrap();
+            let error = other.cache().report().await.unwrap_err();
+            assert!(error.to_string().contains("\"misses\" of namespace \"products@1\""), "{error}");
+            assert_eq!(totals(&scene).await.loads_ok, round, "{garbage}");
+            assert_eq!(scene.ask::<String>(&["HGET", own, "misses"]).await, garbage);
+            scene.ask::<i64>(&["HDEL", own, "misses"]).await;
+            scene.tell("DEL bull:cache:{all}:c").await;
+            other.cache().report().await.unwrap();
+            assert_eq!(totals(&scene).await.misses, 1, "{garbage}");
+            drop((products, other));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_refused_is_told_of_once() {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let scene = Scene::in_memory().await;
+    scene.tell("SET bull:cache:{products@1}:c garbage").await;
+    let products = open(&scene.oxherd);
+    let reports = async || {
+        let list = ["ZRANGE", "bull:cache:{all}:processes", "0", "-1", "WITHSCORES"];
+        scene.ask::<Vec<String>>(&list).await.pop()
+    };
+    for _ in 0..3 {
+        let before = reports().await;
+        eventually("it reports once more", PATIENCE, async || {
+            scene.clock.advance(EVERY);
+            reports().await != before
+        })
+        .await;
+    }
+    let said = std::mem::take(&mut *warnings.0.lock().unwrap());
+    assert_eq!(
+        said.matches("what the cache counted was not reported").count(),
+        1,
+        "{said}"
+    );
+    assert!(
+        said.contains("key \"bull:cache:{products@1}:c\" holds a string where a hash belongs"),
+        "{said}"
+    );
+    drop(products);
 }
 
 #[tokio::test]
