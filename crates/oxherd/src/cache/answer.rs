@@ -80,8 +80,10 @@ impl Site {
         }
         let (now, ticks) = (shared.clock.now_coarse(), shared.clock.ticks());
         let is_trusted = match shared.local.validity(&held) {
-            Validity::Valid => true,
-            Validity::Doubted => space.settings.level == Level::Ttl || !space.settings.keeps_shared(),
+            Validity::Valid if shared.local.is_hearing(shared.clock.lived(ticks)) => true,
+            Validity::Valid | Validity::Doubted => {
+                space.settings.level == Level::Ttl || !space.settings.keeps_shared()
+            }
             Validity::Gone => {
                 shared.local.forget(space.number, key, &held);
                 return Here::Nothing(None);
@@ -108,6 +110,7 @@ impl Site {
 
     /// Reads without a loader: this process, then the store. Trouble with the store is a miss, and counted.
     pub(crate) async fn find(&self, key: &KeyText, call: &Call) -> Option<Answered> {
+        self.make_room().await;
         let began = Instant::now();
         match self.here(key, call) {
             Here::Answer(held) | Here::Refresh(held, Standing::Ahead) => {
@@ -144,6 +147,7 @@ impl Site {
 
     /// Reads, and loads what is not there.
     pub(crate) async fn obtain(self, key: KeyText, call: Call, loader: Loader) -> Result<Answered> {
+        self.make_room().await;
         let look = Look {
             here: self.here(&key, &call),
             seen: None,

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::task::coop;
+
 use super::answer::{Answered, Here};
 use super::key::{CacheKey, KeyWriter, Tag, printed};
 use super::local::Held;
@@ -105,11 +107,8 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
 impl<V: Send + Sync + 'static> Get<'_, V> {
     /// The answer of this process; `None`: it takes longer.
     #[inline]
-    fn at_once(&mut self) -> Option<Option<Arc<V>>> {
-        if self.later.is_some() {
-            return None;
-        }
-        if let Ok(held) = self.site.quick(self.key.as_bytes(), &self.wishes) {
+    fn at_once(&mut self, is_sampled: bool) -> Option<Option<Arc<V>>> {
+        if let Ok(held) = self.site.quick(self.key.as_bytes(), &self.wishes, is_sampled) {
             return Some(held.value::<V>());
         }
         self.begin();
@@ -148,8 +147,15 @@ impl<V: Send + Sync + 'static> Future for Get<'_, V> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let get = self.get_mut();
+        if get.later.is_some() {
+            return get.poll_later(context);
+        }
+        let is_sampled = get.site.space.recorder.sample();
+        if is_sampled && makes_room(context).is_pending() {
+            return Poll::Pending;
+        }
         // It becomes a result only here: moving one, with room for an error, takes a hit longer than its look-up.
-        match get.at_once() {
+        match get.at_once(is_sampled) {
             Some(value) => Poll::Ready(Ok(value)),
             None => get.poll_later(context),
         }
@@ -168,10 +174,10 @@ impl<V> std::fmt::Debug for Get<'_, V> {
 impl Site {
     /// The answer of this process, when it is fresh and needs nothing; else whether it was drawn to be refreshed ahead of time.
     #[inline]
-    pub(crate) fn quick(&self, key: &[u8], wishes: &Wishes) -> Result<Arc<Held>, bool> {
+    pub(crate) fn quick(&self, key: &[u8], wishes: &Wishes, is_sampled: bool) -> Result<Arc<Held>, bool> {
         let recorder = &self.space.recorder;
         // Only one hit in many is timed: looking at the time costs as much as the rest.
-        let began = recorder.sample().then(std::time::Instant::now);
+        let began = is_sampled.then(std::time::Instant::now);
         let held = match self.here_above(key, wishes.min_version, wishes.is_strict, false) {
             Here::Answer(held) => held,
             Here::Refresh(_, standing) => return Err(standing == Standing::Ahead),
@@ -186,6 +192,23 @@ impl Site {
         }
         Ok(held)
     }
+}
+
+impl Site {
+    /// [`makes_room`], where a hit more or less is not noticed.
+    pub(crate) async fn make_room(&self) {
+        if self.space.recorder.sample() {
+            coop::consume_budget().await;
+        }
+    }
+}
+
+/// Lets the runtime's other tasks come to their turn, among them the one that hears of invalidations: hits never wait for anything, and
+/// a task that does nothing else would hold its thread for ever. Asked for one hit in many, of which a turn has as many as of other
+/// steps (128 in tokio), that is about every millisecond.
+#[cold]
+pub(crate) fn makes_room(context: &mut Context<'_>) -> Poll<()> {
+    coop::poll_proceed(context).map(|turn| turn.made_progress())
 }
 
 /// The rest of a call whose result is a `T`.

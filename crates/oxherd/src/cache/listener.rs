@@ -69,6 +69,12 @@ impl Listener for Ear {
         }
     }
 
+    fn heard_all(&self, tick: u64) {
+        if let Some(shared) = self.shared() {
+            shared.local.all_is_heard(tick);
+        }
+    }
+
     fn live(&self, mode: ChannelMode) {
         if let Some(shared) = self.shared() {
             // What was kept meanwhile was kept without hearing of changes.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::freshness::{LONGEST, check_ttl};
-use super::get::{Later, value_of};
+use super::get::{Later, makes_room, value_of};
 use super::key::{CacheKey, KeyText, KeyWriter, Tag, printed};
 use super::loaded::Loaded;
 use super::loading::{LoadFuture, Loader};
@@ -178,13 +178,10 @@ where
 
     /// The answer of this process; `None`: it takes longer.
     #[inline]
-    fn at_once(&mut self) -> Option<Option<Arc<V>>> {
-        if self.later.is_some() {
-            return None;
-        }
+    fn at_once(&mut self, is_sampled: bool) -> Option<Option<Arc<V>>> {
         let is_allowed = self.wishes.ttl.is_none_or(|ttl| ttl <= LONGEST);
         let quick = match is_allowed {
-            true => self.site.quick(self.key.as_bytes(), &self.wishes),
+            true => self.site.quick(self.key.as_bytes(), &self.wishes, is_sampled),
             false => Err(false),
         };
         match quick {
@@ -270,8 +267,14 @@ macro_rules! reading {
             #[inline]
             fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
                 let read = self.get_mut();
-                if let Some(value) = read.at_once() {
-                    return Poll::Ready($answer(read.site, read.key.as_bytes(), value));
+                if read.later.is_none() {
+                    let is_sampled = read.site.space.recorder.sample();
+                    if is_sampled && makes_room(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if let Some(value) = read.at_once(is_sampled) {
+                        return Poll::Ready($answer(read.site, read.key.as_bytes(), value));
+                    }
                 }
                 let later = read.poll_later(context);
                 later.map(|value| $answer(read.site, read.key.as_bytes(), value?))

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
+use tokio::task::coop;
 
 use super::answer::{Answered, Here, Look, answered};
 use super::batch::{Batch, BatchFuture};
@@ -350,6 +351,7 @@ impl Site {
 
     /// What this process has of each key, and what the store has of those that are not answered by that.
     async fn look_up(&self, keys: &[KeyText], call: &Call) -> Vec<Look> {
+        coop::consume_budget().await;
         let began = Instant::now();
         let mut looks: Vec<Look> = keys
             .iter()

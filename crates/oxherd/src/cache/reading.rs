@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use super::gathering::{Short, Strings};
 use super::key::KeyText;
 use super::local::{Held, Moment, Pending};
+use super::settings::Level;
 use super::shared::Trouble;
 use super::space::{Call, Hint, Site, Space};
 use super::standing::{Standing, meta_of};
@@ -180,6 +181,7 @@ impl Site {
             let envelope = envelope.filter(|envelope| {
                 let tags = envelope.header().tags.iter().map(|tag| &**tag);
                 stamps.allow(envelope.header())
+                    && self.may_be_served(envelope)
                     && !self.is_doubted(key, &call.tenant, tags)
                     && !space.recovery.has_told_since(doubts)
             });
@@ -242,6 +244,14 @@ impl Site {
             stamps.tags.insert(tag, number(stamp.as_deref()));
         }
         Ok(())
+    }
+
+    /// Whether its version says enough. Another process may have kept what has none, at a lower level or before a deployment, and no fence
+    /// says anything of it. Counters are no copies of what a source has.
+    fn may_be_served(&self, envelope: &Envelope) -> bool {
+        self.space.settings.level != Level::Fenced
+            || envelope.header().version > 0
+            || matches!(envelope.counter(), Ok(Some(_)))
     }
 
     /// The value of a valid entry, kept in this process if that may be.

@@ -58,6 +58,10 @@ pub(crate) trait Listener: Send + Sync {
 
     /// From now on everything is heard; what happened before is not. Comes again after each `lost`.
     fn live(&self, mode: ChannelMode);
+
+    /// All that was changed before this [tick](crate::clock::ticks) has been told. Comes every second or so, as long as the tasks that
+    /// listen are run.
+    fn heard_all(&self, _tick: u64) {}
 }
 
 /// How a process hears of changes.

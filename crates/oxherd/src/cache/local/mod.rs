@@ -43,6 +43,10 @@ const OVERHEAD: u64 =
 /// A part of the table must hold entries of this size many times over, or they would never be kept.
 const SMALLEST_PART: u64 = 4 << 20;
 
+/// For so many ms after the channel was known to be alive what is held is trusted: a sign of life a second, which may take another
+/// one, and a third one for a machine that has much to do.
+const TRUSTED: u64 = 3_000;
+
 /// Entries of which each is about this large are expected; decides only how many departed keys are remembered.
 const EXPECTED_ENTRY: u64 = 1024;
 
@@ -53,6 +57,8 @@ pub(crate) struct Local {
     cells: CellTable,
     /// Below it everything is in doubt: the channel may have been dead.
     floor: AtomicU64,
+    /// From this tick on everything is, until the channel is known to have been alive later.
+    trusted_until: AtomicU64,
     tallies: RwLock<HashMap<NamespaceNumber, Arc<Tally>>>,
     evictions: AtomicU64,
     told: Told,
@@ -106,6 +112,7 @@ impl Local {
             marks: Marks::new(hashing.clone()),
             cells: CellTable::new(hashing),
             floor: AtomicU64::new(0),
+            trusted_until: AtomicU64::new(u64::MAX),
             tallies: RwLock::default(),
             evictions: AtomicU64::new(0),
             told: Told(AtomicU64::new(0)),
@@ -187,6 +194,23 @@ impl Local {
     /// Puts everything held in doubt: pushes may have been lost. Reads under way keep nothing.
     pub(crate) fn raise_floor(&self) {
         self.floor.fetch_max(self.tell().0, Ordering::AcqRel);
+    }
+
+    /// All that others changed before this tick was told, so what is held may be trusted for a while from then on.
+    pub(crate) fn all_is_heard(&self, tick: u64) {
+        let until = tick.saturating_add(TRUSTED);
+        // One that was slow to say so does not take back what a later one said; the first one begins it.
+        let later = |before: u64| (before == u64::MAX || before < until).then_some(until);
+        let _ = self
+            .trusted_until
+            .fetch_update(Ordering::Release, Ordering::Relaxed, later);
+    }
+
+    /// Whether what is held may be trusted at this tick. Where the tasks that listen are not run for long, by a runtime that is busy,
+    /// blocked or left alone, or by a process that was suspended, nobody would notice otherwise.
+    #[inline]
+    pub(crate) fn is_hearing(&self, tick: u64) -> bool {
+        tick < self.trusted_until.load(Ordering::Acquire)
     }
 
     /// Takes an entry that turned out to be worthless away, unless another one has taken its place.

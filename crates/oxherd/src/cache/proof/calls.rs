@@ -241,7 +241,7 @@ impl Desk {
             is_strict: read.is_strict,
             ..Wishes::default()
         };
-        if let Ok(held) = rows.site.quick(key.as_bytes(), &wishes) {
+        if let Ok(held) = rows.site.quick(key.as_bytes(), &wishes, false) {
             let answer = Answered {
                 held,
                 tier: Some(Tier::Local),

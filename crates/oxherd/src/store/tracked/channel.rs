@@ -7,7 +7,7 @@
 //! Next: `link.rs` (who connects, and when).
 
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::prefixes::{Lacking, Prefixes, tracking};
 use super::{ChannelMode, Hears};
+use crate::clock::ticks;
 use crate::store::link::{CONNECT_TIMEOUT, Dressed, Dressing, Link, WeakLink, Witness};
 use crate::store::open;
 
@@ -36,6 +37,8 @@ pub(super) struct Channel {
     watching: tokio::sync::Mutex<()>,
     pulse: Mutex<Option<(Task, Arc<AtomicBool>)>>,
     doubt: Arc<Notify>,
+    /// Of the connection that hears by another one beside it: its own answers say nothing of what was heard.
+    apart: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -68,6 +71,8 @@ impl Drop for GiveUpIfLacking<'_> {
 /// Held by the task that pings: when that ends, as with the runtime it is on, nobody would notice the end of a connection.
 struct Pulse {
     link: WeakLink,
+    hears: Arc<Hears>,
+    apart: Arc<AtomicU64>,
     is_beating: Arc<AtomicBool>,
 }
 
@@ -103,6 +108,7 @@ impl Channel {
             watching: tokio::sync::Mutex::default(),
             pulse: Mutex::default(),
             doubt: Arc::default(),
+            apart: Arc::default(),
         }
     }
 
@@ -185,6 +191,8 @@ impl Channel {
             let is_beating = Arc::new(AtomicBool::new(true));
             let beats = Pulse {
                 link,
+                hears: Arc::clone(&self.hears),
+                apart: Arc::clone(&self.apart),
                 is_beating: Arc::clone(&is_beating),
             };
             *pulse = Some((Task::spawn(ping(beats, Arc::clone(&self.doubt))), is_beating));
@@ -255,7 +263,7 @@ impl Channel {
                 hears.message(message.get_channel_name().as_bytes(), message.get_payload_bytes());
             }
         });
-        let pinging = Task::spawn(ping_beside(sink, witness.clone()));
+        let pinging = Task::spawn(ping_beside(sink, witness.clone(), Arc::clone(&self.hears)));
         let connection = open::connect(client, CONNECT_TIMEOUT).await?;
         Ok(Dressed {
             connection,
@@ -285,7 +293,10 @@ impl Dressing for Channel {
             self.keep_pinging(witness.link());
             let (dressed, mode) = match self.dress(client, &witness).await? {
                 Some(dressed) => dressed,
-                None => (self.dress_in_two(client, &witness).await?, ChannelMode::Announced),
+                None => {
+                    self.apart.store(witness.number(), Ordering::Release);
+                    (self.dress_in_two(client, &witness).await?, ChannelMode::Announced)
+                }
             };
             self.state().connection = Some((witness.number(), mode));
             Ok(dressed)
@@ -303,7 +314,9 @@ impl Dressing for Channel {
             state.connection.map(|(_, mode)| mode)
         };
         if let Some(mode) = mode {
+            let began = ticks();
             self.hears.listener.live(mode);
+            self.hears.listener.heard_all(began);
         }
     }
 
@@ -319,32 +332,45 @@ impl Dressing for Channel {
 
 /// Asks for a sign of life until the link is gone, and has one made anew that is lost.
 async fn ping(pulse: Pulse, doubt: Arc<Notify>) {
-    let mut ticks = interval(PING_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
+    let mut interval = interval(PING_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval.tick().await;
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
+            _ = interval.tick() => {}
             () = doubt.notified() => {}
         }
         let Some(link) = pulse.link.upgrade(PING_ANSWER) else {
             return;
         };
-        let asked = link.request(async |mut connection| redis::cmd("PING").exec_async(&mut connection).await);
+        let began = ticks();
+        let asked = link.request_numbered(async |number, mut connection| {
+            redis::cmd("PING")
+                .exec_async(&mut connection)
+                .await
+                .map(|()| number)
+        });
         // The link has drawn its conclusion from whatever came.
-        let _ = asked.await;
+        if let Ok(number) = asked.await
+            && number != pulse.apart.load(Ordering::Acquire)
+        {
+            // Pushes that came before the answer are through.
+            pulse.hears.listener.heard_all(began);
+        }
     }
 }
 
 /// The same for a connection that only hears.
-async fn ping_beside(mut sink: PubSubSink, witness: Witness) {
-    let mut ticks = interval(PING_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn ping_beside(mut sink: PubSubSink, witness: Witness, hears: Arc<Hears>) {
+    let mut interval = interval(PING_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        interval.tick().await;
+        let began = ticks();
         if !matches!(timeout(PING_ANSWER, sink.ping::<()>()).await, Ok(Ok(()))) {
             return witness.over();
         }
+        hears.listener.heard_all(began);
     }
 }
 

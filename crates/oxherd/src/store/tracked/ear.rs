@@ -11,14 +11,20 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use oxherd_engine::{Connection, Engine, Pushes};
 use redis::RedisResult;
 use redis::aio::ConnectionLike as _;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::channel::Task;
 use super::prefixes::{Lacking, Prefixes, tracking};
 use super::{ChannelMode, Hears};
+use crate::clock::ticks;
+
+/// How often it is said that everything was heard.
+const SIGN_EVERY: Duration = Duration::from_secs(1);
 
 /// One cache's way to hear of changes in the engine.
 pub(crate) struct Ear {
@@ -113,7 +119,7 @@ impl Ear {
         }
         let connection = self.connection().await?;
         let answer = send(connection).await;
-        self.post.hand_over();
+        self.post.say_all_is_heard();
         answer
     }
 
@@ -190,7 +196,16 @@ impl Ear {
             post: Arc::clone(&self.post),
         };
         *self.post.pushes() = Some(pushes);
-        let forwarding = Task::spawn(poll_fn(move |context| ending.post.poll_forward(context)));
+        let forwarding = Task::spawn(async move {
+            let mut signs = interval(SIGN_EVERY);
+            signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = poll_fn(|context| ending.post.poll_forward(context)) => return,
+                    _ = signs.tick() => ending.post.say_all_is_heard(),
+                }
+            }
+        });
         let mut line = self.place.write();
         // Its task found nothing to take away.
         if is_over.load(Ordering::Acquire) {
@@ -202,7 +217,9 @@ impl Ear {
             is_over,
             _forwarding: forwarding,
         });
+        let began = ticks();
         self.post.hears.listener.live(ChannelMode::Tracking);
+        self.post.hears.listener.heard_all(began);
         drop(line);
         Ok(())
     }
@@ -216,6 +233,13 @@ impl Post {
         while let Some(push) = pushes.try_next() {
             self.hears.hear(&push);
         }
+    }
+
+    /// [`Self::hand_over`], after which everything that was changed before has been told.
+    fn say_all_is_heard(&self) {
+        let began = ticks();
+        self.hand_over();
+        self.hears.listener.heard_all(began);
     }
 
     fn poll_forward(&self, context: &mut Context<'_>) -> Poll<()> {

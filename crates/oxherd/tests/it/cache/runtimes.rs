@@ -1,6 +1,6 @@
 //! A cache outlives the runtime that used it first, and what blocks one of its threads.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oxherd::Oxherd;
 use oxherd::cache::{Freshness, Namespace, Tier, Ttl};
@@ -61,6 +61,67 @@ on_every_store_and_valkey! {
             })
             .await;
         }
+    }
+}
+
+/// Has a thread with a runtime of its own read what `theirs` changes meanwhile, by `reading`, and says whether it came to see that.
+async fn sees_what_others_change(
+    mine: Oxherd,
+    theirs: &Namespace<u64, String>,
+    reading: impl FnOnce(&tokio::runtime::Runtime, &Namespace<u64, String>) -> bool + Send + 'static,
+) -> bool {
+    theirs.set(&7, "old".to_owned()).await.unwrap();
+    let (ready, is_ready) = tokio::sync::oneshot::channel();
+    let life = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let prices = prices(&mine);
+        runtime.block_on(until_here(&prices));
+        ready.send(()).unwrap();
+        reading(&runtime, &prices)
+    });
+    is_ready.await.unwrap();
+    theirs.set(&7, "new".to_owned()).await.unwrap();
+    life.await.unwrap()
+}
+
+on_every_store_and_valkey! {
+    async fn who_does_nothing_but_read_hears_of_changes_all_the_same(scene: Scene) {
+        let theirs = prices(&scene.other_process().await);
+        let mine = scene.other_process().await;
+        let reading = |runtime: &tokio::runtime::Runtime, prices: &Namespace<u64, String>| {
+            runtime.block_on(async {
+                let began = Instant::now();
+                // Nothing here ever waits.
+                while began.elapsed() < PATIENCE {
+                    if peek(prices, &7).await.as_deref() == Some("new") {
+                        return true;
+                    }
+                }
+                false
+            })
+        };
+        assert!(sees_what_others_change(mine, &theirs, reading).await);
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn what_a_process_holds_is_not_trusted_while_nobody_runs_what_listens(scene: Scene) {
+        let theirs = prices(&scene.other_process().await);
+        let mine = scene.other_process().await;
+        let reading = |runtime: &tokio::runtime::Runtime, prices: &Namespace<u64, String>| {
+            let began = Instant::now();
+            // Each of them is answered by the first poll, before any other task of the runtime has a turn.
+            while began.elapsed() < PATIENCE {
+                if runtime.block_on(peek(prices, &7)).as_deref() == Some("new") {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(sees_what_others_change(mine, &theirs, reading).await);
     }
 }
 
