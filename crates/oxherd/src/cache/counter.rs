@@ -10,7 +10,7 @@ use super::key::CacheKey;
 use super::loading::{Fresh, millis};
 use super::namespace::Namespace;
 use super::space::AnyValue;
-use super::value::Envelope;
+use super::value::{Envelope, Header};
 use crate::error::{Error, Result};
 use crate::store::CACHE_INCREMENT;
 
@@ -35,7 +35,12 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
             tags: Vec::new(),
         };
         let call = self.call();
-        let header = site.header_of(&call, &fresh, Duration::ZERO, None);
+        let header = Header {
+            // It ends with its TTL: nothing loads it that could fail.
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            ..site.header_of(&call, &fresh, Duration::ZERO, None)
+        };
         let entry = Envelope::encode_counter(&header, 0, space.place(&key))?;
         // Without `\x01` and `0`: length and digits.
         let tail = entry.get(52..entry.len().saturating_sub(2)).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What every user of a cache relies on: loaded once, gone when invalidated, in both tiers.
 //! Next: `cache/` (one file for each promise), `cache/source.rs` (where values come from).
 
+mod counters;
 mod crowds;
 mod failure;
 mod freshness;

@@ -456,3 +456,45 @@ on_every_store_and_valkey! {
         }
     }
 }
+
+on_every_store_and_valkey! {
+    async fn that_there_is_nothing_is_not_remembered_for_longer_because_it_is_asked_for(scene: Scene) {
+        for tiers in ALL_TIERS {
+            let seconds = Duration::from_secs;
+            let prices = prices(&scene, exactly(TTL).sliding().negative_ttl(seconds(5)), tiers);
+            let nothing = || -> Load<Option<String>> { Box::pin(async { Ok(None) }) };
+            let unasked = || -> Load<Option<String>> { Box::pin(async { panic!("it is known to be absent") }) };
+            assert_eq!(prices.find_or_load(&7, nothing).await.unwrap(), None);
+            for _ in 0..2 {
+                scene.clock.advance(seconds(2));
+                assert_eq!(prices.find_or_load(&7, unasked).await.unwrap(), None, "{tiers:?}");
+                assert!(!prices.touch(&7).await.unwrap(), "{tiers:?}");
+            }
+            scene.clock.advance(seconds(1));
+            let there = || -> Load<Option<String>> { Box::pin(async { Ok(Some("x".to_owned())) }) };
+            assert_eq!(prices.find_or_load(&7, there).await.unwrap().unwrap().as_str(), "x", "{tiers:?}");
+        }
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_stale_value_does_not_stand_in_when_it_became_too_old_during_the_load(scene: Scene) {
+        for tiers in ALL_TIERS {
+            let freshness = exactly(TTL).stale_if_error(TTL * 3);
+            let (source, prices) = (Source::of("old"), prices(&scene, freshness, tiers));
+            read(&prices, &7, &source).await;
+            scene.clock.advance(TTL * 2);
+            source.hold();
+            let waiting = tokio::spawn({
+                let (prices, loader) = (prices.clone(), source.loader());
+                async move { prices.get_or_load(&7, loader).await }
+            });
+            source.until_loads(2).await;
+            scene.clock.advance(TTL * 2);
+            source.breaks();
+            source.release();
+            let error = waiting.await.unwrap().unwrap_err();
+            assert!(matches!(error, Error::Load { .. }), "{tiers:?}: {error}");
+        }
+    }
+}

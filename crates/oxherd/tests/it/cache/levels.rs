@@ -304,3 +304,34 @@ on_every_store_and_valkey! {
         assert_eq!(rows.get_or_load(&7, large(5)).await.unwrap().len(), 1_000);
     }
 }
+
+on_every_store_and_valkey! {
+    async fn what_has_no_version_is_a_miss_at_fenced_whoever_kept_it(scene: Scene) {
+        // As a process of an earlier release, which knows of no versions.
+        let (earlier, rows) = (rows(&scene.other_process().await, Level::Delete), rows(&scene.oxherd, Level::Fenced));
+        rows.remove(&7).version(5).await.unwrap();
+        let source = Source::of("v4");
+        assert_eq!(read(&earlier, &7, &source).await, "v4");
+        earlier.set(&8, "old".to_owned()).await.unwrap();
+        assert_eq!(peek_strict(&earlier, &7).await.as_deref(), Some("v4"), "it is kept");
+        for id in [7, 8] {
+            assert_eq!(peek(&rows, &id).await, None);
+            assert_eq!(peek_strict(&rows, &id).await, None);
+        }
+        assert_eq!(rows.get_many(&[7, 8]).await.unwrap(), [None, None]);
+        for id in [7, 8] {
+            assert_eq!(*rows.get_or_load(&id, at(5)).await.unwrap(), "v5");
+            assert_eq!(peek_strict(&rows, &id).await.as_deref(), Some("v5"), "it has taken its place");
+        }
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_counter_needs_no_version_at_fenced(scene: Scene) {
+        let counts = scene.oxherd.cache().namespace::<u64, i64>("counts").level(Level::Fenced).open().unwrap();
+        assert_eq!(counts.increment(&1, 5).await.unwrap(), 5);
+        assert_eq!(counts.get(&1).await.unwrap().as_deref(), Some(&5));
+        assert_eq!(counts.increment(&1, 1).await.unwrap(), 6);
+        assert_eq!(counts.get(&1).strict().await.unwrap().as_deref(), Some(&6));
+    }
+}

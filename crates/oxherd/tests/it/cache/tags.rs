@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oxherd::Error;
-use oxherd::cache::{Loaded, Namespace, Tag, Tiers};
+use oxherd::cache::{Freshness, Loaded, Namespace, Tag, Tiers};
 use oxherd_testkit::eventually;
 use tokio::sync::watch;
 
@@ -248,5 +248,25 @@ on_every_store_and_valkey! {
         let left = async |key: &str| scene.ask::<i64>(&["PTTL", &format!("bull:cache:{{prices@1}}:{key}")]).await;
         let (stamp, entry) = (left("t::eur:").await, left("e::1:").await);
         assert!(stamp > entry, "{stamp} ms of the stamp, {entry} ms of the entry");
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn a_touch_does_not_find_what_was_invalidated(scene: Scene) {
+        for tiers in [Tiers::Both, Tiers::Shared, Tiers::Local] {
+            let sessions = scene.oxherd.cache().namespace::<u64, String>(&format!("sessions-{tiers:?}"));
+            let sessions = sessions.tiers(tiers).freshness(Freshness::of(Duration::from_secs(60)).sliding());
+            let sessions = sessions.open().unwrap().tenant("acme").unwrap();
+            let begin = async || sessions.set(&1, "x".to_owned()).tag(tag("user")).await.unwrap();
+            begin().await;
+            assert!(sessions.touch(&1).await.unwrap(), "{tiers:?}");
+            sessions.invalidate(&[tag("user")]).await.unwrap();
+            assert!(!sessions.touch(&1).await.unwrap(), "{tiers:?}");
+            begin().await;
+            assert!(sessions.touch(&1).await.unwrap(), "{tiers:?}");
+            sessions.clear().await.unwrap();
+            assert!(!sessions.touch(&1).await.unwrap(), "{tiers:?}");
+            assert_eq!(peek_strict(&sessions, &1).await, None, "{tiers:?}");
+        }
     }
 }
