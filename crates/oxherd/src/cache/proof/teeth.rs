@@ -62,5 +62,5 @@ mistakes! {
     an_increment_that_forgets_the_sum_is_found: 1, [&CACHE_INCREMENT],
         "sum = tonumber(digits) + by" => "sum = by";
     an_increment_of_a_counter_that_was_cleared_is_found: 700, [&CACHE_INCREMENT],
-        "if string.sub(present, 29, 36) ~= incarnation then return false end\n" => "";
+        "if string.sub(entry, 29, 36) ~= incarnation then return false end\n" => "";
 }
