@@ -27,6 +27,10 @@ pub enum OpenProblem {
     Tls,
     /// What answered does not speak Redis.
     NotRedis,
+    /// The connection was accepted and cut before the server answered.
+    Cut,
+    /// The server refuses the database that the URL names.
+    Database,
     /// The server is too old.
     Unsupported,
     /// Another process has the directory and lets nobody in.
@@ -52,6 +56,8 @@ impl fmt::Display for OpenProblem {
             Self::Authentication => "user name or password refused; put them in the URL: redis://user:password@host",
             Self::Tls => "the TLS handshake failed; check the certificate (?tls_ca=FILE names an own CA), or use redis:// for a server without TLS",
             Self::NotRedis => "what answered is not a Redis or Valkey server (or wants TLS: rediss://)",
+            Self::Cut => "the connection was accepted and cut before an answer; is the server starting, or a proxy without it, or does it want TLS (rediss://)?",
+            Self::Database => "the server refuses the database that the URL names; they are numbered from 0, up to 15 unless its `databases` says otherwise",
             Self::Unsupported => "the server is older than Redis 6.2; upgrade it",
             Self::InUse => "another process has the directory and does not answer on its socket",
             Self::Directory => "the directory cannot be used",
@@ -121,12 +127,12 @@ pub enum Error {
         source: Cause,
     },
     /// The reply was lost: the change may or may not have been made.
-    #[error(
-        "outcome unknown: {operation} was sent, but its reply was lost; give jobs an id to make adding safe to repeat while they are kept"
-    )]
+    #[error("outcome unknown: {operation} was sent, but its reply was lost; {remedy}")]
     OutcomeUnknown {
         /// What was attempted.
         operation: String,
+        /// What to do before it is repeated.
+        remedy: &'static str,
         /// What the network or the server said.
         source: Cause,
     },
@@ -392,9 +398,10 @@ pub enum Error {
         /// What the loader said.
         source: LoadCause,
     },
-    /// Nothing as new as the caller asked for could be had: the source is behind what the caller has seen of it.
+    /// Nothing as new as the caller asked for, or as the fence of a removal or write asks for, could be had: the source is behind. Every time,
+    /// of a source that is not: a version was told in another unit than the source's; `docs/cache.md` (fences) has the way out.
     #[error(
-        "cannot read {key} of cache namespace {namespace:?} at version {wanted} or later: the source says {found}; is it a replica that lags?"
+        "cannot read {key} of cache namespace {namespace:?} at version {wanted} or later: the source says {found}; is it a replica that lags, or a fence that is too high?"
     )]
     BehindVersion {
         /// The namespace.
@@ -588,6 +595,7 @@ mod tests {
             unavailable(),
             Error::OutcomeUnknown {
                 operation: operation(),
+                remedy: "look before repeating it",
                 source: near(),
             },
             store(near()),

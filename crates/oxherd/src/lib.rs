@@ -9,6 +9,8 @@
 //! | [`lock`] | One process at a time, with fencing numbers |
 //! | [`breaker`] | Refuses calls to what fails; needs no store |
 //!
+//! Whatever asks a store is awaited inside a tokio runtime: a cached read that is polled without one panics, unless this process can answer it.
+//!
 //! # What is kept of jobs
 //!
 //! * An `add` that returned `Ok` is stored, as durably as the server's own settings make a write: with

@@ -225,7 +225,8 @@ where
     K: CacheKey + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// The version of what values look like (1 unless told otherwise). A program with another version never reads these.
+    /// The version of what values look like (1 unless told otherwise). A program with another version never reads these, and invalidations of
+    /// the one mean nothing to the other: while both run, invalidate in both.
     pub fn version(mut self, version: u32) -> Self {
         self.version = version;
         self
@@ -243,7 +244,7 @@ where
         self
     }
 
-    /// What a read after an invalidation may return.
+    /// What a read after an invalidation may return. Give a name the same level in every process.
     pub fn level(mut self, level: Level) -> Self {
         self.settings.level = level;
         self
@@ -290,14 +291,18 @@ where
     }
 
     /// How many loads run in this process at once: 256 unless told otherwise (at least 1). What a load loads of the same namespace, within its own
-    /// task, counts as a part of it.
+    /// task, counts as a part of it; what it loads of another namespace takes one of that namespace's.
+    ///
+    /// The wait for a turn is bounded by the hard time-outs of the loads before alone. So loaders of two namespaces that read each other, with
+    /// all turns of both taken, wait for each other until then: let namespaces read in one direction only, or allow more loads than there are
+    /// calls at once.
     pub fn concurrent_loads(mut self, loads: usize) -> Self {
         self.settings.loads.concurrency = loads;
         self
     }
 
     /// How long it is remembered below which version a key was invalidated: 10 minutes unless told otherwise (from the hard time-out to 366
-    /// days). Longer than a load takes and a replica lags, together.
+    /// days). Longer than a load takes and a replica lags, together. Each removal with a version prolongs it.
     pub fn fence_life(mut self, life: Duration) -> Self {
         self.settings.fence_life = life;
         self

@@ -43,6 +43,8 @@ impl From<Duration> for Ttl {
 
 /// How long values are good. A class of values has one of these: give it a name and use it for each of its namespaces.
 ///
+/// The TTL and the stale times go with each entry, as its writer had them: other ones say nothing of what is in the store already.
+///
 /// ```
 /// use std::time::Duration;
 /// use oxherd::cache::{Freshness, Ttl};

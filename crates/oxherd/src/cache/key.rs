@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 
 /// Longest name of a namespace or tenant, in bytes.
 const LONGEST_NAME: usize = 64;
-/// Longest text of a key, in bytes: names are stored with every entry.
-const LONGEST_KEY: usize = 512;
+/// Longest text of a key with its tenant, in bytes, without the two colons that part them: names are stored with every entry.
+pub(super) const LONGEST_KEY: usize = 512;
 
 /// Something that names one entry of a namespace.
 ///
@@ -65,10 +65,11 @@ impl KeyWriter {
     }
 
     /// # Errors
-    /// [`Error::CacheKey`] when it is longer than 512 bytes.
+    /// [`Error::CacheKey`] when tenant and key are longer than 512 bytes.
     pub(crate) fn finish(self) -> Result<KeyText> {
-        if self.text.len() > LONGEST_KEY {
-            return Err(too_long(self.text.len()));
+        let bytes = counted(self.text.as_bytes());
+        if bytes > LONGEST_KEY {
+            return Err(too_long(bytes));
         }
         Ok(KeyText::written(self.text.as_bytes()))
     }
@@ -235,7 +236,7 @@ pub(crate) struct KeyText(SmallVec<[u8; 64]>);
 
 impl KeyText {
     /// # Errors
-    /// [`Error::CacheKey`] when it is longer than 512 bytes.
+    /// [`Error::CacheKey`] when tenant and key are longer than 512 bytes.
     pub(crate) fn of(tenant: &str, key: &(impl CacheKey + ?Sized)) -> Result<Self> {
         let mut writer = KeyWriter::default();
         writer.write_whole(tenant, key);
@@ -270,10 +271,17 @@ pub(crate) fn printed(text: &[u8]) -> &str {
     std::str::from_utf8(text).unwrap_or_default()
 }
 
+/// How many bytes of `TENANT:KEY:` count: those of tenant and key, without the colons.
+pub(super) fn counted(whole: &[u8]) -> usize {
+    whole.len().saturating_sub(2)
+}
+
 #[cold]
 fn too_long(bytes: usize) -> Error {
     Error::CacheKey {
-        reason: format!("a key of {bytes} bytes is longer than {LONGEST_KEY}; hash its longest part"),
+        reason: format!(
+            "a key of {bytes} bytes with its tenant is longer than {LONGEST_KEY}; hash its longest part"
+        ),
     }
 }
 
@@ -385,6 +393,16 @@ mod tests {
     fn a_key_that_is_too_long_says_what_to_do() {
         let error = KeyText::of("", "x".repeat(600).as_str()).unwrap_err();
         assert!(error.to_string().contains("hash its longest part"), "{error}");
+    }
+
+    #[test]
+    fn tenant_and_key_have_512_bytes_together() {
+        for tenant in ["", "acme"] {
+            let most = LONGEST_KEY - tenant.len();
+            KeyText::of(tenant, "x".repeat(most).as_str()).unwrap();
+            let error = KeyText::of(tenant, "x".repeat(most + 1).as_str()).unwrap_err();
+            assert!(error.to_string().contains("a key of 513 bytes"), "{error}");
+        }
     }
 
     #[test]

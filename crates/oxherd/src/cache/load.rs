@@ -51,6 +51,8 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
     ///
     /// A loader may read the same namespace, though not the same key: it would wait for itself until the hard time-out. What it reads in
     /// its own task needs no further right to load ([`super::NamespaceBuilder::concurrent_loads`]); in tasks that it spawns it does.
+    /// Of another namespace it needs one of that namespace's: loaders of two namespaces that read each other can wait for each other until the
+    /// hard time-out, once all rights of both are taken. Let namespaces read in one direction only.
     ///
     /// # Errors
     /// [`Error::Load`] when the loader failed and nothing stale may be served instead, [`Error::Absent`] when it said that there is no such

@@ -175,7 +175,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
 impl<V> Set<'_, V> {
     /// Its version at the source: what is below it is never written or read again, for as long as the fence lives. Versions begin at 1: 0
     /// is [`Error::CacheOption`], so add one where yours begin there. Fences live in the store: in a namespace of this process alone
-    /// ([`super::Tiers::Local`]) a version is the same error.
+    /// ([`super::Tiers::Local`]) a version is the same error. A fence is never lowered: see [`Remove::version`].
     pub fn version(mut self, version: u64) -> Self {
         self.fresh.version = Some(version);
         self
@@ -229,6 +229,9 @@ impl Remove<'_> {
     /// The version that the write gave: an entry of this version or a later one stays, and nothing below it is written or read again for
     /// as long as the fence lives. Versions begin at 1: 0 is [`Error::CacheOption`], so add one where yours begin there. Fences live in the
     /// store: in a namespace of this process alone ([`super::Tiers::Local`]) a version is the same error.
+    ///
+    /// A fence is never lowered, not by [`Namespace::clear`] either: a version in another unit than the source's fails each load of the key
+    /// with [`Error::BehindVersion`] for the fence's life. `docs/cache.md` has the way out.
     pub fn version(mut self, version: u64) -> Self {
         self.version = Some(version);
         self

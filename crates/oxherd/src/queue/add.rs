@@ -23,6 +23,9 @@ pub(super) const LONGEST_QUEUEING: Duration = Duration::from_secs(8);
 /// When to come back to a full queue.
 const RETRY_FULL_AFTER: Duration = Duration::from_secs(1);
 
+/// What makes adding safe to repeat.
+pub(super) const REMEDY: &str = "give jobs an id to make adding safe to repeat while they are kept";
+
 /// A job that was added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Added {
@@ -186,6 +189,7 @@ fn lost(core: &QueueCore, job: &NewJob, error: &redis::RedisError) -> Error {
     }
     Error::OutcomeUnknown {
         operation: operation.replacen("add", "adding", 1),
+        remedy: REMEDY,
         source,
     }
 }

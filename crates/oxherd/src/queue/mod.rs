@@ -198,6 +198,7 @@ impl Queue {
         let (reply, added) = oneshot::channel();
         let gone = || Error::OutcomeUnknown {
             operation: format!("adding to queue {:?}", self.name().as_str()),
+            remedy: add::REMEDY,
             source: "the runtime that sends jobs was shut down".into(),
         };
         let pending = add::Pending {

@@ -410,6 +410,7 @@ pub(crate) fn refused_once(operation: &str, error: redis::RedisError) -> Error {
     if error.is_io_error() && !error.is_connection_refusal() {
         return Error::OutcomeUnknown {
             operation: operation.to_owned(),
+            remedy: "it may have been done: look before repeating it",
             source: error.into(),
         };
     }

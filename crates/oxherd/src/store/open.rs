@@ -122,12 +122,17 @@ fn silence_over(url: &Server, problem: OpenProblem) -> OpenProblem {
 fn problem_of(error: &RedisError) -> OpenProblem {
     let text = error.to_string();
     let lower = text.to_lowercase();
-    if error.code() == Some("NOPERM") {
+    // What redis-rs says of SELECT has lost the server's code.
+    let is_select = lower.contains("refused to switch database");
+    if error.code() == Some("NOPERM") || (is_select && lower.contains("permission")) {
         return OpenProblem::NotPermitted {
             command: command_in(&lower),
         };
     }
-    if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) || error.kind() == ErrorKind::AuthenticationFailed
+    if is_select {
+        OpenProblem::Database
+    } else if matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+        || error.kind() == ErrorKind::AuthenticationFailed
     {
         OpenProblem::Authentication
     } else if lower.contains("certificate")
@@ -140,8 +145,10 @@ fn problem_of(error: &RedisError) -> OpenProblem {
         OpenProblem::Silent
     } else if error.is_connection_refusal() {
         OpenProblem::Unreachable
-    } else if error.kind() == ErrorKind::Parse || error.is_connection_dropped() {
+    } else if error.kind() == ErrorKind::Parse {
         OpenProblem::NotRedis
+    } else if error.is_connection_dropped() {
+        OpenProblem::Cut
     } else {
         OpenProblem::Unreachable
     }

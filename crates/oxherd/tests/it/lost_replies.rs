@@ -166,6 +166,13 @@ async fn a_handlers_own_calls_know_what_a_repetition_does() {
     gate.let_go(1);
     let error = told.recv().await.unwrap().unwrap_err();
     assert!(matches!(&error, Error::OutcomeUnknown { .. }), "{error}");
+    // What helps those who add jobs is of no use here.
+    assert!(
+        error
+            .to_string()
+            .ends_with("it may have been done: look before repeating it"),
+        "{error}"
+    );
     let record = reaches(&lossy.steady, &id, JobState::Completed).await;
     assert_eq!(record.progress, Some(7.into()));
     assert_eq!(lossy.steady.logs(&id, 0, 10).await.unwrap(), ["first", "row"]);

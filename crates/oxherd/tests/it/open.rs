@@ -90,11 +90,32 @@ async fn a_server_that_hangs_up() {
             drop(client);
         }
     });
-    let (problem, _) = problem(&url).await;
-    assert!(
-        matches!(problem, OpenProblem::NotRedis | OpenProblem::Unreachable),
-        "{problem:?}"
-    );
+    let (problem, text) = problem(&url).await;
+    assert_eq!(problem, OpenProblem::Cut, "{text}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_in_the_middle() {
+    let url = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let _ = client.read(&mut [0; 4096]).await;
+            }
+        });
+        url
+    };
+    let (problem, text) = problem(&url).await;
+    assert_eq!(problem, OpenProblem::Cut, "{text}");
+}
+
+#[tokio::test]
+async fn a_database_that_the_server_does_not_have() {
+    let server = RedisServer::start().await;
+    let (problem, text) = problem(&format!("{}/99", server.url())).await;
+    assert_eq!(problem, OpenProblem::Database, "{text}");
+    assert!(text.contains("`databases`"), "{text}");
 }
 
 #[tokio::test]
@@ -163,6 +184,17 @@ async fn a_user_who_may_not_ask_what_the_server_is() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_not_choose_a_database() {
+    let server = RedisServer::start().await;
+    let mut connection = server.connection().await;
+    let mut user = redis::cmd("ACL");
+    user.arg(&["SETUSER", "app", "on", ">geheim", "~*", "+@all", "-select"]);
+    user.exec_async(&mut connection).await.unwrap();
+    let (problem, text) = problem(&format!("redis://app:geheim@{}/1", server.addr())).await;
+    assert_eq!(problem, OpenProblem::NotPermitted { command: "SELECT" }, "{text}");
+}
+
+#[tokio::test]
 async fn tls_with_and_without_the_right_authority() {
     let server = RedisServer::builder().tls().start().await;
     let authority = server.ca_pem_path();
@@ -189,7 +221,7 @@ async fn tls_where_there_is_none_and_none_where_there_is_tls() {
     let (problem_found, text) = problem(&plain).await;
     assert_eq!(problem_found, OpenProblem::Tls, "{text}");
     let (problem_found, text) = problem(&server.tls_url().replace("rediss://", "redis://")).await;
-    assert_eq!(problem_found, OpenProblem::NotRedis, "{text}");
+    assert_eq!(problem_found, OpenProblem::Cut, "{text}");
     assert!(text.contains("rediss://"), "{text}");
 }
 

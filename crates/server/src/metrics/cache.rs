@@ -94,7 +94,7 @@ fn counts(registry: &mut Registry, status: &CacheStatus) {
     registry.register("cache_reads", "Reads of the cache, by where they ended", reads);
     registry.register(
         "cache_events",
-        "Whatever else is counted: loads, fills, invalidations, bytes, trouble",
+        "Whatever else is counted: loads, fills (refused_too_large: whatever cannot be stored), invalidations, bytes, trouble",
         events,
     );
 }

@@ -20,13 +20,10 @@ pub use scan::{BigKeys, Bounds, Matching};
 use serde_json::Value;
 
 use super::fleet::{Fleet, is_wrong_type};
-use super::key::check_name;
+use super::key::{LONGEST_KEY, check_name, counted};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::{CacheKeys, Store, decode, refused};
-
-/// Longest text of a key, in bytes, as where keys are written.
-const LONGEST_KEY: usize = 512;
 
 /// Looks at the caches of one store.
 #[derive(Clone, Debug)]
@@ -101,11 +98,9 @@ fn full_name(tenant: &str, text: &str) -> Result<Vec<u8>> {
     let mut name = format!("{tenant}:").into_bytes();
     name.extend(written(text));
     name.push(b':');
-    if name.len() > LONGEST_KEY {
-        let reason = format!(
-            "it has {} bytes with its tenant, and may have {LONGEST_KEY}",
-            name.len()
-        );
+    let bytes = counted(&name);
+    if bytes > LONGEST_KEY {
+        let reason = format!("it has {bytes} bytes with its tenant, and may have {LONGEST_KEY}");
         return Err(Error::CacheKey { reason });
     }
     Ok(name)

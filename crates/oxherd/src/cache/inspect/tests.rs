@@ -9,6 +9,15 @@ use crate::clock::{ManualClock, Timestamp};
 
 const NAMESPACE: &str = "products@1";
 
+#[test]
+fn a_key_may_be_as_long_by_hand_as_in_a_program() {
+    for (tenant, most) in [("", LONGEST_KEY), ("acme", LONGEST_KEY - 4)] {
+        full_name(tenant, &"x".repeat(most)).unwrap();
+        let error = full_name(tenant, &"x".repeat(most + 1)).unwrap_err();
+        assert!(error.to_string().contains("it has 513 bytes"), "{error}");
+    }
+}
+
 struct Scene {
     store: Store,
     inspector: Inspector,

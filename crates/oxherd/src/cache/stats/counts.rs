@@ -92,7 +92,8 @@ counts! {
     FillTagged fills_refused_tag;
     /// Values that were not kept, for a write was announced.
     FillMarked fills_refused_marked;
-    /// Values that were not kept, for they are too large.
+    /// Loaded values that were not kept, for they cannot be stored: too large, more than 32 tags, a tag that is too
+    /// long, or refused by the codec.
     FillTooLarge fills_refused_too_large;
     /// Keys invalidated.
     InvalidatedKey invalidated_keys;

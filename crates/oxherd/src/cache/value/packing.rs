@@ -72,7 +72,8 @@ impl Packing {
 
     /// Seals values so that the store's owner cannot read, change or swap them. Default: not sealed.
     ///
-    /// From then on entries that are not sealed are misses: anybody might have written them. Counters are never sealed,
+    /// From then on entries that are not sealed are misses: anybody might have written them; and sealed ones are, to who has no keys. While
+    /// processes of both kinds run, each replaces what the other wrote. Counters are never sealed,
     /// because the store itself counts.
     #[must_use]
     pub fn with_keys(mut self, keys: KeyRing) -> Self {

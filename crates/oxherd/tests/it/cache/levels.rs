@@ -78,6 +78,40 @@ on_every_store_and_valkey! {
 }
 
 on_every_store_and_valkey! {
+    async fn a_fence_that_is_too_high_goes_with_its_key_in_the_store_and_in_no_other_way(scene: Scene) {
+        const MILLISECONDS: u64 = 1_800_000_000_000;
+        const FENCE: &str = "bull:cache:{rows@1}:f::7:";
+        let rows = rows(&scene.oxherd, Level::Fenced);
+        let behind = async || {
+            let error = rows.get_or_load(&7, at(5)).await.unwrap_err();
+            assert!(matches!(error, Error::BehindVersion { wanted: MILLISECONDS, found: 5, .. }), "{error}");
+            assert!(error.to_string().contains("fence"), "{error}");
+        };
+        rows.remove(&7).version(MILLISECONDS).await.unwrap();
+        behind().await;
+        rows.remove(&7).await.unwrap();
+        behind().await;
+        rows.remove(&7).version(6).await.unwrap();
+        behind().await;
+        rows.clear().await.unwrap();
+        behind().await;
+        scene.tell(&format!("DEL {FENCE}")).await;
+        assert_eq!(*rows.get_or_load(&7, at(5)).await.unwrap(), "v5");
+
+        // A value of such a version is a fence too, until it is removed as well.
+        rows.set(&7, "v5".to_owned()).version(MILLISECONDS).await.unwrap();
+        scene.tell(&format!("DEL {FENCE}")).await;
+        rows.remove(&7).await.unwrap();
+        assert_eq!(*rows.get_or_load(&7, at(5)).await.unwrap(), "v5");
+
+        // Another namespace version has fences of its own.
+        rows.remove(&7).version(MILLISECONDS).await.unwrap();
+        let next = builder(&scene.oxherd, Level::Fenced).version(2).open().unwrap();
+        assert_eq!(*next.get_or_load(&7, at(5)).await.unwrap(), "v5");
+    }
+}
+
+on_every_store_and_valkey! {
     async fn an_older_write_is_refused(scene: Scene) {
         for level in [Level::Delete, Level::Fenced] {
             let rows = rows(&scene.other_process().await, level);
