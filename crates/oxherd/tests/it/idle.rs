@@ -3,11 +3,27 @@
 use oxherd::cache::{Bounds, Inspector, Matching, Namespace};
 use oxherd_testkit::RedisServer;
 
-use crate::scene::on_stores;
+use crate::scene::Scene;
 
+/// On one thread, where what reads a connection has seen its end before the server's later reply to another is seen.
 macro_rules! on_servers {
-    ($($behaviour:tt)*) => {
-        on_stores! { [on_redis, on_valkey] $($behaviour)* }
+    (async fn $name:ident($scene:ident: Scene) $body:block) => {
+        mod $name {
+            #[allow(unused_imports, reason = "not every test needs all of them")]
+            use super::*;
+
+            async fn behaviour($scene: Scene) $body
+
+            #[tokio::test]
+            async fn on_redis() {
+                behaviour(Scene::on_redis().await).await;
+            }
+
+            #[tokio::test]
+            async fn on_valkey() {
+                behaviour(Scene::on_valkey().await).await;
+            }
+        }
     };
 }
 
