@@ -195,6 +195,31 @@ impl RedisServer {
         .await;
     }
 
+    /// Closes its clients' connections but those that hear publications, as it would with idle ones under `timeout`; when
+    /// this returns, it has none of them any more.
+    ///
+    /// # Panics
+    /// When the server is down, or keeps one of them.
+    pub async fn close_connections(&self) {
+        let mut connection = self.connection().await;
+        let before = clients(&mut connection).await;
+        let mut close = redis::cmd("CLIENT");
+        close.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let closed = close.exec_async(&mut connection).await;
+        closed.expect("connections can be closed");
+        let own: String = redis::cmd("CLIENT")
+            .arg("ID")
+            .query_async::<u64>(&mut connection)
+            .await
+            .expect("a connection has a number")
+            .to_string();
+        crate::eventually("the connections are closed", RESTART_DEADLINE, async || {
+            let left = clients(&mut connection).await;
+            left.iter().all(|id| *id == own || !before.contains(id))
+        })
+        .await;
+    }
+
     /// Lets a frozen server run on (SIGCONT).
     ///
     /// # Panics
@@ -216,4 +241,18 @@ impl RedisServer {
     fn locked(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
         self.process.lock().expect("no holder of this lock panics")
     }
+}
+
+/// The numbers of the connections that ask.
+async fn clients(connection: &mut MultiplexedConnection) -> Vec<String> {
+    let mut list = redis::cmd("CLIENT");
+    list.arg(&["LIST", "TYPE", "normal"]);
+    let list: String = list
+        .query_async(connection)
+        .await
+        .expect("the server lists its clients");
+    let numbers = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("id=")?.split(' ').next());
+    numbers.map(str::to_owned).collect()
 }

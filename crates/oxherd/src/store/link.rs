@@ -2,7 +2,8 @@
 //!
 //! One multiplexed connection for the whole process, with a deadline on every request. It is made when it is first
 //! needed and made anew after a failure. A request that is never answered gives its connection up, because a server or
-//! network that swallows requests leaves a socket that looks healthy for ever.
+//! network that swallows requests leaves a socket that looks healthy for ever. The task that reads a connection gives it up
+//! when it ends, so that a server which closes idle connections costs no request its answer.
 //!
 //! A link may have a [`Dressing`]: what must be in force on each new connection before anybody may use it, and somebody who
 //! is told in one order when a connection is there and when it is gone. Its requests are in *haste*: queues wait for a store
@@ -347,7 +348,7 @@ impl Shared {
         loop {
             *count += 1;
             self.down.tries();
-            match self.connect(*count).await {
+            match self.connect(count).await {
                 Ok(Some(live)) => return Ok(live),
                 Ok(None) => {}
                 Err(error) => {
@@ -368,45 +369,66 @@ impl Shared {
     }
 
     /// One attempt to connect. `None`: while it was made, more came to be wanted than it wears.
-    async fn connect(self: &Arc<Self>, number: u64) -> RedisResult<Option<Live>> {
-        let Some(dressing) = &self.dressing else {
-            let live = Live {
-                number,
-                connection: open::connect(&self.client, CONNECT_TIMEOUT).await?,
-                _beside: None,
-            };
-            let mut place = self.live.write().unwrap_or_else(PoisonError::into_inner);
-            self.down.ends();
-            *place = Some(live.clone());
-            return Ok(Some(live));
-        };
-        let is_over = Arc::<AtomicBool>::default();
-        let witness = Witness {
-            shared: Arc::downgrade(self),
-            number,
-            is_over: Arc::clone(&is_over),
-        };
-        let dressed = timeout(CONNECT_TIMEOUT, dressing.connect(&self.client, witness)).await;
-        let dressed = dressed.unwrap_or_else(|_elapsed| Err(no_answer_within(CONNECT_TIMEOUT)))?;
+    async fn connect(self: &Arc<Self>, count: &mut u64) -> RedisResult<Option<Live>> {
+        let (dressed, witness) = timeout(CONNECT_TIMEOUT, self.new_connection(count))
+            .await
+            .unwrap_or_else(|_elapsed| Err(no_answer_within(CONNECT_TIMEOUT)))?;
         let live = Live {
-            number,
+            number: witness.number,
             connection: dressed.connection,
             _beside: dressed.beside,
         };
         let mut place = self.live.write().unwrap_or_else(PoisonError::into_inner);
         // Its witness found nothing to give up.
-        if is_over.load(Ordering::Acquire) {
+        if witness.is_over.load(Ordering::Acquire) {
             let reason = "the connection ended before it was used";
             return Err(io::Error::new(io::ErrorKind::ConnectionReset, reason).into());
         }
-        // Who wants more from here on finds this connection, and tells it; who did before may have found none to tell.
-        if !dressing.is_complete(number) {
-            return Ok(None);
+        if let Some(dressing) = &self.dressing {
+            // Who wants more from here on finds this connection, and tells it; who did before may have found none to tell.
+            if !dressing.is_complete(live.number) {
+                return Ok(None);
+            }
+            self.down.ends();
+            *place = Some(live.clone());
+            dressing.live();
+        } else {
+            self.down.ends();
+            *place = Some(live.clone());
         }
-        self.down.ends();
-        *place = Some(live.clone());
-        dressing.live();
         Ok(Some(live))
+    }
+
+    /// A connection with all it wears, and who sees its end.
+    async fn new_connection(self: &Arc<Self>, count: &mut u64) -> RedisResult<(Dressed, Witness)> {
+        let witness = self.witness(*count);
+        if let Some(dressing) = &self.dressing {
+            let dressed = dressing.connect(&self.client, witness.clone()).await?;
+            return Ok((dressed, witness));
+        }
+        let watched = open::connect_watched(&self.client, CONNECT_TIMEOUT, witness.at_its_end()).await?;
+        let (connection, witness) = match watched {
+            Some(connection) => (connection, witness),
+            None => {
+                // The end of the one before must not end this one, of whose end only a request that fails will tell.
+                *count += 1;
+                let connection = open::connect(&self.client, CONNECT_TIMEOUT).await?;
+                (connection, self.witness(*count))
+            }
+        };
+        let dressed = Dressed {
+            connection,
+            beside: None,
+        };
+        Ok((dressed, witness))
+    }
+
+    fn witness(self: &Arc<Self>, number: u64) -> Witness {
+        Witness {
+            shared: Arc::downgrade(self),
+            number,
+            is_over: Arc::default(),
+        }
     }
 
     fn live(&self) -> Option<Live> {

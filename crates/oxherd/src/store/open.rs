@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, RedisError, TlsCertificates};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, RedisError, TlsCertificates,
+};
 
 use super::url::Server;
 use crate::error::{Error, OpenProblem};
@@ -77,6 +79,34 @@ pub(super) async fn connect(client: &Client, timeout: Duration) -> Result<Multip
         .await
 }
 
+/// As [`connect`], and `ending` is dropped when nobody reads the connection any more: at its end, or at that of the runtime
+/// it is on. `None` where RESP3 is refused.
+///
+/// redis-rs says nothing of the end of a RESP2 connection, but gives the task that reads a RESP3 one something to hold. So
+/// each begins with RESP3 and is turned back before anybody uses it: replies are those of RESP2.
+pub(super) async fn connect_watched(
+    client: &Client,
+    timeout: Duration,
+    ending: impl Send + Sync + 'static,
+) -> Result<Option<MultiplexedConnection>, RedisError> {
+    let client = speaking_resp3(client)?;
+    let hear = move |_push: PushInfo| -> Result<(), ()> {
+        let _held = &ending;
+        Ok(())
+    };
+    let mut connection = match connect_hearing(&client, timeout, hear).await {
+        Ok(connection) => connection,
+        // Some proxies hang up on what they do not know.
+        Err(error) if !error.is_io_error() || is_hung_up(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match redis::cmd("HELLO").arg(2).exec_async(&mut connection).await {
+        Ok(()) => Ok(Some(connection)),
+        Err(error) if error.is_io_error() => Err(error),
+        Err(_refused) => Ok(None),
+    }
+}
+
 /// As [`connect`], with RESP3; pushes are handed over in the task that reads the connection.
 pub(super) async fn connect_hearing(
     client: &Client,
@@ -85,6 +115,11 @@ pub(super) async fn connect_hearing(
 ) -> Result<MultiplexedConnection, RedisError> {
     let config = without_deadlines(timeout).set_push_sender(hear);
     client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// Whether a server that was there ended the connection; redis-rs calls it dropped also where there was none.
+fn is_hung_up(error: &RedisError) -> bool {
+    error.is_connection_dropped() && !error.is_connection_refusal()
 }
 
 /// A client of the same server that speaks RESP3.

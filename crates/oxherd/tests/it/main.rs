@@ -26,6 +26,7 @@ mod foreign;
 mod foreign_keys;
 mod gate;
 mod handlers;
+mod idle;
 mod inspect;
 mod limits;
 mod lock;

@@ -18,6 +18,7 @@ mod disk;
 mod events;
 mod guard;
 mod health;
+mod idle;
 mod in_process;
 mod jobs;
 mod metrics;
