@@ -114,12 +114,12 @@ impl Clock {
         }
     }
 
-    /// Milliseconds in which this process really lived, where [`Self::ticks`] shows `ticks`: the same, unless a test moves it.
+    /// The present of the machine, where this clock shows these: another one only when a test moves it.
     #[inline]
-    pub(crate) fn lived(&self, ticks: u64) -> u64 {
+    pub(crate) fn machine(&self, now: Timestamp, ticks: u64) -> Present {
         match &self.0 {
-            Source::System => ticks,
-            Source::Manual(_) => self::ticks(),
+            Source::System => Present { now, ticks },
+            Source::Manual(_) => Present::of_machine(),
         }
     }
 
@@ -156,9 +156,8 @@ impl Clock {
     }
 }
 
-/// [`Clock::ticks`] of the machine.
 #[cfg(target_os = "linux")]
-pub(crate) fn ticks() -> u64 {
+fn ticks() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
     u64::try_from(
         time.tv_sec
@@ -169,9 +168,28 @@ pub(crate) fn ticks() -> u64 {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn ticks() -> u64 {
+fn ticks() -> u64 {
     static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
     millis(START.elapsed())
+}
+
+/// The present by the clock that is set, which goes on while the machine sleeps, and by the one that nobody sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Present {
+    pub(crate) now: Timestamp,
+    /// As [`Clock::ticks`].
+    pub(crate) ticks: u64,
+}
+
+impl Present {
+    /// To within a few milliseconds.
+    pub(crate) fn of_machine() -> Self {
+        let clock = Clock::system();
+        Self {
+            now: clock.now_coarse(),
+            ticks: clock.ticks(),
+        }
+    }
 }
 
 /// Moves a [`Clock::manual`].

@@ -16,7 +16,7 @@ local prefix, key, by, channel = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[9]
 local entry = prefix .. 'e:' .. key
 if is_marked(prefix .. 'w:' .. key) then return {'marked', 0} end
 local incarnation, count = read_sequence(prefix, ARGV[6])
-local present = redis.call('GET', entry)
+local present, left = redis.call('GET', entry), redis.call('PTTL', entry)
 
 local function is_valid()
   if not present or string.sub(present, 1, 3) ~= string.sub(ARGV[3], 1, 3) then return false end
@@ -24,7 +24,8 @@ local function is_valid()
   if is_absent(present) then return false end
   -- So it does when what is there is only kept for the case that loading fails.
   local _, stale = entry_stamps(present, key)
-  if redis.call('PTTL', entry) <= stale then return false end
+  -- One that somebody made last for ever is there.
+  if left >= 0 and left <= stale then return false end
   return is_current(prefix, key, present, incarnation, count)
 end
 
@@ -43,8 +44,7 @@ end
 if math.abs(sum) > most or math.abs(by) > most then return {'range', is_sequence_new and 2 or stamps_written} end
 local text = string.format('%.0f', sum)
 make_stamps(prefix, 11, count, ARGV[7], tonumber(ARGV[8]))
-local left = is_kept and redis.call('PTTL', entry) or 0
-if left <= 0 then left = ARGV[5] end
+if not is_kept or left <= 0 then left = ARGV[5] end
 redis.call('SET', entry, head .. string.char(#text) .. text, 'PX', left)
 end_lease(channel, prefix .. 'l:' .. key)
 announce(channel, ARGV[10], entry)

@@ -11,5 +11,5 @@ end
 
 -- Whether it only says that there is nothing.
 local function is_absent(entry)
-  return math.floor(string.byte(entry, 4) / 32) % 2 == 1
+  return math.floor((string.byte(entry, 4) or 0) / 32) % 2 == 1
 end

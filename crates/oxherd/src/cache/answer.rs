@@ -71,6 +71,8 @@ impl Site {
         if !space.settings.keeps_local() || (is_strict && space.settings.keeps_shared()) {
             return Here::Nothing(None);
         }
+        let (now, ticks) = (shared.clock.now_coarse(), shared.clock.ticks());
+        let is_hearing = shared.local.is_hearing(shared.clock.machine(now, ticks));
         let Some(held) = shared.local.get(space.number, key) else {
             return Here::Nothing(None);
         };
@@ -78,9 +80,8 @@ impl Site {
         if meta.version < min_version {
             return Here::Nothing(None);
         }
-        let (now, ticks) = (shared.clock.now_coarse(), shared.clock.ticks());
         let is_trusted = match shared.local.validity(&held) {
-            Validity::Valid if shared.local.is_hearing(shared.clock.lived(ticks)) => true,
+            Validity::Valid if is_hearing => true,
             Validity::Valid | Validity::Doubted => {
                 space.settings.level == Level::Ttl || !space.settings.keeps_shared()
             }

@@ -18,7 +18,7 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
     /// Adds to a counter, and returns the sum. One that is not there begins at zero.
     ///
     /// # Errors
-    /// [`Error::CacheRefused`] when the sum, or what is added to, would leave ±2⁵³, what is there is no counter, or a write of the key is announced;
+    /// [`Error::CacheRefused`] when the sum, or what is added to, would leave ±(2⁵³ − 1), what is there is no counter, or a write of the key is announced;
     /// [`Error::OutcomeUnknown`] when the reply was lost; [`Error::StoreUnavailable`] when nothing was sent; [`Error::Store`] when the store
     /// refuses (full, no rights); [`Error::CacheOption`] in a namespace of this process alone; [`Error::CacheKey`].
     pub async fn increment(&self, key: &K, by: i64) -> Result<i64> {
@@ -70,7 +70,10 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
         match answer.as_str() {
             "marked" => Err(site.refused(&key, "a write of it is announced")),
             "other" => Err(site.refused(&key, "what is there is no counter")),
-            "range" => Err(site.refused(&key, "the sum would leave the range of ±2^53")),
+            "range" => Err(site.refused(
+                &key,
+                "the sum, or what is added to, would leave the range of ±(2^53 - 1)",
+            )),
             sum => sum.parse().map_err(|_| Error::Reply {
                 operation: CACHE_INCREMENT.operation(),
                 reason: format!("{sum:?} is no number"),

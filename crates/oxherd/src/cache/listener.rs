@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::shared::Shared;
 use super::space::Space;
+use crate::clock::Present;
 use crate::store::{CacheKeyKind, ChannelMode, Listener, cache_key_in};
 
 /// The ear of a cache. It is there before the cache is, because the channel wants it first.
@@ -59,19 +60,26 @@ impl Listener for Ear {
 
     fn lost(&self) {
         if let Some(shared) = self.shared() {
+            // First, for what is kept once it is known to be lost is kept in spite of that.
+            shared.local.hears_nothing();
             if shared.channel.write().take().is_some() {
                 tracing::warn!(
                     "a cache hears of no changes any more; what it holds is not trusted until it does"
                 );
             }
-            shared.local.raise_floor();
             shared.waits.wake_all();
         }
     }
 
-    fn heard_all(&self, tick: u64) {
+    fn signs_follow(&self, at: Present) {
         if let Some(shared) = self.shared() {
-            shared.local.all_is_heard(tick);
+            shared.local.begins_to_hear(at);
+        }
+    }
+
+    fn heard_all(&self, at: Present) {
+        if let Some(shared) = self.shared() {
+            shared.local.all_is_heard(at);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reading what is there, and loading what is not.
 //!
-//! As every read, it does nothing before it is polled, and what this process has is answered by the first poll. Next: `answer.rs`.
+//! As every read, it does nothing before it is polled, and what this process has is answered by the first poll, as `get.rs` says.
+//! Next: `answer.rs`.
 
 use std::marker::PhantomData;
 use std::pin::Pin;

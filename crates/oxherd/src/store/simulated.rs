@@ -97,7 +97,7 @@ impl Channel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) connection: usize,
-    /// Replies and pushes; the largest number when nothing arrives any more.
+    /// Replies and pushes, or pushes alone where they go beside the replies; the largest number when nothing arrives any more.
     pub(crate) sent: u64,
     pub(crate) arrived: u64,
 }

@@ -36,6 +36,7 @@ use super::link::Link;
 #[cfg(test)]
 use super::simulated::Line;
 use super::{Backend, DEADLINE, Store, keys, refused};
+use crate::clock::Present;
 use crate::error::Result;
 
 /// Who hears what comes beside replies. Calls are short and never wait: they come from the task that reads the connection.
@@ -59,9 +60,11 @@ pub(crate) trait Listener: Send + Sync {
     /// From now on everything is heard; what happened before is not. Comes again after each `lost`.
     fn live(&self, mode: ChannelMode);
 
-    /// All that was changed before this [tick](crate::clock::ticks) has been told. Comes every second or so, as long as the tasks that
-    /// listen are run.
-    fn heard_all(&self, _tick: u64) {}
+    /// After [`Self::live`], where [signs of life](Self::heard_all) follow.
+    fn signs_follow(&self, _at: Present) {}
+
+    /// All that was changed before this moment has been told. Comes every second or so, as long as the tasks that listen are run.
+    fn heard_all(&self, _at: Present) {}
 }
 
 /// How a process hears of changes.

@@ -166,6 +166,8 @@ impl Follower {
                 return None;
             }
             tokio::select! {
+                // An event that is there comes before the rows that followed it.
+                biased;
                 () = self.app.draining() => return None,
                 event = self.events.next() => self.on_event(event?).await,
                 _ = self.tick.tick() => self.on_tick().await,
@@ -198,8 +200,14 @@ impl Follower {
                     returnvalue: text("returnvalue").map(|value| self.app.view.show(value)),
                     failed_reason: text("failedReason"),
                 };
-                self.push_rows().await;
+                // What it writes while it is active comes after that, and before whatever ends that.
+                if state != JobState::Active {
+                    self.push_rows().await;
+                }
                 self.push_state(state, &change);
+                if state == JobState::Active {
+                    self.push_rows().await;
+                }
             }
         }
     }

@@ -25,6 +25,7 @@ mod pending;
 mod stress;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub(crate) use cell::Cell;
 use cell::CellTable;
@@ -34,6 +35,9 @@ pub(crate) use key::NamespaceNumber;
 use key::{Hashing, Key, KeyRef};
 use pending::Marks;
 pub(crate) use pending::Pending;
+use trust::Trust;
+
+use crate::clock::Present;
 
 /// What one entry costs besides its bytes and its key: the entry itself with its counters, its slot in the table
 /// (which is half empty on average, and keeps as many ghosts again), and what the allocator adds.
@@ -42,10 +46,6 @@ const OVERHEAD: u64 =
 
 /// A part of the table must hold entries of this size many times over, or they would never be kept.
 const SMALLEST_PART: u64 = 4 << 20;
-
-/// For so many ms after the channel was known to be alive what is held is trusted: a sign of life a second, which may take another
-/// one, and a third one for a machine that has much to do.
-const TRUSTED: u64 = 3_000;
 
 /// Entries of which each is about this large are expected; decides only how many departed keys are remembered.
 const EXPECTED_ENTRY: u64 = 1024;
@@ -57,8 +57,8 @@ pub(crate) struct Local {
     cells: CellTable,
     /// Below it everything is in doubt: the channel may have been dead.
     floor: AtomicU64,
-    /// From this tick on everything is, until the channel is known to have been alive later.
-    trusted_until: AtomicU64,
+    /// From then on everything is, until the channel is known to have been alive later.
+    trusted_until: Trust,
     tallies: RwLock<HashMap<NamespaceNumber, Arc<Tally>>>,
     evictions: AtomicU64,
     told: Told,
@@ -112,7 +112,7 @@ impl Local {
             marks: Marks::new(hashing.clone()),
             cells: CellTable::new(hashing),
             floor: AtomicU64::new(0),
-            trusted_until: AtomicU64::new(u64::MAX),
+            trusted_until: Trust::default(),
             tallies: RwLock::default(),
             evictions: AtomicU64::new(0),
             told: Told(AtomicU64::new(0)),
@@ -196,21 +196,28 @@ impl Local {
         self.floor.fetch_max(self.tell().0, Ordering::AcqRel);
     }
 
-    /// All that others changed before this tick was told, so what is held may be trusted for a while from then on.
-    pub(crate) fn all_is_heard(&self, tick: u64) {
-        let until = tick.saturating_add(TRUSTED);
-        // One that was slow to say so does not take back what a later one said; the first one begins it.
-        let later = |before: u64| (before == u64::MAX || before < until).then_some(until);
-        let _ = self
-            .trusted_until
-            .fetch_update(Ordering::Release, Ordering::Relaxed, later);
+    /// What is held may be trusted for a while from this moment on: from then on everything is told.
+    pub(crate) fn begins_to_hear(&self, at: Present) {
+        self.trusted_until.begin(at);
     }
 
-    /// Whether what is held may be trusted at this tick. Where the tasks that listen are not run for long, by a runtime that is busy,
-    /// blocked or left alone, or by a process that was suspended, nobody would notice otherwise.
+    /// All that others changed before this moment was told.
+    pub(crate) fn all_is_heard(&self, at: Present) {
+        self.trusted_until.prolong(at);
+    }
+
+    /// Nothing is told any more: what was kept before is [below the floor](Self::raise_floor), and what is kept from now on is kept in spite
+    /// of that.
+    pub(crate) fn hears_nothing(&self) {
+        self.raise_floor();
+        self.trusted_until.end();
+    }
+
+    /// Whether what is held may be trusted now. Where the tasks that listen are not run for long, by a runtime that is busy, blocked or left
+    /// alone, or by a process that was suspended, nobody would notice otherwise.
     #[inline]
-    pub(crate) fn is_hearing(&self, tick: u64) -> bool {
-        tick < self.trusted_until.load(Ordering::Acquire)
+    pub(crate) fn is_hearing(&self, at: Present) -> bool {
+        self.trusted_until.is_after(at)
     }
 
     /// Takes an entry that turned out to be worthless away, unless another one has taken its place.

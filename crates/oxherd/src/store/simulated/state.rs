@@ -64,6 +64,7 @@ struct Connection {
     requests: usize,
     loses_requests: bool,
     loses_replies: bool,
+    /// What carries news to the listener: replies and pushes, or those that go beside the replies alone, with which they have no order.
     sent: u64,
     arrived: u64,
 }
@@ -412,7 +413,7 @@ impl State {
                     let turn = std::mem::take(&mut connection.turn);
                     connection.receives(turn);
                     connection.to_client.push_back(Item::End);
-                    connection.sent += 1;
+                    connection.sent += u64::from(connection.beside.is_none());
                 }
             }
             Event::Break { connection } => {
@@ -425,7 +426,7 @@ impl State {
                     // Also the news that it is connected: who connects then never was.
                     connection.to_client.clear();
                     connection.to_client.push_back(Item::End);
-                    connection.sent += 1;
+                    connection.sent += u64::from(connection.beside.is_none());
                 }
             }
         }
@@ -470,7 +471,7 @@ impl State {
             requests: 0,
             loses_requests: false,
             loses_replies: false,
-            sent: 1,
+            sent: u64::from(!is_beside),
             arrived: 0,
         };
         self.connections.insert(self.made, connection);
@@ -544,7 +545,9 @@ impl State {
         let Some(item) = connection.to_client.pop_front() else {
             return Vec::new();
         };
-        connection.arrived += 1;
+        if connection.beside.is_none() {
+            connection.arrived += 1;
+        }
         let mode = self.channel.mode();
         let line = &mut self.lines[connection.line];
         let told = match item {
@@ -671,7 +674,10 @@ impl Connection {
 
     /// Redis sends the pushes of a turn after its replies. The other order is that of turns with one request.
     fn receives(&mut self, turn: Turn) {
-        self.sent += (turn.replies.len() + turn.pushes.len()) as u64;
+        self.sent += turn.pushes.len() as u64;
+        if self.beside.is_none() {
+            self.sent += turn.replies.len() as u64;
+        }
         self.to_client.extend(turn.replies);
         match &mut self.beside {
             Some(beside) => beside.extend(turn.pushes),

@@ -11,16 +11,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use redis::aio::{MultiplexedConnection, PubSubSink};
-use redis::{Client, PushInfo, PushKind, RedisFuture, RedisResult};
+use futures_util::{FutureExt as _, StreamExt as _};
+use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
+use redis::{Client, Msg, PushInfo, PushKind, RedisFuture, RedisResult};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, unconstrained};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::prefixes::{Lacking, Prefixes, tracking};
 use super::{ChannelMode, Hears};
-use crate::clock::ticks;
+use crate::clock::Present;
 use crate::store::link::{CONNECT_TIMEOUT, Dressed, Dressing, Link, WeakLink, Witness};
 use crate::store::open;
 
@@ -47,6 +47,8 @@ struct State {
     /// The connection that was made last, and how it hears.
     connection: Option<(u64, ChannelMode)>,
     is_live: bool,
+    /// Whether somebody pings.
+    is_beating: Arc<AtomicBool>,
     /// Whether it was said that tracking is refused.
     has_warned: bool,
 }
@@ -189,6 +191,7 @@ impl Channel {
             .is_some_and(|(_, is_beating)| is_beating.load(Ordering::Acquire));
         if !is_beating {
             let is_beating = Arc::new(AtomicBool::new(true));
+            self.state().is_beating = Arc::clone(&is_beating);
             let beats = Pulse {
                 link,
                 hears: Arc::clone(&self.hears),
@@ -254,20 +257,18 @@ impl Channel {
 
     /// The same for a server that knows RESP2 only: a second connection hears.
     async fn dress_in_two(&self, client: &Client, witness: &Witness) -> RedisResult<Dressed> {
-        let (mut sink, mut messages) = client.get_async_pubsub().await?.split();
+        let (mut sink, messages) = client.get_async_pubsub().await?.split();
         sink.subscribe(&self.channels()[..]).await?;
-        let (hears, ending) = (Arc::clone(&self.hears), witness.at_its_end());
-        let reading = Task::spawn(async move {
-            let _ending = ending;
-            while let Some(message) = messages.next().await {
-                hears.message(message.get_channel_name().as_bytes(), message.get_payload_bytes());
-            }
-        });
-        let pinging = Task::spawn(ping_beside(sink, witness.clone(), Arc::clone(&self.hears)));
+        let listening = Task::spawn(listen_beside(
+            sink,
+            messages,
+            witness.clone(),
+            Arc::clone(&self.hears),
+        ));
         let connection = open::connect(client, CONNECT_TIMEOUT).await?;
         Ok(Dressed {
             connection,
-            beside: Some(Arc::new((reading, pinging))),
+            beside: Some(Arc::new(listening)),
         })
     }
 
@@ -304,7 +305,9 @@ impl Dressing for Channel {
     }
 
     fn is_complete(&self, number: u64) -> bool {
-        self.lacking(number) == Lacking::Nothing
+        // Whoever pinged when it was begun may have ended meanwhile, with the runtime that was on.
+        let is_beating = self.state().is_beating.load(Ordering::Acquire);
+        is_beating && self.lacking(number) == Lacking::Nothing
     }
 
     fn live(&self) {
@@ -314,9 +317,9 @@ impl Dressing for Channel {
             state.connection.map(|(_, mode)| mode)
         };
         if let Some(mode) = mode {
-            let began = ticks();
+            let began = Present::of_machine();
             self.hears.listener.live(mode);
-            self.hears.listener.heard_all(began);
+            self.hears.listener.signs_follow(began);
         }
     }
 
@@ -343,12 +346,13 @@ async fn ping(pulse: Pulse, doubt: Arc<Notify>) {
         let Some(link) = pulse.link.upgrade(PING_ANSWER) else {
             return;
         };
-        let began = ticks();
+        let began = Present::of_machine();
         let asked = link.request_numbered(async |number, mut connection| {
-            redis::cmd("PING")
-                .exec_async(&mut connection)
-                .await
-                .map(|()| number)
+            match redis::cmd("PING").exec_async(&mut connection).await {
+                Err(error) if error.is_io_error() || error.is_unrecoverable_error() => Err(error),
+                // A refusal is an answer too, behind all that came before it.
+                _ => Ok(number),
+            }
         });
         // The link has drawn its conclusion from whatever came.
         if let Ok(number) = asked.await
@@ -360,17 +364,39 @@ async fn ping(pulse: Pulse, doubt: Arc<Notify>) {
     }
 }
 
-/// The same for a connection that only hears.
-async fn ping_beside(mut sink: PubSubSink, witness: Witness, hears: Arc<Hears>) {
+/// The same for a connection that only hears, and what it hears.
+async fn listen_beside(
+    mut sink: PubSubSink,
+    mut messages: PubSubStream,
+    witness: Witness,
+    hears: Arc<Hears>,
+) {
+    let _ending = witness.at_its_end();
+    let hear =
+        |message: Msg| hears.message(message.get_channel_name().as_bytes(), message.get_payload_bytes());
     let mut interval = interval(PING_EVERY);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        interval.tick().await;
-        let began = ticks();
-        if !matches!(timeout(PING_ANSWER, sink.ping::<()>()).await, Ok(Ok(()))) {
-            return witness.over();
+        tokio::select! {
+            message = messages.next() => match message {
+                Some(message) => hear(message),
+                None => return,
+            },
+            _ = interval.tick() => {
+                let began = Present::of_machine();
+                if !matches!(timeout(PING_ANSWER, sink.ping::<()>()).await, Ok(Ok(()))) {
+                    return;
+                }
+                // What came before the answer lies here; none of it waits for this task's next turn.
+                unconstrained(async {
+                    while let Some(Some(message)) = messages.next().now_or_never() {
+                        hear(message);
+                    }
+                })
+                .await;
+                hears.listener.heard_all(began);
+            }
         }
-        hears.listener.heard_all(began);
     }
 }
 

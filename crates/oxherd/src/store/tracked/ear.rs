@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::channel::Task;
 use super::prefixes::{Lacking, Prefixes, tracking};
 use super::{ChannelMode, Hears};
-use crate::clock::ticks;
+use crate::clock::Present;
 
 /// How often it is said that everything was heard.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
@@ -217,9 +217,9 @@ impl Ear {
             is_over,
             _forwarding: forwarding,
         });
-        let began = ticks();
+        let began = Present::of_machine();
         self.post.hears.listener.live(ChannelMode::Tracking);
-        self.post.hears.listener.heard_all(began);
+        self.post.hears.listener.signs_follow(began);
         drop(line);
         Ok(())
     }
@@ -237,7 +237,7 @@ impl Post {
 
     /// [`Self::hand_over`], after which everything that was changed before has been told.
     fn say_all_is_heard(&self) {
-        let began = ticks();
+        let began = Present::of_machine();
         self.hand_over();
         self.hears.listener.heard_all(began);
     }

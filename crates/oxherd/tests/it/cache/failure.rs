@@ -121,6 +121,22 @@ on_servers! {
 }
 
 on_servers! {
+    async fn what_is_kept_in_an_outage_is_good_for_as_long_as_that_lasts(scene: Scene) {
+        let away = Away::new(&scene).await;
+        let source = Source::of("x");
+        peek(&away.mine, &1).await;
+        away.leaves();
+        eventually("the loss is noticed", PATIENCE, async || !away.far.cache().is_live()).await;
+        // For longer than what is held is trusted without a sign of life: nobody waits for one.
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(4) {
+            read(&away.mine, &7, &source).await;
+        }
+        assert_eq!(source.loads(), 1);
+    }
+}
+
+on_servers! {
     async fn a_fenced_namespace_keeps_nothing_while_the_store_is_away(scene: Scene) {
         let away = Away::new(&scene).await;
         let rows = away.far.cache().namespace::<u64, String>("rows").level(Level::Fenced).open().unwrap();
