@@ -151,6 +151,8 @@ struct Shared {
     /// Held by the one that connects; how many attempts there have been.
     connecting: Mutex<u64>,
     down: Down,
+    /// Whether the next connection is made without asking for RESP3 first: with that the last one took too long.
+    is_plain: AtomicBool,
     state: RwLock<LinkState>,
 }
 
@@ -180,6 +182,7 @@ impl Link {
             live: RwLock::default(),
             connecting: Mutex::new(0),
             down: Down::default(),
+            is_plain: AtomicBool::new(false),
             state: RwLock::default(),
         };
         Self {
@@ -370,9 +373,12 @@ impl Shared {
 
     /// One attempt to connect. `None`: while it was made, more came to be wanted than it wears.
     async fn connect(self: &Arc<Self>, count: &mut u64) -> RedisResult<Option<Live>> {
-        let (dressed, witness) = timeout(CONNECT_TIMEOUT, self.new_connection(count))
-            .await
-            .unwrap_or_else(|_elapsed| Err(no_answer_within(CONNECT_TIMEOUT)))?;
+        let is_plain = self.is_plain.swap(false, Ordering::AcqRel);
+        let connected = timeout(CONNECT_TIMEOUT, self.new_connection(count, is_plain)).await;
+        let (dressed, witness) = connected.unwrap_or_else(|_elapsed| {
+            self.is_plain.store(!is_plain, Ordering::Release);
+            Err(no_answer_within(CONNECT_TIMEOUT))
+        })?;
         let live = Live {
             number: witness.number,
             connection: dressed.connection,
@@ -400,13 +406,20 @@ impl Shared {
     }
 
     /// A connection with all it wears, and who sees its end.
-    async fn new_connection(self: &Arc<Self>, count: &mut u64) -> RedisResult<(Dressed, Witness)> {
+    async fn new_connection(
+        self: &Arc<Self>,
+        count: &mut u64,
+        is_plain: bool,
+    ) -> RedisResult<(Dressed, Witness)> {
         let witness = self.witness(*count);
         if let Some(dressing) = &self.dressing {
             let dressed = dressing.connect(&self.client, witness.clone()).await?;
             return Ok((dressed, witness));
         }
-        let watched = open::connect_watched(&self.client, CONNECT_TIMEOUT, witness.at_its_end()).await?;
+        let watched = match is_plain {
+            true => None,
+            false => open::connect_watched(&self.client, CONNECT_TIMEOUT, witness.at_its_end()).await?,
+        };
         let (connection, witness) = match watched {
             Some(connection) => (connection, witness),
             None => {

@@ -5,7 +5,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::clock::{Present, Timestamp};
+use parking_lot::Mutex;
+
+use crate::clock::Present;
 
 /// For so many ms: there is a sign of life a second, which may take another one, and a third one is for a machine that has much to do.
 const TRUSTED: u64 = 3_000;
@@ -16,6 +18,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Trust {
     ticks: AtomicU64,
     now: AtomicU64,
+    /// Held by the one that changes both.
+    turn: Mutex<()>,
 }
 
 impl Default for Trust {
@@ -23,29 +27,38 @@ impl Default for Trust {
         Self {
             ticks: AtomicU64::new(NEVER),
             now: AtomicU64::new(NEVER),
+            turn: Mutex::new(()),
         }
     }
 }
 
 impl Trust {
     pub(super) fn begin(&self, at: Present) {
-        let (ticks, now) = until(at);
-        self.now.store(now, Ordering::Release);
-        self.ticks.store(ticks, Ordering::Release);
+        let _turn = self.turn.lock();
+        self.set(
+            at.ticks.saturating_add(TRUSTED),
+            at.now.as_millis().saturating_add(TRUSTED),
+        );
     }
 
     /// One that was slow to come takes nothing back, and one of a connection that is lost begins nothing.
     pub(super) fn prolong(&self, at: Present) {
-        let (ticks, now) = until(at);
-        for (place, until) in [(&self.now, now), (&self.ticks, ticks)] {
-            let is_later = |before: u64| (before < until).then_some(until);
-            let _ = place.fetch_update(Ordering::Release, Ordering::Relaxed, is_later);
+        let _turn = self.turn.lock();
+        let ticks = at.ticks.saturating_add(TRUSTED);
+        if self.ticks.load(Ordering::Relaxed) < ticks {
+            // Also back, when that clock was set back.
+            self.set(ticks, at.now.as_millis().saturating_add(TRUSTED));
         }
     }
 
     pub(super) fn end(&self) {
-        self.now.store(NEVER, Ordering::Release);
-        self.ticks.store(NEVER, Ordering::Release);
+        let _turn = self.turn.lock();
+        self.set(NEVER, NEVER);
+    }
+
+    fn set(&self, ticks: u64, now: u64) {
+        self.now.store(now, Ordering::Release);
+        self.ticks.store(ticks, Ordering::Release);
     }
 
     /// To be asked before an entry is looked up: who finds a sign of life then finds what was told before it.
@@ -55,17 +68,10 @@ impl Trust {
     }
 }
 
-fn until(at: Present) -> (u64, u64) {
-    let Present { now, ticks } = at;
-    (
-        ticks.saturating_add(TRUSTED),
-        Timestamp::as_millis(now).saturating_add(TRUSTED),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     fn at(now: u64, ticks: u64) -> Present {
         Present {
@@ -89,6 +95,9 @@ mod tests {
             "an earlier sign takes nothing back"
         );
         assert!(!trust.is_after(at(104_000, 8_999)));
+        trust.prolong(at(50_000, 7_000));
+        assert!(trust.is_after(at(52_999, 9_999)), "the clock was set back");
+        assert!(!trust.is_after(at(53_000, 9_999)), "and then the machine slept");
     }
 
     #[test]
