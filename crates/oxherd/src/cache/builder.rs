@@ -51,6 +51,8 @@ pub struct CacheBuilder {
     deadline: Duration,
     packing: Packing,
     breaker: Option<Breaker>,
+    /// By which keys are hashed; drawn if there is none.
+    seed: Option<u64>,
 }
 
 impl CacheBuilder {
@@ -62,7 +64,15 @@ impl CacheBuilder {
             deadline: Duration::from_millis(500),
             packing: Packing::new(),
             breaker: None,
+            seed: None,
         }
+    }
+
+    /// What this process keeps depends on nothing that is drawn: a simulation repeats itself.
+    #[cfg(test)]
+    pub(crate) fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
     }
 
     /// How many bytes this process keeps, over all namespaces (64 MiB unless told otherwise): envelopes, keys and overhead.
@@ -118,7 +128,7 @@ impl CacheBuilder {
             prefix: cache_prefix(self.store.prefix()),
             store: self.store,
             clock: self.clock,
-            local: Arc::new(Local::new(self.local_bytes)),
+            local: Arc::new(Local::new(self.local_bytes, self.seed)),
             breaker,
             abandoned: Abandoned::default(),
             origin: rand::random(),

@@ -9,7 +9,14 @@ use std::sync::Arc;
 use quick_cache::Equivalent;
 
 /// How keys, tags and marks are hashed: seeded per process, so that nobody can choose texts that collide.
-pub(super) type Hashing = foldhash::quality::RandomState;
+pub(super) type Hashing = foldhash::quality::SeedableRandomState;
+
+/// With a seed, the same one each time: names whose hashes meet share what is remembered of them, so that what is kept depends on it.
+pub(super) fn hashing(seed: Option<u64>) -> Hashing {
+    seed.map_or_else(Hashing::random, |seed| {
+        Hashing::with_seed(seed, foldhash::SharedSeed::global_fixed())
+    })
+}
 
 /// A namespace as this process numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

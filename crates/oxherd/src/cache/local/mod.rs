@@ -32,7 +32,7 @@ use cell::CellTable;
 use held::Tally;
 pub(crate) use held::{Held, Meta, Moment, Usage, Validity};
 pub(crate) use key::NamespaceNumber;
-use key::{Hashing, Key, KeyRef};
+use key::{Hashing, Key, KeyRef, hashing};
 use pending::Marks;
 pub(crate) use pending::Pending;
 use trust::Trust;
@@ -86,8 +86,8 @@ pub(crate) struct LocalCounts {
 
 impl Local {
     /// Room for this many bytes of envelopes, keys and overhead. An entry larger than a part of it (a part has at
-    /// least 4 MiB, or everything) is not kept.
-    pub(crate) fn new(capacity_bytes: u64) -> Self {
+    /// least 4 MiB, or everything) is not kept. Names are hashed by a seed that is drawn, unless there is one.
+    pub(crate) fn new(capacity_bytes: u64, seed: Option<u64>) -> Self {
         let wanted = *THREADS * 4;
         let parts = wanted
             .next_power_of_two()
@@ -95,7 +95,7 @@ impl Local {
         // Rounded down: the table rounds up, to a power of two.
         let parts = 1_usize << parts.ilog2();
         let expected = usize::try_from(capacity_bytes / EXPECTED_ENTRY).unwrap_or(usize::MAX);
-        let hashing = Hashing::default();
+        let hashing = hashing(seed);
         let options = OptionsBuilder::new()
             .shards(parts)
             // The table makes fewer parts when it expects fewer than 32 entries in each.

@@ -44,7 +44,7 @@ struct Scene {
 impl Scene {
     fn new(capacity: u64) -> Self {
         Self {
-            local: Arc::new(Local::new(capacity)),
+            local: Arc::new(Local::new(capacity, None)),
             truths: Default::default(),
             is_over: AtomicBool::new(false),
             valid: AtomicU64::new(0),

@@ -29,7 +29,7 @@ fn meta() -> Meta {
 }
 
 fn local() -> Arc<Local> {
-    Arc::new(Local::new(64 << 20))
+    Arc::new(Local::new(64 << 20, None))
 }
 
 /// What a read of the store that began at `as_of` makes of `value`.
@@ -258,7 +258,7 @@ fn only_the_very_entry_that_was_judged_is_forgotten() {
 
 #[test]
 fn the_bytes_stay_below_the_capacity_and_the_counts_add_up() {
-    let local = Arc::new(Local::new(1 << 20));
+    let local = Arc::new(Local::new(1 << 20, None));
     for number in 0..5_000 {
         put(&local, &format!("acme:{number}"), number, &[]);
     }
@@ -298,7 +298,7 @@ fn an_entry_that_takes_its_own_place_is_kept() {
 
 #[test]
 fn an_entry_that_never_fits_is_refused_and_takes_its_predecessor_along() {
-    let local = Arc::new(Local::new(1 << 20));
+    let local = Arc::new(Local::new(1 << 20, None));
     put(&local, "acme:a", 1_u64, &[]);
     let pending = local.pending(NAMESPACE, b"acme:a");
     let cells = local.cells(NAMESPACE, "acme", []);
@@ -310,7 +310,7 @@ fn an_entry_that_never_fits_is_refused_and_takes_its_predecessor_along() {
 
 #[test]
 fn without_capacity_nothing_is_kept() {
-    let local = Arc::new(Local::new(0));
+    let local = Arc::new(Local::new(0, None));
     let pending = local.pending(NAMESPACE, b"acme:a");
     assert!(!pending.fill(&held(&local, 1_u64, &[], local.moment())));
     assert_eq!(local.counts().entries, 0);

@@ -80,6 +80,7 @@ struct Process {
 
 struct World<'a> {
     theatre: &'a mut Theatre,
+    seed: u64,
     stage: Arc<Stage>,
     network: Network,
     chance: Chance,
@@ -156,6 +157,7 @@ impl Theatre {
         stage.note(|| format!("seed {seed}: {:?}", stage.plan));
         let mut world = World {
             theatre: self,
+            seed,
             stage,
             network,
             chance,
@@ -207,6 +209,7 @@ impl World<'_> {
         let store = Store::simulated(&self.network, number);
         let cache = CacheBuilder::new(store.clone(), clock.clone())
             .local_bytes(1 << 18)
+            .seed(self.seed << 8 | number as u64)
             .breaker(breaker)
             .open_unchecked();
         let rows = cache
