@@ -25,8 +25,9 @@ use crate::cache::{CacheBuilder, Namespace};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::store::simulated::{Event, Network};
 use crate::store::{
-    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_FILL, CACHE_INCREMENT, CACHE_INTEND, CACHE_INVALIDATE, CACHE_LEASE,
-    CACHE_RELEASE, CACHE_REMOVE, CACHE_RENEW, CACHE_SET, CACHE_TOUCH, Script, Store,
+    CACHE_CLEAR, CACHE_CONCLUDE, CACHE_COUNT, CACHE_FILL, CACHE_INCREMENT, CACHE_INTEND, CACHE_INVALIDATE,
+    CACHE_LEASE, CACHE_RELEASE, CACHE_REMOVE, CACHE_RENEW, CACHE_REPORT, CACHE_SET, CACHE_TOUCH, Script,
+    Store,
 };
 
 /// More moves than any schedule needs.
@@ -35,9 +36,10 @@ const MOVES: usize = 700;
 const LAST_STEPS: usize = 400;
 const PATIENCE: Duration = Duration::from_millis(150);
 
-const SCRIPTS: [&Script; 12] = [
+const SCRIPTS: [&Script; 14] = [
     &CACHE_CLEAR,
     &CACHE_CONCLUDE,
+    &CACHE_COUNT,
     &CACHE_FILL,
     &CACHE_INCREMENT,
     &CACHE_INTEND,
@@ -46,6 +48,7 @@ const SCRIPTS: [&Script; 12] = [
     &CACHE_RELEASE,
     &CACHE_REMOVE,
     &CACHE_RENEW,
+    &CACHE_REPORT,
     &CACHE_SET,
     &CACHE_TOUCH,
 ];
