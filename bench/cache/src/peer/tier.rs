@@ -20,13 +20,13 @@ impl Tier {
     pub(super) fn new(capacity: usize) -> Self {
         // Room is counted in bytes; all entries weigh the same.
         let scale = Self {
-            local: Arc::new(Local::new(1 << 20)),
+            local: Arc::new(Local::new(1 << 20, None)),
             clock: Clock::system(),
         };
         scale.put(&crate::trace::text(0), Arc::new(Value::new(0)));
         let entry = scale.local.counts().bytes;
         Self {
-            local: Arc::new(Local::new(entry * capacity as u64)),
+            local: Arc::new(Local::new(entry * capacity as u64, None)),
             clock: Clock::system(),
         }
     }
@@ -46,13 +46,16 @@ impl Peer for Tier {
     }
 
     fn get(&self, key: &str) -> Option<Arc<Value>> {
-        let held = self.local.get(NAMESPACE, key.as_bytes())?;
-        let (meta, now, ticks) = (held.meta(), self.clock.now_coarse(), self.clock.ticks());
-        let is_usable = self.local.validity(&held) == Validity::Valid
-            && !held.is_over(now, ticks)
-            && now < meta.fresh_until
-            && now < meta.refresh_from;
-        if is_usable { held.value() } else { None }
+        let (now, ticks) = (self.clock.now_coarse(), self.clock.ticks());
+        let value = self.local.look(NAMESPACE, key.as_bytes(), |held| {
+            let meta = held.meta();
+            let is_usable = self.local.validity(held) == Validity::Valid
+                && !held.is_over(now, ticks)
+                && now < meta.fresh_until
+                && now < meta.refresh_from;
+            if is_usable { held.value() } else { None }
+        });
+        value.flatten()
     }
 
     fn get_or_load(&self, key: &str) -> Option<Arc<Value>> {

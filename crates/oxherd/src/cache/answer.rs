@@ -37,13 +37,29 @@ pub(crate) struct Answered {
 
 /// What this process has.
 #[derive(Debug)]
-pub(crate) enum Here {
+pub(crate) enum Here<T = Arc<Held>> {
     /// The answer.
-    Answer(Arc<Held>),
+    Answer(T),
     /// The answer, to be refreshed.
     Refresh(Arc<Held>, Standing),
     /// No answer; perhaps something for the case that everything else fails.
     Nothing(Option<Arc<Held>>),
+}
+
+/// What an entry of this process is worth to a read.
+enum Worth {
+    /// An answer.
+    Fresh,
+    /// An answer whose life is to be prolonged.
+    Sliding,
+    /// An answer, to be refreshed.
+    Due(Standing),
+    /// Nothing, unless everything else fails.
+    Fallback,
+    /// Nothing.
+    Nothing,
+    /// Nothing, and never again.
+    Gone,
 }
 
 /// What a look found, before anything is loaded.
@@ -60,52 +76,97 @@ pub(crate) struct Look {
 impl Site {
     /// What this process has, without asking anybody.
     pub(crate) fn here(&self, key: &KeyText, call: &Call) -> Here {
-        self.here_above(key.as_bytes(), call.min_version, call.is_strict, call.is_ahead)
+        let (key, min_version) = (key.as_bytes(), call.min_version);
+        self.here_above(key, min_version, call.is_strict, call.is_ahead, Arc::clone)
     }
 
-    /// The same by what it takes to know it. The hottest path there is.
+    /// The same by what it takes to know it, with what `take` takes of an answer where it lies: under a lock. The hottest path there is.
     #[inline]
-    pub(crate) fn here_above(&self, key: &[u8], min_version: u64, is_strict: bool, is_ahead: bool) -> Here {
+    pub(crate) fn here_above<T>(
+        &self,
+        key: &[u8],
+        min_version: u64,
+        is_strict: bool,
+        is_ahead: bool,
+        take: impl FnOnce(&Arc<Held>) -> T,
+    ) -> Here<T> {
         let Self { shared, space } = self;
         // Alone, this process is who knows best.
         if !space.settings.keeps_local() || (is_strict && space.settings.keeps_shared()) {
             return Here::Nothing(None);
         }
         let (now, ticks) = (shared.clock.now_coarse(), shared.clock.ticks());
+        // Before the look-up: who finds a sign of life then finds what was told before it.
         let is_hearing = shared.local.is_hearing(shared.clock.machine(now, ticks));
-        let Some(held) = shared.local.get(space.number, key) else {
-            return Here::Nothing(None);
-        };
-        let meta = held.meta();
-        if meta.version < min_version {
-            return Here::Nothing(None);
+        let found = shared.local.look(space.number, key, |held| {
+            let worth = match held.meta().version < min_version {
+                true => Worth::Nothing,
+                false => self.worth(held, now, ticks, is_hearing, is_ahead),
+            };
+            match worth {
+                Worth::Fresh => Ok(take(held)),
+                Worth::Sliding => Err((worth, Arc::clone(held), Some(take(held)))),
+                _ => Err((worth, Arc::clone(held), None)),
+            }
+        });
+        match found {
+            Some(Ok(taken)) => Here::Answer(taken),
+            Some(Err((worth, held, taken))) => self.here_besides(key, now, worth, held, taken),
+            None => Here::Nothing(None),
         }
-        let is_trusted = match shared.local.validity(&held) {
+    }
+
+    #[inline]
+    fn worth(&self, held: &Held, now: Timestamp, ticks: u64, is_hearing: bool, is_ahead: bool) -> Worth {
+        let Self { shared, space } = self;
+        let meta = held.meta();
+        let is_trusted = match shared.local.validity(held) {
             Validity::Valid if is_hearing => true,
             Validity::Valid | Validity::Doubted => {
                 space.settings.level == Level::Ttl || !space.settings.keeps_shared()
             }
-            Validity::Gone => {
-                shared.local.forget(space.number, key, &held);
-                return Here::Nothing(None);
-            }
+            Validity::Gone => return Worth::Gone,
         };
         if !is_trusted || held.is_over(now, ticks) {
             // Invalidated it was not, as far as anybody knows.
-            let is_usable = held.is_good_for_errors(now, ticks);
-            return Here::Nothing((is_usable && space.settings.level <= Level::Delete).then_some(held));
+            return match held.is_good_for_errors(now, ticks) && space.settings.level <= Level::Delete {
+                true => Worth::Fallback,
+                false => Worth::Nothing,
+            };
         }
         match Standing::of(meta, &space.settings, now) {
-            Standing::Fresh if is_ahead && now >= meta.refresh_from => Here::Refresh(held, Standing::Ahead),
-            Standing::Fresh => {
-                if now >= meta.refresh_from && meta.is_sliding && !space.settings.keeps_shared() {
-                    self.slide(key, &held, now);
-                }
-                Here::Answer(held)
+            Standing::Fresh if now < meta.refresh_from => Worth::Fresh,
+            Standing::Fresh if is_ahead => Worth::Due(Standing::Ahead),
+            Standing::Fresh if meta.is_sliding && !space.settings.keeps_shared() => Worth::Sliding,
+            Standing::Fresh => Worth::Fresh,
+            standing @ (Standing::Ahead | Standing::Stale) => Worth::Due(standing),
+            Standing::Spent => Worth::Fallback,
+            Standing::Ended => Worth::Nothing,
+        }
+    }
+
+    /// What becomes of what is not just an answer; without any lock.
+    #[cold]
+    fn here_besides<T>(
+        &self,
+        key: &[u8],
+        now: Timestamp,
+        worth: Worth,
+        held: Arc<Held>,
+        taken: Option<T>,
+    ) -> Here<T> {
+        match (worth, taken) {
+            (Worth::Sliding, Some(taken)) => {
+                self.slide(key, &held, now);
+                Here::Answer(taken)
             }
-            standing @ (Standing::Ahead | Standing::Stale) => Here::Refresh(held, standing),
-            Standing::Spent => Here::Nothing(Some(held)),
-            Standing::Ended => Here::Nothing(None),
+            (Worth::Due(standing), _) => Here::Refresh(held, standing),
+            (Worth::Fallback, _) => Here::Nothing(Some(held)),
+            (Worth::Gone, _) => {
+                self.shared.local.forget(self.space.number, key, &held);
+                Here::Nothing(None)
+            }
+            _ => Here::Nothing(None),
         }
     }
 

@@ -65,25 +65,25 @@ impl<'a, V: Send + Sync + 'static> Get<'a, V> {
     /// Asks the store, also when this process has an answer. In a namespace of this process alone ([`super::Tiers::Local`]) there is
     /// nobody to ask who knows better, and it changes nothing.
     pub fn strict(mut self) -> Self {
-        self.wishes.is_strict = true;
+        self.wishes.wish().is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.wishes.min_version = version;
+        self.wishes.wish().min_version = version;
         self
     }
 
     /// Names a tag that the entry is expected to have, which spares the first read of it a second question.
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.wishes.tags.push(tag);
+        self.wishes.wish().tags.push(tag);
         self
     }
 
     /// As [`Self::tag`], several.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.wishes.tags.extend(tags);
+        self.wishes.wish().tags.extend(tags);
         self
     }
 
@@ -109,8 +109,12 @@ impl<V: Send + Sync + 'static> Get<'_, V> {
     /// The answer of this process; `None`: it takes longer.
     #[inline]
     fn at_once(&mut self, is_sampled: bool) -> Option<Option<Arc<V>>> {
-        if let Ok(held) = self.site.quick(self.key.as_bytes(), &self.wishes, is_sampled) {
-            return Some(held.value::<V>());
+        let take = |held: &Arc<Held>| held.value::<V>();
+        let quick = self
+            .site
+            .quick(self.key.as_bytes(), &self.wishes, is_sampled, take);
+        if let Ok(value) = quick {
+            return Some(value);
         }
         self.begin();
         None
@@ -173,25 +177,34 @@ impl<V> std::fmt::Debug for Get<'_, V> {
 }
 
 impl Site {
-    /// The answer of this process, when it is fresh and needs nothing; else whether it was drawn to be refreshed ahead of time.
+    /// What `take` takes of the answer of this process, when it is fresh and needs nothing; else whether it was drawn to be refreshed ahead
+    /// of time.
     #[inline]
-    pub(crate) fn quick(&self, key: &[u8], wishes: &Wishes, is_sampled: bool) -> Result<Arc<Held>, bool> {
+    pub(crate) fn quick<T>(
+        &self,
+        key: &[u8],
+        wishes: &Wishes,
+        is_sampled: bool,
+        take: impl FnOnce(&Arc<Held>) -> T,
+    ) -> Result<T, bool> {
         let recorder = &self.space.recorder;
         // Only one hit in many is timed: looking at the time costs as much as the rest.
         let began = is_sampled.then(std::time::Instant::now);
-        let held = match self.here_above(key, wishes.min_version, wishes.is_strict, false) {
-            Here::Answer(held) => held,
+        let take = |held: &Arc<Held>| (take(held), held.bytes(), held.is_absent());
+        let here = self.here_above(key, wishes.min_version(), wishes.is_strict(), false, take);
+        let (taken, bytes, is_absent) = match here {
+            Here::Answer(answer) => answer,
             Here::Refresh(_, standing) => return Err(standing == Standing::Ahead),
             Here::Nothing(_) => return Err(false),
         };
         recorder.local_hit();
         if let Some(began) = began {
-            recorder.local_hit_in_detail(printed(key), held.bytes() as usize, began.elapsed());
+            recorder.local_hit_in_detail(printed(key), bytes as usize, began.elapsed());
         }
-        if held.is_absent() {
+        if is_absent {
             recorder.hit_was_absent();
         }
-        Ok(held)
+        Ok(taken)
     }
 }
 

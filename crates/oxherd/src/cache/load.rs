@@ -105,13 +105,13 @@ impl<V, F, M> GetOrLoad<'_, V, F, M> {
     /// Asks the store, also when this process has an answer. In a namespace of this process alone ([`super::Tiers::Local`]) there is
     /// nobody to ask who knows better, and it changes nothing.
     pub fn strict(mut self) -> Self {
-        self.wishes.is_strict = true;
+        self.wishes.wish().is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer: a caller never sees less than what it wrote itself.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.wishes.min_version = version;
+        self.wishes.wish().min_version = version;
         self
     }
 
@@ -121,19 +121,19 @@ impl<V, F, M> GetOrLoad<'_, V, F, M> {
     /// An entry has the tags that the call named which loaded it: those of a call that finds it, or waits for another's load, change
     /// nothing. Name the same ones wherever a key is loaded.
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.wishes.tags.push(tag);
+        self.wishes.wish().tags.push(tag);
         self
     }
 
     /// As [`Self::tag`], several.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.wishes.tags.extend(tags);
+        self.wishes.wish().tags.extend(tags);
         self
     }
 
     /// How long it is fresh if it is loaded now, instead of what the namespace says: at most 366 days, more is [`Error::CacheOption`].
     pub fn ttl(mut self, ttl: impl Into<super::Ttl>) -> Self {
-        self.wishes.ttl = Some(ttl.into().0);
+        self.wishes.wish().ttl = Some(ttl.into().0);
         self
     }
 }
@@ -167,7 +167,7 @@ where
         let Some(loader) = self.loader else {
             return std::future::pending().await;
         };
-        check_ttl(self.wishes.ttl)?;
+        check_ttl(self.wishes.ttl())?;
         let loader = loader_of::<V, _, _, _, _>(loader);
         let call = self.wishes.for_tenant(self.tenant);
         let answer = self.site.clone().obtain(self.key.finish()?, call, loader).await?;
@@ -182,18 +182,19 @@ where
     /// The answer of this process; `None`: it takes longer.
     #[inline]
     fn at_once(&mut self, is_sampled: bool) -> Option<Option<Arc<V>>> {
-        let is_allowed = self.wishes.ttl.is_none_or(|ttl| ttl <= LONGEST);
-        let quick = match is_allowed {
-            true => self.site.quick(self.key.as_bytes(), &self.wishes, is_sampled),
-            false => Err(false),
-        };
-        match quick {
-            Ok(held) => {
-                if self.site.is_to_be_verified() {
-                    self.verify(&held);
-                }
-                Some(held.value::<V>())
-            }
+        if self.wishes.ttl().is_some_and(|ttl| ttl > LONGEST) {
+            self.begin(false);
+            return None;
+        }
+        if self.site.is_to_be_verified() {
+            return self.at_once_to_verify(is_sampled);
+        }
+        let take = |held: &Arc<Held>| held.value::<V>();
+        match self
+            .site
+            .quick(self.key.as_bytes(), &self.wishes, is_sampled, take)
+        {
+            Ok(value) => Some(value),
             Err(is_ahead) => {
                 self.begin(is_ahead);
                 None
@@ -201,14 +202,27 @@ where
         }
     }
 
+    /// The same, where a hit is compared with what its loader says.
     #[cold]
-    fn verify(&mut self, held: &Arc<Held>) {
+    fn at_once_to_verify(&mut self, is_sampled: bool) -> Option<Option<Arc<V>>> {
+        let quick = self
+            .site
+            .quick(self.key.as_bytes(), &self.wishes, is_sampled, Arc::clone);
+        let held = match quick {
+            Ok(held) => held,
+            Err(is_ahead) => {
+                self.begin(is_ahead);
+                return None;
+            }
+        };
+        let value = held.value::<V>();
         if let Some(loader) = self.loader.take() {
             let key = KeyText::written(self.key.as_bytes());
             let loader = loader_of::<V, _, _, _, _>(loader);
             let call = std::mem::take(&mut self.wishes).for_tenant(self.tenant);
-            self.site.verify(key, call, loader, Arc::clone(held));
+            self.site.verify(key, call, loader, held);
         }
+        Some(value)
     }
 
     /// What takes longer. `is_ahead`: it was drawn already that it is refreshed; one draw for each read.
@@ -217,7 +231,7 @@ where
         let Some(loader) = self.loader.take() else { return };
         let (site, key) = (self.site, self.key.clone());
         let wishes = std::mem::take(&mut self.wishes);
-        let ttl = wishes.ttl;
+        let ttl = wishes.ttl();
         let mut call = wishes.for_tenant(self.tenant);
         call.is_ahead = is_ahead;
         self.later = Some(Box::pin(async move {

@@ -140,25 +140,25 @@ pub struct GetMany<'a, V> {
 impl<V> GetMany<'_, V> {
     /// Asks the store for all of them, as [`super::Get::strict`].
     pub fn strict(mut self) -> Self {
-        self.wishes.is_strict = true;
+        self.wishes.wish().is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer: what is below is `None`.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.wishes.min_version = version;
+        self.wishes.wish().min_version = version;
         self
     }
 
     /// Names a tag that entries are expected to have, which spares the first read of them a second question.
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.wishes.tags.push(tag);
+        self.wishes.wish().tags.push(tag);
         self
     }
 
     /// As [`Self::tag`], several.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.wishes.tags.extend(tags);
+        self.wishes.wish().tags.extend(tags);
         self
     }
 }
@@ -201,39 +201,39 @@ pub struct GetOrLoadMany<'a, V> {
 impl<V> GetOrLoadMany<'_, V> {
     /// Asks the store for all of them, as [`super::GetOrLoad::strict`].
     pub fn strict(mut self) -> Self {
-        self.wishes.is_strict = true;
+        self.wishes.wish().is_strict = true;
         self
     }
 
     /// Takes nothing below this version for an answer: what is below is loaded, and [`crate::Error::BehindVersion`] when the
     /// source has less too. What the loader leaves out has no version: of what does not exist let it say [`Loaded::absent`] with one.
     pub fn min_version(mut self, version: u64) -> Self {
-        self.wishes.min_version = version;
+        self.wishes.wish().min_version = version;
         self
     }
 
     /// Says what all of them depend on, as [`super::GetOrLoad::tag`]. Tags of single values come with [`Loaded::tag`].
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.wishes.tags.push(tag);
+        self.wishes.wish().tags.push(tag);
         self
     }
 
     /// As [`Self::tag`], several.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.wishes.tags.extend(tags);
+        self.wishes.wish().tags.extend(tags);
         self
     }
 
     /// How long those are fresh that are loaded now, as [`super::GetOrLoad::ttl`]: at most 366 days, more is
     /// [`crate::Error::CacheOption`]. A TTL of a single value comes with [`Loaded::ttl`].
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
-        self.wishes.ttl = Some(ttl.into().0);
+        self.wishes.wish().ttl = Some(ttl.into().0);
         self
     }
 
     /// The values, with how each came about.
     pub(crate) async fn obtain(self) -> Result<Vec<Answered>> {
-        check_ttl(self.wishes.ttl)?;
+        check_ttl(self.wishes.ttl())?;
         let keys = self.keys?;
         let call = self.wishes.for_tenant(self.tenant);
         let batch = Batch::new(keys.len(), self.site, self.load);

@@ -141,10 +141,13 @@ pub(crate) struct Call {
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
 
-/// The same as a caller builds it, before anybody needs a handle of the tenant: threads that share one wait for each other's
-/// counting.
+/// What a caller wishes of one call. Mostly nothing, and a call that is small is made and moved at no cost.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Wishes(Option<Box<Wish>>);
+
+/// The same as [`Call`] before anybody needs a handle of the tenant: threads that share one wait for each other's counting.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
     pub(crate) tags: SmallVec<[Tag; 2]>,
     pub(crate) min_version: u64,
     pub(crate) is_strict: bool,
@@ -158,13 +161,33 @@ impl Call {
 }
 
 impl Wishes {
+    #[inline]
+    pub(crate) fn min_version(&self) -> u64 {
+        self.0.as_ref().map_or(0, |wish| wish.min_version)
+    }
+
+    #[inline]
+    pub(crate) fn is_strict(&self) -> bool {
+        self.0.as_ref().is_some_and(|wish| wish.is_strict)
+    }
+
+    #[inline]
+    pub(crate) fn ttl(&self) -> Option<std::time::Duration> {
+        self.0.as_ref().and_then(|wish| wish.ttl)
+    }
+
+    /// To be changed.
+    pub(crate) fn wish(&mut self) -> &mut Wish {
+        self.0.get_or_insert_default()
+    }
+
     pub(crate) fn for_tenant(self, tenant: &Arc<str>) -> Call {
-        let Self {
+        let Wish {
             tags,
             min_version,
             is_strict,
             ttl,
-        } = self;
+        } = self.0.map_or_else(Wish::default, |wish| *wish);
         Call {
             tenant: Arc::clone(tenant),
             tags,

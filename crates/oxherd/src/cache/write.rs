@@ -502,7 +502,7 @@ impl Site {
 
     /// Prolongs an entry of this process alone.
     fn prolong_here(&self, key: &KeyText) -> bool {
-        match self.here_above(key.as_bytes(), 0, false, false) {
+        match self.here_above(key.as_bytes(), 0, false, false, Arc::clone) {
             Here::Answer(held) | Here::Refresh(held, _) if !held.is_absent() => {
                 if held.meta().is_sliding {
                     self.slide(key.as_bytes(), &held, self.shared.clock.now());

@@ -3,12 +3,12 @@
 //! The text is allocated once for a read's mark and the entry that it makes. To keep short texts within the key
 //! made look-ups no faster and the table larger.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use quick_cache::Equivalent;
 
-/// How keys, tags and marks are hashed: seeded per process, so that nobody can choose texts that collide.
+/// How keys and tags are hashed: seeded, so that nobody can choose texts that collide.
 pub(super) type Hashing = foldhash::quality::SeedableRandomState;
 
 /// With a seed, the same one each time: names whose hashes meet share what is remembered of them, so that what is kept depends on it.
@@ -25,6 +25,7 @@ pub(crate) struct NamespaceNumber(pub(crate) u32);
 /// A key as the table keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
+    hash: u64,
     text: Arc<[u8]>,
     namespace: NamespaceNumber,
 }
@@ -32,6 +33,7 @@ pub(super) struct Key {
 /// A key as a caller has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyRef<'a> {
+    hash: u64,
     text: &'a [u8],
     namespace: NamespaceNumber,
 }
@@ -45,18 +47,45 @@ impl Key {
         &self.text
     }
 
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash
+    }
+
     pub(super) fn borrowed(&self) -> KeyRef<'_> {
-        KeyRef::new(self.namespace, &self.text)
+        let Self {
+            hash,
+            text,
+            namespace,
+        } = self;
+        KeyRef {
+            hash: *hash,
+            text,
+            namespace: *namespace,
+        }
     }
 }
 
 impl<'a> KeyRef<'a> {
-    pub(super) const fn new(namespace: NamespaceNumber, text: &'a [u8]) -> Self {
-        Self { text, namespace }
+    #[inline]
+    pub(super) fn new(hashing: &Hashing, namespace: NamespaceNumber, text: &'a [u8]) -> Self {
+        let mut hasher = hashing.build_hasher();
+        // No length: only one text follows the namespace.
+        hasher.write_u32(namespace.0);
+        hasher.write(text);
+        Self {
+            hash: hasher.finish(),
+            text,
+            namespace,
+        }
+    }
+
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash
     }
 
     pub(super) fn to_key(self) -> Key {
         Key {
+            hash: self.hash,
             text: self.text.into(),
             namespace: self.namespace,
         }
@@ -66,22 +95,55 @@ impl<'a> KeyRef<'a> {
 impl Hash for KeyRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // No length: only one text follows the namespace.
-        state.write_u32(self.namespace.0);
-        state.write(self.text);
+        state.write_u64(self.hash);
     }
 }
 
 impl Hash for Key {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.borrowed().hash(state);
+        state.write_u64(self.hash);
     }
 }
 
 impl Equivalent<Key> for KeyRef<'_> {
     #[inline]
     fn equivalent(&self, key: &Key) -> bool {
-        self.namespace == key.namespace && self.text == &*key.text
+        self.hash == key.hash && self.namespace == key.namespace && are_equal(self.text, &key.text)
+    }
+}
+
+/// As `==`, which asks a function: nearly all keys are two ends that overlap.
+#[inline]
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    match one.len() {
+        length if length != other.len() => false,
+        8..=16 => ends::<8>(one) == ends(other),
+        17..=32 => ends::<16>(one) == ends(other),
+        _ => one == other,
+    }
+}
+
+#[inline]
+fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    text.first_chunk().zip(text.last_chunk())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_equal;
+
+    #[test]
+    fn texts_are_equal_when_all_their_bytes_are() {
+        for length in 0..=40 {
+            let text = vec![b'a'; length];
+            assert!(are_equal(&text, &text.clone()), "{length}");
+            assert!(!are_equal(&text, &vec![b'a'; length + 1]), "{length}");
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] = b'b';
+                assert!(!are_equal(&text, &other), "{at} of {length}");
+            }
+        }
     }
 }

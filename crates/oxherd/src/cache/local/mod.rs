@@ -12,9 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
-use parking_lot::{Mutex, RwLock};
-use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 mod cell;
@@ -23,6 +21,7 @@ mod key;
 mod pending;
 #[cfg(test)]
 mod stress;
+mod table;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -35,6 +34,7 @@ pub(crate) use key::NamespaceNumber;
 use key::{Hashing, Key, KeyRef, hashing};
 use pending::Marks;
 pub(crate) use pending::Pending;
+use table::{Departed, Table};
 use trust::Trust;
 
 use crate::clock::Present;
@@ -52,7 +52,8 @@ const EXPECTED_ENTRY: u64 = 1024;
 
 /// All entries that this process keeps for one cache.
 pub(crate) struct Local {
-    entries: Cache<Key, Arc<Held>, Bytes, Hashing, Departures>,
+    entries: Table,
+    hashing: Hashing,
     marks: Marks,
     cells: CellTable,
     /// Below it everything is in doubt: the channel may have been dead.
@@ -88,29 +89,17 @@ impl Local {
     /// Room for this many bytes of envelopes, keys and overhead. An entry larger than a part of it (a part has at
     /// least 4 MiB, or everything) is not kept. Names are hashed by a seed that is drawn, unless there is one.
     pub(crate) fn new(capacity_bytes: u64, seed: Option<u64>) -> Self {
-        let wanted = *THREADS * 4;
-        let parts = wanted
+        let parts = (*THREADS * 4)
             .next_power_of_two()
             .min((capacity_bytes / SMALLEST_PART).max(1));
-        // Rounded down: the table rounds up, to a power of two.
-        let parts = 1_usize << parts.ilog2();
-        let expected = usize::try_from(capacity_bytes / EXPECTED_ENTRY).unwrap_or(usize::MAX);
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let expected = count(capacity_bytes / EXPECTED_ENTRY);
         let hashing = hashing(seed);
-        let options = OptionsBuilder::new()
-            .shards(parts)
-            // The table makes fewer parts when it expects fewer than 32 entries in each.
-            .estimated_items_capacity(expected.max(parts * 32))
-            .weight_capacity(capacity_bytes)
-            .build();
-        let entries = match options {
-            Ok(options) => Cache::with_options(options, Bytes, hashing.clone(), Departures),
-            // Both capacities are given, the only thing that can be missing.
-            Err(_) => Cache::with(expected, capacity_bytes, Bytes, hashing.clone(), Departures),
-        };
         Self {
-            entries,
-            marks: Marks::new(hashing.clone()),
-            cells: CellTable::new(hashing),
+            entries: Table::new(count(parts), expected, capacity_bytes),
+            marks: Marks::new(),
+            cells: CellTable::new(hashing.clone()),
+            hashing,
             floor: AtomicU64::new(0),
             trusted_until: Trust::default(),
             tallies: RwLock::default(),
@@ -120,9 +109,24 @@ impl Local {
     }
 
     /// The entry of a key, whatever it is worth: ask [`Self::validity`] and its times.
-    #[inline]
     pub(crate) fn get(&self, namespace: NamespaceNumber, key: &[u8]) -> Option<Arc<Held>> {
-        self.entries.get(&KeyRef::new(namespace, key))
+        self.look(namespace, key, Arc::clone)
+    }
+
+    /// What `look` makes of the entry of a key, whatever it is worth, where it lies: under a lock.
+    #[inline]
+    pub(crate) fn look<T>(
+        &self,
+        namespace: NamespaceNumber,
+        key: &[u8],
+        look: impl FnOnce(&Arc<Held>) -> T,
+    ) -> Option<T> {
+        self.entries.look(self.key(namespace, key), look)
+    }
+
+    #[inline]
+    fn key<'a>(&self, namespace: NamespaceNumber, text: &'a [u8]) -> KeyRef<'a> {
+        KeyRef::new(&self.hashing, namespace, text)
     }
 
     /// The present moment, to be taken before the read of the store begins whose result may be kept.
@@ -172,13 +176,13 @@ impl Local {
 
     /// Announces a read of the store whose result may be kept.
     pub(crate) fn pending(self: &Arc<Self>, namespace: NamespaceNumber, key: &[u8]) -> Pending {
-        Pending::new(self, KeyRef::new(namespace, key))
+        Pending::new(self, self.key(namespace, key))
     }
 
     /// A key changed: its entry goes, and reads under way keep nothing.
     pub(crate) fn changed(&self, namespace: NamespaceNumber, key: &[u8]) {
-        let key = KeyRef::new(namespace, key);
-        drop(self.marks.dirty(key, || self.entries.remove(&key)));
+        let key = self.key(namespace, key);
+        drop(self.marks.dirty(key, || self.entries.remove(key)));
     }
 
     /// A tag was invalidated (or, with an empty one, a tenant).
@@ -222,8 +226,8 @@ impl Local {
 
     /// Takes an entry that turned out to be worthless away, unless another one has taken its place.
     pub(crate) fn forget(&self, namespace: NamespaceNumber, key: &[u8], held: &Arc<Held>) {
-        let key = KeyRef::new(namespace, key);
-        drop(self.entries.remove_if(&key, |present| Arc::ptr_eq(present, held)));
+        let key = self.key(namespace, key);
+        drop(self.entries.remove_if(key, |present| Arc::ptr_eq(present, held)));
     }
 
     /// Takes all keys of a namespace away that match; looks at every entry there is.
@@ -231,13 +235,14 @@ impl Local {
         // Marks first: a fill that slips in before its mark is dirtied is found by the sweep that follows.
         self.marks
             .dirty_matching(|key| key.namespace() == namespace && matches(key.text()));
-        self.sweep(|key| key.namespace() == namespace && matches(key.text()));
+        self.entries
+            .remove_matching(|key| key.namespace() == namespace && matches(key.text()));
     }
 
     /// [`Self::namespace_changed`], and gives the room back; looks at every entry there is.
     pub(crate) fn clear(&self, namespace: NamespaceNumber) {
         self.namespace_changed(namespace);
-        self.sweep(|key| key.namespace() == namespace);
+        self.entries.remove_matching(|key| key.namespace() == namespace);
     }
 
     /// What the tier holds.
@@ -268,8 +273,7 @@ impl Local {
     fn keep(&self, key: &Key, held: &Arc<Held>, departed: &mut Departed) -> bool {
         let bytes = weight(key, held);
         held.count_in(&self.tally(key.namespace()), bytes);
-        self.entries
-            .insert_with_lifecycle(key.clone(), Arc::clone(held), departed);
+        self.entries.insert(key.clone(), Arc::clone(held), departed);
         let mut is_kept = true;
         let mut evicted = 0;
         for (gone, value) in departed.iter() {
@@ -278,7 +282,7 @@ impl Local {
                 evicted += 1;
             } else if Arc::ptr_eq(value, held) {
                 // Either it was too large, or it took its own place.
-                is_kept = self.entries.contains_key(key);
+                is_kept = self.entries.contains(key.borrowed());
                 evicted += u64::from(!is_kept);
             }
         }
@@ -294,18 +298,6 @@ impl Local {
         }
         Arc::clone(self.tallies.write().entry(namespace).or_default())
     }
-
-    fn sweep(&self, matches: impl Fn(&Key) -> bool) {
-        // The table drops what it does not retain under its lock; these copies outlive that.
-        let departed = Mutex::new(Vec::new());
-        self.entries.retain(|key, held| {
-            let goes = matches(key);
-            if goes {
-                departed.lock().push(Arc::clone(held));
-            }
-            !goes
-        });
-    }
 }
 
 impl std::fmt::Debug for Local {
@@ -318,30 +310,4 @@ impl std::fmt::Debug for Local {
 
 fn weight(key: &Key, held: &Held) -> u64 {
     u64::from(held.bytes()) + key.text().len() as u64 + OVERHEAD
-}
-
-/// Weighs entries by what they take.
-#[derive(Clone)]
-struct Bytes;
-
-impl Weighter<Key, Arc<Held>> for Bytes {
-    #[inline]
-    fn weight(&self, key: &Key, held: &Arc<Held>) -> u64 {
-        weight(key, held)
-    }
-}
-
-/// Entries that had to go in one fill: mostly one or two.
-type Departed = SmallVec<[(Key, Arc<Held>); 2]>;
-
-/// Collects what had to go, so that it is dropped by the one who filled, after the locks.
-#[derive(Clone)]
-struct Departures;
-
-impl Lifecycle<Key, Arc<Held>> for Departures {
-    type RequestState = Departed;
-
-    fn on_evict(&self, departed: &mut Departed, key: Key, held: Arc<Held>) {
-        departed.push((key, held));
-    }
 }

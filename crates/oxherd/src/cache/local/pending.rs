@@ -5,7 +5,6 @@
 //! read began after the change), between mark and fill (then the fill is refused), or after the fill (then the entry
 //! is taken away). The lock orders all of it, no other ordering is relied upon.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -13,7 +12,7 @@ use hashbrown::hash_table::Entry;
 use parking_lot::Mutex;
 use quick_cache::Equivalent;
 
-use super::key::{Hashing, Key, KeyRef};
+use super::key::{Key, KeyRef};
 use super::{Departed, Held, Local, Validity};
 
 const SHARDS: usize = 64;
@@ -21,7 +20,6 @@ const SHARDS: usize = 64;
 const LARGE: usize = 256;
 
 pub(super) struct Marks {
-    hashing: Hashing,
     shards: Box<[Shard]>,
 }
 
@@ -37,19 +35,17 @@ struct Mark {
 }
 
 impl Marks {
-    pub(super) fn new(hashing: Hashing) -> Self {
+    pub(super) fn new() -> Self {
         let shard = || Shard(Mutex::new(HashTable::new()));
         Self {
-            hashing,
             shards: (0..SHARDS).map(|_| shard()).collect(),
         }
     }
 
     /// Dirties the marks of a key and does `under` in the same step.
     pub(super) fn dirty<T>(&self, key: KeyRef<'_>, under: impl FnOnce() -> T) -> T {
-        let hash = self.hashing.hash_one(key);
-        let mut marks = self.shard(hash).lock();
-        if let Some(mark) = marks.find_mut(hash, |mark| key.equivalent(&mark.key)) {
+        let mut marks = self.shard(key.hash()).lock();
+        if let Some(mark) = marks.find_mut(key.hash(), |mark| key.equivalent(&mark.key)) {
             mark.changes += 1;
         }
         under()
@@ -81,21 +77,18 @@ impl Marks {
 pub(crate) struct Pending {
     local: Arc<Local>,
     key: Key,
-    hash: u64,
     /// The changes of the mark when the read began.
     seen: u64,
 }
 
 impl Pending {
     pub(super) fn new(local: &Arc<Local>, key: KeyRef<'_>) -> Self {
-        let hashing = &local.marks.hashing;
-        let hash = hashing.hash_one(key);
         let owned = key.to_key();
-        let mut marks = local.marks.shard(hash).lock();
+        let mut marks = local.marks.shard(key.hash()).lock();
         let entry = marks.entry(
-            hash,
+            key.hash(),
             |mark| key.equivalent(&mark.key),
-            |mark| hashing.hash_one(&mark.key),
+            |mark| mark.key.hash(),
         );
         let seen = match entry {
             Entry::Occupied(mut mark) => {
@@ -116,7 +109,6 @@ impl Pending {
         Self {
             local: Arc::clone(local),
             key: owned,
-            hash,
             seen,
         }
     }
@@ -126,9 +118,9 @@ impl Pending {
     pub(crate) fn is_dirty(&self) -> bool {
         self.local
             .marks
-            .shard(self.hash)
+            .shard(self.key.hash())
             .lock()
-            .find(self.hash, |mark| mark.key == self.key)
+            .find(self.key.hash(), |mark| mark.key == self.key)
             .is_none_or(|mark| mark.changes != self.seen)
     }
 
@@ -136,9 +128,9 @@ impl Pending {
     /// entry, changed since the read began, or when the entry is too large.
     pub(crate) fn fill(&self, held: &Arc<Held>) -> bool {
         let mut departed = Departed::new();
-        let marks = self.local.marks.shard(self.hash).lock();
+        let marks = self.local.marks.shard(self.key.hash()).lock();
         let is_clean = marks
-            .find(self.hash, |mark| mark.key == self.key)
+            .find(self.key.hash(), |mark| mark.key == self.key)
             .is_some_and(|mark| mark.changes == self.seen);
         // Cells and floor are asked at every look-up again; here it only spares the room.
         let is_kept = is_clean
@@ -153,8 +145,8 @@ impl Pending {
     /// left without an entry: which of two writes came last only the store knows.
     pub(crate) fn write(&mut self, held: &Arc<Held>) -> bool {
         let mut departed = Departed::new();
-        let mut marks = self.local.marks.shard(self.hash).lock();
-        let mark = marks.find_mut(self.hash, |mark| mark.key == self.key);
+        let mut marks = self.local.marks.shard(self.key.hash()).lock();
+        let mark = marks.find_mut(self.key.hash(), |mark| mark.key == self.key);
         let is_clean = mark.is_some_and(|mark| {
             let is_clean = mark.changes == self.seen;
             mark.changes += 1;
@@ -166,7 +158,7 @@ impl Pending {
         let old = if is_valid {
             None
         } else {
-            self.local.entries.remove(&self.key.borrowed())
+            self.local.entries.remove(self.key.borrowed())
         };
         drop(marks);
         drop(old);
@@ -176,8 +168,8 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let mut marks = self.local.marks.shard(self.hash).lock();
-        if let Ok(mut entry) = marks.find_entry(self.hash, |mark| mark.key == self.key) {
+        let mut marks = self.local.marks.shard(self.key.hash()).lock();
+        if let Ok(mut entry) = marks.find_entry(self.key.hash(), |mark| mark.key == self.key) {
             let mark = entry.get_mut();
             mark.readers -= 1;
             if mark.readers > 0 {

@@ -236,12 +236,10 @@ impl Desk {
             tags: tags(read.tags).collect(),
             ..rows.call()
         };
-        let wishes = Wishes {
-            min_version: least,
-            is_strict: read.is_strict,
-            ..Wishes::default()
-        };
-        if let Ok(held) = rows.site.quick(key.as_bytes(), &wishes, false) {
+        let mut wishes = Wishes::default();
+        wishes.wish().min_version = least;
+        wishes.wish().is_strict = read.is_strict;
+        if let Ok(held) = rows.site.quick(key.as_bytes(), &wishes, false, Arc::clone) {
             let answer = Answered {
                 held,
                 tier: Some(Tier::Local),

@@ -234,7 +234,9 @@ impl Desk {
         let is_live = counts.site.shared.is_live();
         let expected = stage.begin_counting(self, key, is_live, Counting::Read);
         let text = counts.key(&(key as u64)).unwrap();
-        let quick = counts.site.quick(text.as_bytes(), &Wishes::default(), false);
+        let quick = counts
+            .site
+            .quick(text.as_bytes(), &Wishes::default(), false, std::sync::Arc::clone);
         let found = match quick {
             Ok(held) => Some((held, Some(Tier::Local))),
             Err(_) => {
