@@ -41,7 +41,7 @@ on_every_store! {
         for hit in ["l1_get", "get_or_load_hit"] {
             assert_eq!(of(&lines, hit, "threads"), [1, 4], "{hit}");
         }
-        for read in ["l2_get", "bare_get"] {
+        for read in ["l2_get", "bare_get", "get_and_decode"] {
             assert_eq!(of(&lines, read, "value"), ["row", "row", "page", "page"], "{read}");
             assert_eq!(of(&lines, read, "in_flight"), [1, 100, 1, 100], "{read}");
         }

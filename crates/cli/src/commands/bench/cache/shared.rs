@@ -1,4 +1,4 @@
-//! Reads that ask the store, in turn with a GET of the same bytes.
+//! Reads that ask the store, in turn with a GET of the same bytes, and with one whose answer is decoded as they decode theirs.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ struct Reader<V> {
     namespace: Namespace<u64, V>,
     connection: Connection,
     key: Vec<u8>,
+    /// Of the value alone, as JSON.
+    plain: String,
 }
 
 impl<V> Clone for Reader<V> {
@@ -31,6 +33,7 @@ impl<V> Clone for Reader<V> {
             namespace: self.namespace.clone(),
             connection: self.connection.clone(),
             key: self.key.clone(),
+            plain: self.plain.clone(),
         }
     }
 }
@@ -39,6 +42,19 @@ impl<V> Clone for Reader<V> {
 enum Way {
     Cache,
     Bare,
+    Decoded,
+}
+
+const WAYS: [Way; 3] = [Way::Cache, Way::Bare, Way::Decoded];
+
+impl Way {
+    const fn bench(self) -> &'static str {
+        match self {
+            Self::Cache => "l2_get",
+            Self::Bare => "bare_get",
+            Self::Decoded => "get_and_decode",
+        }
+    }
 }
 
 pub(super) async fn measure(scene: &mut Scene<'_>) -> Result<Vec<Figure>, Failure> {
@@ -57,6 +73,8 @@ where
         .tiers(Tiers::Shared)
         .freshness(lasting())
         .open()?;
+    let json = serde_json::to_vec(&value)
+        .map_err(|error| Failure::failed("the value of the bench is no JSON").because(error))?;
     namespace.set(&KEY, value).await?;
     // The one entry is the longest string there is: what else belongs to a namespace is a few bytes.
     let beginning = format!("{}:cache:{{{}}}:", scene.store.prefix(), namespace.name());
@@ -66,7 +84,9 @@ where
         namespace,
         connection: scene.server.connection(),
         key,
+        plain: format!("{}:plain:{name}", scene.store.prefix()),
     };
+    reader.put(&json).await?;
     let of = Of {
         value: Some(name),
         bytes: Some(bytes),
@@ -80,71 +100,81 @@ where
 
 async fn one_by_one<V>(scene: &Scene<'_>, reader: &mut Reader<V>, of: Of) -> Result<Vec<Figure>, Failure>
 where
-    V: Send + Sync + 'static,
+    V: DeserializeOwned + Send + Sync + 'static,
 {
     // The first calls connect.
-    for way in [Way::Cache, Way::Bare] {
+    for way in WAYS {
         reader.read(way).await?;
     }
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let mut times: [Vec<Duration>; 3] = Default::default();
     for _ in scene.numbers(scene.calls) {
-        for (way, times) in [(Way::Cache, &mut ours), (Way::Bare, &mut bare)] {
+        for (way, times) in WAYS.into_iter().zip(&mut times) {
             let began = Instant::now();
             reader.read(way).await?;
             times.push(began.elapsed());
         }
     }
-    let bare = Figure::of_calls("bare_get", of, &bare);
-    let mut ours = Figure::of_calls("l2_get", of, &ours);
-    ours.ratio = Some(rounded(ours.ns / bare.ns.max(1.0), 1000.0));
-    Ok(vec![ours, bare])
+    let mut figures = Vec::new();
+    for (way, times) in WAYS.into_iter().zip(&times) {
+        figures.push(Figure::of_calls(way.bench(), of, times));
+    }
+    let bare = figures.iter().find(|figure| figure.bench == Way::Bare.bench());
+    let bare = bare.map_or(1.0, |bare| bare.ns.max(1.0));
+    for figure in figures
+        .iter_mut()
+        .filter(|figure| figure.bench != Way::Bare.bench())
+    {
+        figure.ratio = Some(rounded(figure.ns / bare, 1000.0));
+    }
+    Ok(figures)
 }
 
 async fn at_once<V>(scene: &Scene<'_>, reader: &Reader<V>, of: Of) -> Result<Vec<Figure>, Failure>
 where
-    V: Send + Sync + 'static,
+    V: DeserializeOwned + Send + Sync + 'static,
 {
     let of = Of {
         in_flight: Some(IN_FLIGHT),
         ..of
     };
     let each = (scene.calls * 10 / TURNS).div_ceil(100).max(2);
-    let mut turns: [Vec<(Vec<Duration>, Duration)>; 2] = Default::default();
+    let mut turns: [Vec<Turn>; 3] = Default::default();
     for _ in scene.numbers(TURNS) {
-        for (way, turns) in [Way::Cache, Way::Bare].into_iter().zip(&mut turns) {
+        for (way, turns) in WAYS.into_iter().zip(&mut turns) {
             turns.push(turn(reader, way, each).await?);
         }
     }
-    let [ours, bare] = turns;
-    let ratio = median(
-        ours.iter()
-            .zip(&bare)
-            .map(|((_, ours), (_, bare))| nanos(*ours) / nanos(*bare).max(1.0)),
-    );
-    let figure = |bench, turns: &[(Vec<Duration>, Duration)], ratio| {
+    let [_, bare, _] = &turns;
+    let figure = |(way, turns): (Way, &Vec<Turn>)| {
+        let ratio = median(
+            turns
+                .iter()
+                .zip(bare)
+                .map(|((_, took), (_, bare))| nanos(*took) / nanos(*bare).max(1.0)),
+        );
         let calls = turns.iter().map(|(times, _)| times.len() as u64).sum();
         let took = turns.iter().map(|(_, took)| *took).sum();
         let times = turns.iter().flat_map(|(times, _)| times);
         Figure {
-            bench,
+            bench: way.bench(),
             of,
             calls,
             ns: rounded(median(times.map(|time| nanos(*time))), 10.0),
             per_second: per_second(calls, took),
-            ratio,
+            ratio: (way.bench() != Way::Bare.bench()).then(|| rounded(ratio, 1000.0)),
             ..Figure::default()
         }
     };
-    Ok(vec![
-        figure("l2_get", &ours, Some(rounded(ratio, 1000.0))),
-        figure("bare_get", &bare, None),
-    ])
+    Ok(WAYS.into_iter().zip(&turns).map(figure).collect())
 }
 
-/// So many tasks at once, each with so many calls: the times of the calls, and of all of it.
-async fn turn<V>(reader: &Reader<V>, way: Way, each: u32) -> Result<(Vec<Duration>, Duration), Failure>
+/// The times of the calls, and of all of them together.
+type Turn = (Vec<Duration>, Duration);
+
+/// So many tasks at once, each with so many calls.
+async fn turn<V>(reader: &Reader<V>, way: Way, each: u32) -> Result<Turn, Failure>
 where
-    V: Send + Sync + 'static,
+    V: DeserializeOwned + Send + Sync + 'static,
 {
     let mut tasks = JoinSet::new();
     let began = Instant::now();
@@ -169,23 +199,43 @@ where
     Ok((times, took))
 }
 
-impl<V: Send + Sync + 'static> Reader<V> {
+impl<V: DeserializeOwned + Send + Sync + 'static> Reader<V> {
     async fn read(&mut self, way: Way) -> Result<(), Failure> {
         let is_there = match way {
             Way::Cache => self.namespace.get(&KEY).await?.is_some(),
             Way::Bare => {
                 let mut question = redis::cmd("GET");
                 question.arg(&self.key);
-                let entry: Option<Vec<u8>> = question
-                    .query_async(&mut self.connection)
-                    .await
-                    .map_err(|error| Failure::failed("the store did not answer GET").because(error))?;
-                entry.is_some()
+                self.ask::<Option<Vec<u8>>>(&question).await?.is_some()
+            }
+            Way::Decoded => {
+                let mut question = redis::cmd("GET");
+                question.arg(&self.plain);
+                let json: Vec<u8> = self.ask(&question).await?;
+                let value: V = serde_json::from_slice(&json).map_err(|error| {
+                    Failure::failed("the value of the bench was not there").because(error)
+                })?;
+                // Kept as the cache keeps it.
+                std::hint::black_box(std::sync::Arc::new(value));
+                true
             }
         };
         // The cache counts a store that is away as a miss.
         is_there
             .then_some(())
             .ok_or_else(|| Failure::failed("the entry of the bench was not there"))
+    }
+
+    async fn put(&mut self, json: &[u8]) -> Result<(), Failure> {
+        let mut question = redis::cmd("SET");
+        question.arg(&self.plain).arg(json);
+        self.ask(&question).await
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&mut self, question: &redis::Cmd) -> Result<T, Failure> {
+        question
+            .query_async(&mut self.connection)
+            .await
+            .map_err(|error| Failure::failed("the store did not answer the bench").because(error))
     }
 }
