@@ -80,7 +80,8 @@ impl Site {
         self.here_above(key, min_version, call.is_strict, call.is_ahead, Arc::clone)
     }
 
-    /// The same by what it takes to know it, with what `take` takes of an answer where it lies: under a lock. The hottest path there is.
+    /// The same by what it takes to know it, with what `take` takes of an answer where it lies, under a lock (see [`Local::look`](super::local::Local::look)). The hottest
+    /// path there is.
     #[inline]
     pub(crate) fn here_above<T>(
         &self,

@@ -1,7 +1,7 @@
 //! Reading what is there.
 //!
 //! A read is a future that does nothing before it is polled: one that was made before a write and is awaited after it sees the write.
-//! What this process has is answered by the first poll, without an allocation; only what takes longer moves to the heap. But for one read
+//! What this process has is answered by the first poll, without an allocation; options and what takes longer are on the heap. But for one read
 //! in thousands, which lets the runtime's other tasks come to their turn first ([`makes_room`]).
 //! Next: `load.rs` (with a loader), `answer.rs` (how a read is answered).
 

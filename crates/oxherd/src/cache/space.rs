@@ -141,7 +141,7 @@ pub(crate) struct Call {
     pub(crate) batch: Option<Arc<super::batch::Place>>,
 }
 
-/// What a caller wishes of one call. Mostly nothing, and a call that is small is made and moved at no cost.
+/// What a caller wishes of one call. Most wish nothing, and a call that is small is made and moved for less.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes(Option<Box<Wish>>);
 

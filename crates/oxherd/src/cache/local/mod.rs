@@ -5,7 +5,7 @@
 //! a tag, tenant or namespace, and is written into a [`Cell`] that all entries concerned point to. Once the call
 //! that tells has returned, no look-up that begins later finds anything older to be [`Validity::Valid`].
 //! Nothing here waits, and no user's code (the drop of a value) runs under a lock.
-//! Next: `held.rs` (an entry), `cell.rs` (tags), `pending.rs` (keys), `docs/design/cache.md`.
+//! Next: `table.rs` (entries by their keys), `held.rs` (an entry), `cell.rs` (tags), `pending.rs` (keys), `docs/design/cache.md`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,7 @@ use crate::clock::Present;
 /// What one entry costs besides its bytes and its key: the entry itself with its counters, its slot in the table
 /// (which is half empty on average, and keeps as many ghosts again), and what the allocator adds.
 const OVERHEAD: u64 =
-    (size_of::<Held>() + 16 + 2 * (size_of::<Key>() + size_of::<Arc<Held>>() + 21) + 48) as u64;
+    (size_of::<Held>() + 16 + 2 * (size_of::<Key>() + size_of::<Arc<Held>>() + 29) + 48) as u64;
 
 /// A part of the table must hold entries of this size many times over, or they would never be kept.
 const SMALLEST_PART: u64 = 4 << 20;
@@ -113,7 +113,8 @@ impl Local {
         self.look(namespace, key, Arc::clone)
     }
 
-    /// What `look` makes of the entry of a key, whatever it is worth, where it lies: under a lock.
+    /// What `look` makes of the entry of a key, whatever it is worth, where it lies: under a lock, so that it must not come back here, wait,
+    /// or let go of a value for the last time.
     #[inline]
     pub(crate) fn look<T>(
         &self,

@@ -36,7 +36,9 @@ impl Table {
     pub(super) fn new(parts: usize, expected: usize, capacity: u64) -> Self {
         // Rounded down to a power of two.
         let parts = 1_usize << parts.max(1).ilog2();
-        let (expected, capacity) = (expected.div_ceil(parts), capacity.div_ceil(parts as u64));
+        let expected = expected.div_ceil(parts);
+        // Rounded up, and their sum is a number still.
+        let capacity = capacity.saturating_add(parts as u64 - 1) / parts as u64;
         Self {
             parts: (0..parts)
                 .map(|_| Part(RwLock::new(policy(expected.max(FEWEST), capacity))))
@@ -44,7 +46,8 @@ impl Table {
         }
     }
 
-    /// What `look` makes of the entry of a key, under the lock of its part. It is one more use of the entry.
+    /// What `look` makes of the entry of a key, under the lock of its part: it must not come back here, wait, or let go of a value for the
+    /// last time. It is one more use of the entry.
     #[inline]
     pub(super) fn look<T>(&self, key: KeyRef<'_>, look: impl FnOnce(&Arc<Held>) -> T) -> Option<T> {
         self.part(key.hash()).read().get(&key).map(look)
@@ -74,8 +77,8 @@ impl Table {
 
     /// Takes all entries away that match; they are dropped after the locks.
     pub(super) fn remove_matching(&self, goes: impl Fn(&Key) -> bool) {
+        let departed = RefCell::new(Vec::new());
         for Part(part) in &self.parts {
-            let departed = RefCell::new(Vec::new());
             part.write().retain(|key, held| {
                 let goes = goes(key);
                 if goes {

@@ -309,6 +309,23 @@ fn an_entry_that_never_fits_is_refused_and_takes_its_predecessor_along() {
 }
 
 #[test]
+fn the_parts_share_the_capacity_however_large_it_is() {
+    let unbounded = Local::new(u64::MAX, None);
+    assert!(unbounded.counts().capacity_bytes > u64::MAX / 2);
+    // Many parts of the least size there is.
+    let local = Arc::new(Local::new(256 << 20, None));
+    for number in 0..5_000 {
+        put(&local, &format!("acme:{number}"), number, &[]);
+    }
+    let counts = local.counts();
+    assert_eq!((counts.entries, counts.evictions), (5_000, 0));
+    assert_eq!(counts.capacity_bytes, 256 << 20);
+    assert!((0..5_000).all(|number| valid(&local, &format!("acme:{number}")) == Some(number)));
+    local.clear(NAMESPACE);
+    assert_eq!(local.counts().entries, 0);
+}
+
+#[test]
 fn without_capacity_nothing_is_kept() {
     let local = Arc::new(Local::new(0, None));
     let pending = local.pending(NAMESPACE, b"acme:a");

@@ -195,7 +195,8 @@ impl State {
         let connection = self.connections.get(&number)?;
         Some(Heard {
             connection: number,
-            sent: if connection.loses_replies {
+            // What is sent over one that was cut never comes, on whichever way; its end is then what the process hears.
+            sent: if connection.loses_replies || connection.engine.is_none() {
                 u64::MAX
             } else {
                 connection.sent
@@ -413,7 +414,6 @@ impl State {
                     let turn = std::mem::take(&mut connection.turn);
                     connection.receives(turn);
                     connection.to_client.push_back(Item::End);
-                    connection.sent += u64::from(connection.beside.is_none());
                 }
             }
             Event::Break { connection } => {
@@ -426,7 +426,6 @@ impl State {
                     // Also the news that it is connected: who connects then never was.
                     connection.to_client.clear();
                     connection.to_client.push_back(Item::End);
-                    connection.sent += u64::from(connection.beside.is_none());
                 }
             }
         }

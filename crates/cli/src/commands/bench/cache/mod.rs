@@ -46,8 +46,8 @@ turn.
   l2_get            Reads that ask the store, of a row (150 bytes) and of a page
                     (6.5 kB of JSON), one after the other and 100 at once.
   bare_get          GET of the same bytes, in turn with l2_get.
-  get_and_decode    GET of the value alone as JSON, which is then decoded: what a
-                    hit in the store can cost at best. In turn with both.
+  get_and_decode    GET of the value as plain JSON, which is then decoded: what
+                    a program without a cache would do. In turn with both.
   tag_check         Reads of a row with so many tags, from the store and from
                     this process (there over 1,000 calls, as l1_get).
   set, remove, get_or_load_miss, increment

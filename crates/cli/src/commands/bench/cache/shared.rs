@@ -1,5 +1,7 @@
 //! Reads that ask the store, in turn with a GET of the same bytes, and with one whose answer is decoded as they decode theirs.
 
+use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oxherd::cache::{Namespace, Tiers};
@@ -25,6 +27,7 @@ struct Reader<V> {
     key: Vec<u8>,
     /// Of the value alone, as JSON.
     plain: String,
+    plain_bytes: usize,
 }
 
 impl<V> Clone for Reader<V> {
@@ -34,6 +37,7 @@ impl<V> Clone for Reader<V> {
             connection: self.connection.clone(),
             key: self.key.clone(),
             plain: self.plain.clone(),
+            plain_bytes: self.plain_bytes,
         }
     }
 }
@@ -85,6 +89,7 @@ where
         connection: scene.server.connection(),
         key,
         plain: format!("{}:plain:{name}", scene.store.prefix()),
+        plain_bytes: json.len(),
     };
     reader.put(&json).await?;
     let of = Of {
@@ -116,7 +121,7 @@ where
     }
     let mut figures = Vec::new();
     for (way, times) in WAYS.into_iter().zip(&times) {
-        figures.push(Figure::of_calls(way.bench(), of, times));
+        figures.push(Figure::of_calls(way.bench(), reader.of(way, of), times));
     }
     let bare = figures.iter().find(|figure| figure.bench == Way::Bare.bench());
     let bare = bare.map_or(1.0, |bare| bare.ns.max(1.0));
@@ -157,7 +162,7 @@ where
         let times = turns.iter().flat_map(|(times, _)| times);
         Figure {
             bench: way.bench(),
-            of,
+            of: reader.of(way, of),
             calls,
             ns: rounded(median(times.map(|time| nanos(*time))), 10.0),
             per_second: per_second(calls, took),
@@ -211,19 +216,31 @@ impl<V: DeserializeOwned + Send + Sync + 'static> Reader<V> {
             Way::Decoded => {
                 let mut question = redis::cmd("GET");
                 question.arg(&self.plain);
-                let json: Vec<u8> = self.ask(&question).await?;
-                let value: V = serde_json::from_slice(&json).map_err(|error| {
-                    Failure::failed("the value of the bench was not there").because(error)
-                })?;
+                let json: Option<Vec<u8>> = self.ask(&question).await?;
+                let value: Option<V> = json
+                    .map(|json| serde_json::from_slice(&json))
+                    .transpose()
+                    .map_err(|error| {
+                        Failure::failed("the value of the bench is other JSON by now").because(error)
+                    })?;
                 // Kept as the cache keeps it.
-                std::hint::black_box(std::sync::Arc::new(value));
-                true
+                black_box(value.map(Arc::new)).is_some()
             }
         };
         // The cache counts a store that is away as a miss.
         is_there
             .then_some(())
             .ok_or_else(|| Failure::failed("the entry of the bench was not there"))
+    }
+
+    fn of(&self, way: Way, of: Of) -> Of {
+        match way {
+            Way::Cache | Way::Bare => of,
+            Way::Decoded => Of {
+                bytes: Some(self.plain_bytes),
+                ..of
+            },
+        }
     }
 
     async fn put(&mut self, json: &[u8]) -> Result<(), Failure> {
@@ -233,9 +250,8 @@ impl<V: DeserializeOwned + Send + Sync + 'static> Reader<V> {
     }
 
     async fn ask<T: redis::FromRedisValue>(&mut self, question: &redis::Cmd) -> Result<T, Failure> {
-        question
-            .query_async(&mut self.connection)
-            .await
-            .map_err(|error| Failure::failed("the store did not answer the bench").because(error))
+        question.query_async(&mut self.connection).await.map_err(|error| {
+            Failure::failed("the store did not answer GET or SET as it should").because(error)
+        })
     }
 }
