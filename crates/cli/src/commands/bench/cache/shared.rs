@@ -1,4 +1,5 @@
-//! Reads that ask the store, in turn with a GET of the same bytes, and with one whose answer is decoded as they decode theirs.
+//! Reads that ask the store, in turn with a GET of the same bytes, and with a GET of the value as plain JSON, which is then
+//! decoded. Entries of a page are compressed, plain JSON is not: the third is what a program without a cache would do, not a lower bound.
 
 use std::hint::black_box;
 use std::sync::Arc;
