@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::renewal::{Hold, Lost, keep};
+use super::renewal::{Hold, Lost, keep, let_begin};
 use super::{FENCE_LIFE, Token, ask};
 use crate::clock::millis;
 use crate::error::{Error, Result};
@@ -80,16 +80,20 @@ impl Claim {
 }
 
 impl LockGuard {
-    pub(super) fn new(claim: Claim, fence: u64, hold: Hold) -> Self {
+    pub(super) async fn new(claim: Claim, fence: u64, hold: Hold) -> Self {
         let hold = Arc::new(hold);
         let (end, ended) = oneshot::channel();
-        tokio::spawn(tend(claim.clone(), Arc::clone(&hold), ended));
-        Self {
+        let tending = tend(claim.clone(), Arc::clone(&hold), ended);
+        // First, so that whoever gives up here lets go of the lock.
+        let guard = Self {
             claim,
             fence,
             hold,
             end: Some(end),
-        }
+        };
+        tokio::spawn(tending);
+        let_begin().await;
+        guard
     }
 
     /// The lock's name.

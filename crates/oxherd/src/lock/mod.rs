@@ -20,9 +20,10 @@
 //! # }
 //! ```
 //!
-//! Next: `guard.rs` (a lock that is held), `renewal.rs` (how long it is), `lua/lock/`, `lua/include/lease.lua`.
+//! Next: `guard.rs` (a lock that is held), `renewal.rs` (how long it is), `pulse.rs` (beside code that blocks), `lua/lock/`, `lua/include/lease.lua`.
 
 mod guard;
+mod pulse;
 mod renewal;
 mod token;
 mod turns;
@@ -33,7 +34,7 @@ use std::time::Duration;
 use guard::Claim;
 pub use guard::LockGuard;
 use redis::{Cmd, RedisResult, Value};
-pub(crate) use renewal::{Hold, keep_in_turn};
+pub(crate) use renewal::{Hold, keep_in_turn, let_begin};
 pub(crate) use token::Token;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
@@ -202,7 +203,7 @@ impl Lock {
         doubt.end();
         if is_taken == 1 {
             let hold = Hold::new(asked, self.term);
-            return Ok(Attempt::Taken(LockGuard::new(claim.clone(), number, hold)));
+            return Ok(Attempt::Taken(LockGuard::new(claim.clone(), number, hold).await));
         }
         Ok(Attempt::Busy(Busy {
             remaining: Duration::from_millis(number),

@@ -10,9 +10,12 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::pulse::Pulse;
 use crate::error::Result;
 
 /// A lease as this process sees it.
@@ -104,6 +107,14 @@ impl Hold {
     }
 }
 
+/// Lets a task that was just spawned to keep a lease have its first turn: it may be one that no other thread takes over from this one,
+/// which whoever has the lease may block.
+pub(crate) async fn let_begin() {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        yield_now().await;
+    }
+}
+
 /// Renews until the lease is lost. `renew` says whether it is still ours; where it fails it is asked again, until the
 /// end.
 pub(crate) async fn keep<R>(hold: &Hold, renew: impl FnMut() -> R)
@@ -120,6 +131,7 @@ where
     T: Future,
     R: Future<Output = Result<bool>>,
 {
+    let _pulse = Pulse::here(hold.term / 6);
     let mut pause = jittered(hold.term / 3);
     loop {
         sleep(pause.min(hold.remaining())).await;

@@ -183,6 +183,25 @@ on_every_store! {
 }
 
 on_every_store! {
+    async fn a_lock_is_kept_beside_a_holder_that_blocks_one_thread_of_several(scene: Scene) {
+        for waits_first in [false, true] {
+            let lock = lock(&scene.oxherd).term(Duration::from_secs(2));
+            let holder = tokio::spawn(async move {
+                let held = lock.acquire().await.unwrap();
+                if waits_first {
+                    // Whoever wakes up for the end of the wait serves the timers of this runtime, and goes on here.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                std::thread::sleep(Duration::from_secs(3));
+                assert!(!held.is_lost(), "{waits_first}");
+                held.release().await
+            });
+            holder.await.unwrap().unwrap();
+        }
+    }
+}
+
+on_every_store! {
     async fn work_is_cancelled_when_the_lock_is_taken_away(scene: Scene) {
         let held = lock(&scene.oxherd).term(Duration::from_millis(300)).acquire().await.unwrap();
         assert_eq!(held.run(async { 7 }).await.unwrap(), 7);

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -20,7 +19,7 @@ use crate::cache::shared::Trouble;
 use crate::cache::space::{Call, Site, Space};
 use crate::cache::value::Header;
 use crate::error::{Error, Result};
-use crate::lock::{Hold, Token, keep_in_turn};
+use crate::lock::{Hold, Token, keep_in_turn, let_begin};
 use crate::store::{CACHE_LEASE, CACHE_RELEASE, CACHE_RENEW};
 
 /// What the store said to the wish to load.
@@ -120,10 +119,7 @@ impl Site {
             let turn = || Place::turn(batch.as_ref());
             keep_in_turn(&hold, turn, || site.renew(&key, token, batch.as_ref())).await;
         }));
-        // A task that was just begun may be one that no other thread takes over: it has its first turn before the loader has its.
-        if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
-            tokio::task::yield_now().await;
-        }
+        let_begin().await;
         renewing
     }
 

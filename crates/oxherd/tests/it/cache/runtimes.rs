@@ -130,7 +130,7 @@ on_every_store_and_valkey! {
         let prices = scene.oxherd.cache().namespace::<u64, String>("prices");
         let prices = prices.lease_term(Duration::from_secs(2)).open().unwrap();
         let slow = || async {
-            std::thread::sleep(Duration::from_secs(5));
+            std::thread::sleep(Duration::from_secs(3));
             Ok::<_, std::convert::Infallible>("dear".to_owned())
         };
         assert_eq!(*prices.get_or_load(&7, slow).await.unwrap(), "dear");
@@ -138,5 +138,20 @@ on_every_store_and_valkey! {
         // Nobody has it renewed for ever.
         assert!(prices.remove(&7).await.unwrap());
         assert_eq!(peek_strict(&prices, &7).await, None);
+    }
+}
+
+on_every_store_and_valkey! {
+    async fn what_a_loader_that_waits_first_and_then_blocks_its_thread_loads_is_kept(scene: Scene) {
+        let prices = scene.oxherd.cache().namespace::<u64, String>("prices");
+        let prices = prices.lease_term(Duration::from_secs(2)).open().unwrap();
+        // Whoever wakes up for the end of the wait serves the timers of this runtime, and goes on with the loader.
+        let slow = || async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            std::thread::sleep(Duration::from_secs(3));
+            Ok::<_, std::convert::Infallible>("dear".to_owned())
+        };
+        assert_eq!(*prices.get_or_load(&7, slow).await.unwrap(), "dear");
+        assert_eq!(peek_strict(&prices, &7).await.as_deref(), Some("dear"));
     }
 }
