@@ -10,10 +10,11 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use redis::RedisResult;
 use redis::aio::ConnectionLike as _;
 use tokio::runtime::Handle;
 
-use super::shared::Shared;
+use super::shared::{Repeated, Shared, Trouble};
 use crate::breaker::{KeptPermit, Permit};
 use crate::store::Connection;
 
@@ -35,6 +36,18 @@ impl<'a> Asking<'a> {
             permit: Some(permit),
             began: shared.clock.ticks(),
         }
+    }
+
+    /// The store answered, or did not.
+    pub(crate) fn judge<T>(
+        self,
+        operation: &str,
+        repeated: Repeated,
+        answer: RedisResult<T>,
+    ) -> Result<T, Trouble> {
+        // What the store refuses it has answered: only silence opens the breaker.
+        self.ends(!matches!(&answer, Err(error) if error.is_io_error()));
+        answer.map_err(|error| Trouble::Failed(repeated.refused(operation, error)))
     }
 
     /// The asker stayed, and this came of it.

@@ -5,7 +5,7 @@
 //! Next: `standing.rs`, `reading.rs`, `flight.rs`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::batch::Place;
 use super::flight::{Flights, Pilot};
@@ -183,18 +183,18 @@ impl Site {
             Here::Refresh(..) | Here::Nothing(_) => (),
         }
         let seen = self.there(key, call).await.ok().flatten();
-        let took = seen.as_ref().map(|seen| seen.took);
-        let held = seen.and_then(|seen| seen.held);
+        let asked = seen.as_ref().map(|seen| seen.took);
+        let Seen { held, took, .. } = seen.unwrap_or_default();
         match held {
             Some(held)
                 if held.meta().version >= call.min_version
                     && matches!(self.standing(&held), Standing::Fresh | Standing::Ahead) =>
             {
-                self.count_there(key, &held, began);
+                self.count_there(key, &held, took);
                 Some(answered(held, Some(Tier::Shared), false))
             }
             _ => {
-                self.space.recorder.missed(key.as_str(), took);
+                self.space.recorder.missed(key.as_str(), asked);
                 None
             }
         }
@@ -243,7 +243,8 @@ impl Site {
             // The store may have been asked too, and know better.
             Here::Refresh(_, Standing::Stale) if self.has_fresh(seen.as_ref(), call.min_version) => None,
             Here::Refresh(held, standing) => {
-                return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local, began));
+                self.count_here(&key, &held, began);
+                return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Local));
             }
             Here::Nothing(fallback) => fallback,
         };
@@ -273,16 +274,17 @@ impl Site {
                 });
             }
             let asked = seen.as_ref().map(|seen| seen.took);
-            let Seen { id, held, .. } = seen.unwrap_or_default();
+            let Seen { id, held, took } = seen.unwrap_or_default();
             if let Some(held) = held.filter(|held| held.meta().version >= call.min_version) {
                 match self.standing(&held) {
                     Standing::Fresh => {
-                        self.count_there(&key, &held, began);
+                        self.count_there(&key, &held, took);
                         self.verify_some(&key, &call, &loader, &held);
                         return Ok(answered(held, Some(Tier::Shared), false));
                     }
                     standing @ (Standing::Ahead | Standing::Stale) => {
-                        return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Shared, began));
+                        self.count_there(&key, &held, took);
+                        return Ok(self.refreshed(&key, call, loader, held, standing, Tier::Shared));
                     }
                     Standing::Spent => fallback = Some(held),
                     Standing::Ended => (),
@@ -298,17 +300,16 @@ impl Site {
             }
             // In the next round it is asked again.
             let seen = (!std::mem::take(&mut is_silent)).then_some(id);
-            match self
-                .wait_for_load(&key, &call, &loader, seen, fallback.as_ref())
-                .await?
-            {
+            // On the heap, as what follows: most reads need neither, and are small without.
+            let waiting = Box::pin(self.wait_for_load(&key, &call, &loader, seen, fallback.as_ref()));
+            match waiting.await? {
                 Some(answer) => return Ok(answer),
                 None if loader.is_used() => break,
                 None => (),
             }
             if round + 1 >= ROUNDS && !is_fenced {
                 // Others came first each time. A load of one's own begins after the question, so it may answer it.
-                return self.load_alone(&key, &call, &loader).await;
+                return Box::pin(self.load_alone(&key, &call, &loader)).await;
             }
         }
         let reason = "every load was overtaken by an invalidation, or ended with its runtime; try again";
@@ -417,10 +418,6 @@ impl Site {
     }
 
     /// An answer that somebody refreshes meanwhile.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "two callers, and nothing in common with anything else"
-    )]
     fn refreshed(
         &self,
         key: &KeyText,
@@ -429,12 +426,7 @@ impl Site {
         held: Arc<Held>,
         standing: Standing,
         tier: Tier,
-        began: Instant,
     ) -> Answered {
-        match tier {
-            Tier::Local => self.count_here(key, &held, began),
-            Tier::Shared => self.count_there(key, &held, began),
-        }
         let is_stale = standing == Standing::Stale;
         if is_stale {
             self.space.recorder.served_stale(StaleReason::Revalidating);
@@ -526,9 +518,9 @@ impl Site {
         }
     }
 
-    pub(crate) fn count_there(&self, key: &KeyText, held: &Held, began: Instant) {
+    pub(crate) fn count_there(&self, key: &KeyText, held: &Held, took: Duration) {
         let recorder = &self.space.recorder;
-        recorder.shared_hit(key.as_str(), held.bytes() as usize, began.elapsed());
+        recorder.shared_hit(key.as_str(), held.bytes() as usize, took);
         if held.is_absent() {
             recorder.hit_was_absent();
         }

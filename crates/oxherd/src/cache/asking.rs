@@ -20,20 +20,20 @@ impl Site {
         is_single: bool,
         name: impl Fn(&mut Cmd) -> usize,
     ) -> Result<Strings, Trouble> {
-        let request = async {
-            match is_single {
-                true => self.space.gathering.ask(self, name).await,
-                false => Gathering::ask_alone(self, name).await,
-            }
-        };
-        let answer = self
-            .shared
-            .judged("read the cache", Repeated::Harmless, request)
-            .await;
+        let answer = self.strings(is_single, name).await;
         if let Err(trouble) = &answer {
             self.troubled(trouble);
         }
         answer
+    }
+
+    async fn strings(&self, is_single: bool, name: impl Fn(&mut Cmd) -> usize) -> Result<Strings, Trouble> {
+        let asking = self.shared.asking()?;
+        let answer = match is_single {
+            true => self.space.gathering.ask(self, name).await,
+            false => Box::pin(Gathering::ask_alone(self, name)).await,
+        };
+        asking.judge("read the cache", Repeated::Harmless, answer)
     }
 
     /// Runs one of the cache's scripts, nearly all of which may be sent again.

@@ -95,7 +95,8 @@ impl Gathering {
                 Err(_) => *self.open.lock() = None,
             }
         }
-        self.note(Self::ask_alone(site, name).await)
+        // On the heap: it would be most of what a read is, and nearly none of a crowd needs it.
+        self.note(Box::pin(Self::ask_alone(site, name)).await)
     }
 
     /// Remembers how large an answer was.

@@ -123,19 +123,15 @@ impl<V: Send + Sync + 'static> Get<'_, V> {
     /// What takes longer.
     #[cold]
     fn begin(&mut self) {
-        let read = Get {
-            site: self.site,
-            tenant: self.tenant,
-            key: std::mem::take(&mut self.key),
-            wishes: std::mem::take(&mut self.wishes),
-            later: None,
-        };
-        self.later = Some(Box::pin(async move {
-            Ok(match read.lookup().await? {
-                Lookup::Hit(value) => Some(value),
-                Lookup::Absent | Lookup::Miss => None,
-            })
-        }));
+        let site = self.site;
+        let call = std::mem::take(&mut self.wishes).for_tenant(self.tenant);
+        self.later = Some(match std::mem::take(&mut self.key).finish() {
+            Ok(key) => Box::pin(async move {
+                let answer = site.find(&key, &call).await;
+                Ok(answer.and_then(|answer| answer.held.value::<V>()))
+            }),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        });
     }
 
     fn poll_later(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Arc<V>>>> {

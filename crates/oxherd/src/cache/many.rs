@@ -301,14 +301,17 @@ impl Site {
         let looks = self.look_up(keys, call).await;
         let mut answers = Vec::with_capacity(keys.len());
         for (key, look) in keys.iter().zip(looks) {
-            let there = look.seen.as_ref().and_then(|seen| seen.held.clone());
+            let there = look
+                .seen
+                .as_ref()
+                .and_then(|seen| seen.held.clone().zip(Some(seen.took)));
             let answer = match (look.here, there) {
                 (Here::Answer(held) | Here::Refresh(held, Standing::Ahead), _) => {
                     self.count_here(key, &held, look.began);
                     Some(answered(held, Some(Tier::Local), false))
                 }
-                (_, Some(held)) if self.is_good(&held, call.min_version) => {
-                    self.count_there(key, &held, look.began);
+                (_, Some((held, took))) if self.is_good(&held, call.min_version) => {
+                    self.count_there(key, &held, took);
                     Some(answered(held, Some(Tier::Shared), false))
                 }
                 _ => {

@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use super::gathering::{Short, Strings};
 use super::key::KeyText;
 use super::local::{Held, Moment, Pending};
+use super::recovery::Doubts;
 use super::settings::Level;
 use super::shared::Trouble;
 use super::space::{Call, Hint, Site, Space};
@@ -33,7 +34,26 @@ pub(crate) struct Seen {
     pub(crate) id: EntryId,
     /// The entry, if nothing that concerns it was invalidated since.
     pub(crate) held: Option<Arc<Held>>,
+    /// From the question to the value.
     pub(crate) took: Duration,
+}
+
+/// A read whose question was answered.
+struct Reading<'a> {
+    keys: &'a [KeyText],
+    call: &'a Call,
+    doubts: Doubts,
+    began: Instant,
+    before: Several<Before>,
+    hints: Several<Option<Hint>>,
+}
+
+/// What lies in the store under the name of an entry.
+#[derive(Debug, Default)]
+struct Found {
+    id: EntryId,
+    /// If it is one.
+    envelope: Option<Envelope>,
 }
 
 /// The id of an entry as it lies in the store, whoever wrote it; as many bytes as there are.
@@ -82,6 +102,16 @@ impl Stamps {
             tenant: (!tenant.is_empty()).then(&mut next),
             tags: tags.iter().map(|tag| (tag.clone(), next())).collect(),
         }
+    }
+
+    /// Tags that nobody expected these entries to have.
+    fn others<'a>(&self, envelopes: impl Iterator<Item = &'a Envelope>) -> Vec<Box<str>> {
+        let tags = envelopes.flat_map(|envelope| &envelope.header().tags);
+        let unknown = tags.filter(|tag| !self.tags.contains_key(*tag));
+        let mut others: Vec<Box<str>> = unknown.cloned().collect();
+        others.sort_unstable();
+        others.dedup();
+        others
     }
 
     /// Whether nothing that an entry depends on was invalidated since it was made. What is not known has been.
@@ -134,7 +164,7 @@ impl Site {
         &self,
         keys: &[KeyText],
         call: &Call,
-        doubts: super::recovery::Doubts,
+        doubts: Doubts,
     ) -> Result<Several<Seen>, Trouble> {
         let space = &self.space;
         // First, for what is read before changes are heard of is not kept.
@@ -145,11 +175,11 @@ impl Site {
         let before: Several<Before> = keys.iter().map(|key| self.before(key)).collect();
         let began = Instant::now();
         let hints: Several<Option<Hint>> = keys.iter().map(|key| space.hints.get(key)).collect();
-        let asked = Stamps::expected(call, &hints);
+        let expected = Stamps::expected(call, &hints);
 
         let name = |question: &mut Cmd| {
             let mut count = keys.len();
-            for stamp in Space::stamps(&call.tenant, asked.iter().map(|tag| &**tag)) {
+            for stamp in Space::stamps(&call.tenant, expected.iter().map(|tag| &**tag)) {
                 question.arg(space.keys.stamp(&stamp));
                 count += 1;
             }
@@ -162,72 +192,79 @@ impl Site {
             incarnation,
             asked: replies,
         } = self.read_strings(keys.len() == 1, name).await?;
+        let reading = Reading {
+            keys,
+            call,
+            doubts,
+            began,
+            before,
+            hints,
+        };
         let mut replies = replies.into_iter();
-        let mut stamps = Stamps::new(incarnation, &call.tenant, &asked, &mut replies);
-        let mut found = Several::with_capacity(keys.len());
-        for (key, entry) in keys.iter().zip(replies) {
-            found.push(entry.map(|entry| self.parse(key, entry)));
+        let stamps = Stamps::new(incarnation, &call.tenant, &expected, &mut replies);
+        let parsed = keys.iter().zip(replies);
+        let found: Several<Found> = parsed
+            .map(|(key, entry)| entry.map_or_else(Found::default, |entry| self.parse(key, entry)))
+            .collect();
+        let others = stamps.others(found.iter().filter_map(|found| found.envelope.as_ref()));
+        if others.is_empty() {
+            return Ok(self.judge(&reading, &stamps, &found));
         }
-        let envelopes = found
-            .iter()
-            .flatten()
-            .filter_map(|(_, envelope)| envelope.as_ref());
-        self.ask_for_others(&mut stamps, call, envelopes).await?;
+        // On the heap, for most reads do without.
+        let later = async move {
+            let stamps = self.ask_for_others(stamps, call, others).await?;
+            Ok(self.judge(&reading, &stamps, &found))
+        };
+        Box::pin(later).await
+    }
 
-        let took = began.elapsed();
+    /// What of that is valid. Nothing is waited for between this and the last answer.
+    fn judge(&self, reading: &Reading<'_>, stamps: &Stamps, found: &[Found]) -> Several<Seen> {
+        let Reading { keys, call, .. } = reading;
         let mut seen = Several::with_capacity(keys.len());
-        for (((key, before), hint), found) in keys.iter().zip(before).zip(hints).zip(found) {
-            let (id, envelope) = found.unwrap_or_default();
-            let envelope = envelope.filter(|envelope| {
+        for (((key, before), hint), found) in keys.iter().zip(&reading.before).zip(&reading.hints).zip(found)
+        {
+            let valid = found.envelope.as_ref().filter(|envelope| {
                 let tags = envelope.header().tags.iter().map(|tag| &**tag);
                 stamps.allow(envelope.header())
                     && self.may_be_served(envelope)
                     && !self.is_doubted(key, &call.tenant, tags)
-                    && !space.recovery.has_told_since(doubts)
+                    && !self.space.recovery.has_told_since(reading.doubts)
             });
-            let held = envelope.and_then(|envelope| {
+            let held = valid.and_then(|envelope| {
                 self.remember(key, envelope.header(), call, hint.as_ref());
-                self.open(key, &envelope, call, &before)
+                self.open(key, envelope, call, before)
             });
-            seen.push(Seen { id, held, took });
+            seen.push(Seen {
+                id: found.id.clone(),
+                held,
+                took: Duration::ZERO,
+            });
         }
-        Ok(seen)
+        // Once: to look at the time costs as much as many a step.
+        let took = reading.began.elapsed();
+        for seen in &mut seen {
+            seen.took = took;
+        }
+        seen
     }
 
-    /// The id of what lies there, and the envelope if it is one.
-    fn parse(&self, key: &KeyText, entry: Vec<u8>) -> (EntryId, Option<Envelope>) {
+    /// What lies there.
+    fn parse(&self, key: &KeyText, entry: Vec<u8>) -> Found {
         let id = id_of(&entry);
         self.space.recorder.read_bytes(entry.len());
-        match Envelope::parse(Bytes::from(entry)) {
-            Ok(envelope) => (id, Some(envelope)),
-            Err(foreign) => {
-                self.space.found(foreign, key);
-                (id, None)
-            }
-        }
+        let parsed = Envelope::parse(Bytes::from(entry));
+        let envelope = parsed.map_err(|foreign| self.space.found(foreign, key)).ok();
+        Found { id, envelope }
     }
 
     /// Asks for the stamps of tags that nobody expected. The entries were read before: an invalidation in between is seen.
-    async fn ask_for_others<'a>(
+    async fn ask_for_others(
         &self,
-        stamps: &mut Stamps,
+        mut stamps: Stamps,
         call: &Call,
-        envelopes: impl Iterator<Item = &'a Envelope>,
-    ) -> Result<(), Trouble> {
-        let mut others: Vec<Box<str>> = Vec::new();
-        for envelope in envelopes {
-            let unknown = envelope
-                .header()
-                .tags
-                .iter()
-                .filter(|tag| !stamps.tags.contains_key(*tag));
-            others.extend(unknown.cloned());
-        }
-        if others.is_empty() {
-            return Ok(());
-        }
-        others.sort_unstable();
-        others.dedup();
+        others: Vec<Box<str>>,
+    ) -> Result<Stamps, Trouble> {
         let name = |question: &mut Cmd| {
             for tag in &others {
                 let stamp = [call.tenant.as_bytes(), b":", tag.as_bytes(), b":"].concat();
@@ -243,7 +280,7 @@ impl Site {
         for (tag, stamp) in others.into_iter().zip(answer.asked) {
             stamps.tags.insert(tag, number(stamp.as_deref()));
         }
-        Ok(())
+        Ok(stamps)
     }
 
     /// Whether its version says enough. Another process may have kept what has none, at a lower level or before a deployment, and no fence
@@ -259,7 +296,7 @@ impl Site {
         let space = &self.space;
         match (space.form.decode)(envelope, &space.settings.packing, space.place(key)) {
             Ok(value) => {
-                let meta = meta_of(envelope.header(), &space.settings, self.shared.clock.now());
+                let meta = meta_of(envelope.header(), &space.settings, self.shared.clock.now_coarse());
                 let held = self.hold(value, envelope.weight(), meta, &call.tenant, before.moment);
                 if let Some(pending) = &before.pending
                     && self.standing(&held) != Standing::Ended
@@ -277,12 +314,15 @@ impl Site {
 
     /// What the next read of this key should ask for, and whether its life is to be prolonged.
     fn remember(&self, key: &KeyText, header: &Header, call: &Call, hint: Option<&Hint>) {
-        let clock = &self.shared.clock;
-        let ticks = clock.ticks();
         let is_known = |tag: &str| {
             call.tags.iter().any(|named| named.as_str() == tag)
                 || hint.is_some_and(|hint| hint.tags.iter().any(|known| **known == *tag))
         };
+        if !header.is_sliding && header.tags.iter().all(|tag| is_known(tag)) {
+            return;
+        }
+        let clock = &self.shared.clock;
+        let ticks = clock.ticks();
         // Of one that is not known yet, as long ago as it was made.
         let age = || ticks.saturating_sub(millis(clock.now().since(header.created)));
         let touched = hint.map_or_else(age, |hint| hint.touched);
@@ -327,7 +367,7 @@ impl Site {
     }
 
     pub(crate) fn standing(&self, held: &Held) -> Standing {
-        Standing::of(held.meta(), &self.space.settings, self.shared.clock.now())
+        Standing::of(held.meta(), &self.space.settings, self.shared.clock.now_coarse())
     }
 }
 

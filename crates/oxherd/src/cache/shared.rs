@@ -80,7 +80,7 @@ pub(crate) enum Repeated {
 }
 
 impl Repeated {
-    fn refused(self, operation: &str, error: redis::RedisError) -> Error {
+    pub(super) fn refused(self, operation: &str, error: redis::RedisError) -> Error {
         match self {
             Self::Harmless => refused(operation, error),
             Self::Harmful => refused_once(operation, error),
@@ -142,25 +142,12 @@ impl Shared {
         question: Question<'_>,
         repeated: Repeated,
     ) -> Result<Value, Trouble> {
-        self.judged(operation, repeated, self.send(question, repeated))
-            .await
-    }
-
-    /// Waits for an answer of the store, unless it is known not to give any.
-    pub(crate) async fn judged<T>(
-        &self,
-        operation: &str,
-        repeated: Repeated,
-        request: impl Future<Output = RedisResult<T>>,
-    ) -> Result<T, Trouble> {
         let asking = self.asking()?;
-        let answer = request.await;
-        // What the store refuses it has answered: only silence opens the breaker.
-        asking.ends(!matches!(&answer, Err(error) if error.is_io_error()));
-        answer.map_err(|error| Trouble::Failed(repeated.refused(operation, error)))
+        let answer = self.send(question, repeated).await;
+        asking.judge(operation, repeated, answer)
     }
 
-    /// Sends a question, within the deadline, whatever is known of the store: who calls this is [judged](Self::judged).
+    /// Sends a question, within the deadline, whatever is known of the store: who calls this has [asked](Self::asking) before.
     pub(crate) async fn send(&self, question: Question<'_>, repeated: Repeated) -> RedisResult<Value> {
         let mut connection = self.tracked.connection().with_deadline(self.deadline);
         let answer = question.send(&mut connection).await;
@@ -208,7 +195,8 @@ impl Shared {
         }
     }
 
-    fn asking(&self) -> Result<Asking<'_>, Trouble> {
+    /// Leave to ask the store, unless it is known not to answer.
+    pub(crate) fn asking(&self) -> Result<Asking<'_>, Trouble> {
         let permit = self.breaker.permit().map_err(|open| Trouble::Skipped {
             retry_after: open.retry_after,
         })?;
