@@ -41,9 +41,12 @@ on_every_store! {
         for hit in ["l1_get", "get_or_load_hit"] {
             assert_eq!(of(&lines, hit, "threads"), [1, 4], "{hit}");
         }
-        for read in ["l2_get", "bare_get", "get_and_decode"] {
-            assert_eq!(of(&lines, read, "value"), ["row", "row", "page", "page"], "{read}");
-            assert_eq!(of(&lines, read, "in_flight"), [1, 100, 1, 100], "{read}");
+        let values = ["row", "row", "page", "page", "page", "page"];
+        let codecs = ["json", "json", "json", "json", "postcard", "postcard"];
+        for (read, count) in [("l2_get", 6), ("bare_get", 6), ("get_and_decode", 4)] {
+            assert_eq!(of(&lines, read, "value"), values[..count], "{read}");
+            assert_eq!(of(&lines, read, "codec"), codecs[..count], "{read}");
+            assert_eq!(of(&lines, read, "in_flight"), [1, 100, 1, 100, 1, 100][..count], "{read}");
         }
         assert!(of(&lines, "l2_get", "ratio").iter().all(|ratio| ratio.as_f64() > Some(0.0)));
         assert_eq!(of(&lines, "tag_check", "tags"), [0, 1, 4, 16, 0, 1, 4]);
@@ -105,7 +108,7 @@ on_every_store! {
         // So that this test can look at a directory while the bench works in it.
         scene.hold().await;
         for (bench, namespace, signal) in [
-            ("l2_get", "{row@1}", "-INT"),
+            ("l2_get", "{row-json@1}", "-INT"),
             ("writes", "{counts@1}", "-TERM"),
             ("invalidate_tag", "{carriers@1}", "-INT"),
         ] {

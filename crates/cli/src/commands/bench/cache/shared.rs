@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxherd::cache::{Namespace, Tiers};
+use oxherd::cache::{Codec, Namespace, Packing, Tiers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -50,7 +50,18 @@ enum Way {
     Decoded,
 }
 
-const WAYS: [Way; 3] = [Way::Cache, Way::Bare, Way::Decoded];
+/// A value, and how it is written.
+struct Case {
+    value: &'static str,
+    codec: (&'static str, Codec),
+    ways: &'static [Way],
+}
+
+const JSON: (&str, Codec) = ("json", Codec::Json);
+const POSTCARD: (&str, Codec) = ("postcard", Codec::Postcard);
+const WAYS: &[Way] = &[Way::Cache, Way::Bare, Way::Decoded];
+/// In turn with a GET whose bytes nobody decodes.
+const BARE_WAYS: &[Way] = &[Way::Cache, Way::Bare];
 
 impl Way {
     const fn bench(self) -> &'static str {
@@ -63,18 +74,24 @@ impl Way {
 }
 
 pub(super) async fn measure(scene: &mut Scene<'_>) -> Result<Vec<Figure>, Failure> {
-    let mut figures = of_value(scene, "row", Row::number(KEY)).await?;
-    figures.extend(of_value(scene, "page", Page::new()).await?);
+    let case = |value, codec, ways| Case { value, codec, ways };
+    let mut figures = of_value(scene, &case("row", JSON, WAYS), Row::number(KEY)).await?;
+    figures.extend(of_value(scene, &case("page", JSON, WAYS), Page::new()).await?);
+    figures.extend(of_value(scene, &case("page", POSTCARD, BARE_WAYS), Page::new()).await?);
     Ok(figures)
 }
 
-async fn of_value<V>(scene: &mut Scene<'_>, name: &'static str, value: V) -> Result<Vec<Figure>, Failure>
+async fn of_value<V>(scene: &mut Scene<'_>, case: &Case, value: V) -> Result<Vec<Figure>, Failure>
 where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    let Case {
+        value: name, codec, ..
+    } = *case;
     let cache = scene.cache()?;
     let namespace: Namespace<u64, V> = cache
-        .namespace(name)
+        .namespace(&format!("{name}-{}", codec.0))
+        .packing(Packing::new().with_codec(codec.1))
         .tiers(Tiers::Shared)
         .freshness(lasting())
         .open()?;
@@ -95,34 +112,40 @@ where
     reader.put(&json).await?;
     let of = Of {
         value: Some(name),
+        codec: Some(codec.0),
         bytes: Some(bytes),
         in_flight: Some(1),
         ..Of::default()
     };
-    let mut figures = one_by_one(scene, &mut reader, of).await?;
-    figures.extend(at_once(scene, &reader, of).await?);
+    let mut figures = one_by_one(scene, &mut reader, case.ways, of).await?;
+    figures.extend(at_once(scene, &reader, case.ways, of).await?);
     Ok(figures)
 }
 
-async fn one_by_one<V>(scene: &Scene<'_>, reader: &mut Reader<V>, of: Of) -> Result<Vec<Figure>, Failure>
+async fn one_by_one<V>(
+    scene: &Scene<'_>,
+    reader: &mut Reader<V>,
+    ways: &[Way],
+    of: Of,
+) -> Result<Vec<Figure>, Failure>
 where
     V: DeserializeOwned + Send + Sync + 'static,
 {
     // The first calls connect.
-    for way in WAYS {
-        reader.read(way).await?;
+    for way in ways {
+        reader.read(*way).await?;
     }
-    let mut times: [Vec<Duration>; 3] = Default::default();
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); ways.len()];
     for _ in scene.numbers(scene.calls) {
-        for (way, times) in WAYS.into_iter().zip(&mut times) {
+        for (way, times) in ways.iter().zip(&mut times) {
             let began = Instant::now();
-            reader.read(way).await?;
+            reader.read(*way).await?;
             times.push(began.elapsed());
         }
     }
     let mut figures = Vec::new();
-    for (way, times) in WAYS.into_iter().zip(&times) {
-        figures.push(Figure::of_calls(way.bench(), reader.of(way, of), times));
+    for (way, times) in ways.iter().zip(&times) {
+        figures.push(Figure::of_calls(way.bench(), reader.of(*way, of), times));
     }
     let bare = figures.iter().find(|figure| figure.bench == Way::Bare.bench());
     let bare = bare.map_or(1.0, |bare| bare.ns.max(1.0));
@@ -135,7 +158,12 @@ where
     Ok(figures)
 }
 
-async fn at_once<V>(scene: &Scene<'_>, reader: &Reader<V>, of: Of) -> Result<Vec<Figure>, Failure>
+async fn at_once<V>(
+    scene: &Scene<'_>,
+    reader: &Reader<V>,
+    ways: &[Way],
+    of: Of,
+) -> Result<Vec<Figure>, Failure>
 where
     V: DeserializeOwned + Send + Sync + 'static,
 {
@@ -144,18 +172,19 @@ where
         ..of
     };
     let each = (scene.calls * 10 / TURNS).div_ceil(100).max(2);
-    let mut turns: [Vec<Turn>; 3] = Default::default();
+    let mut turns: Vec<Vec<Turn>> = ways.iter().map(|_| Vec::new()).collect();
     for _ in scene.numbers(TURNS) {
-        for (way, turns) in WAYS.into_iter().zip(&mut turns) {
-            turns.push(turn(reader, way, each).await?);
+        for (way, turns) in ways.iter().zip(&mut turns) {
+            turns.push(turn(reader, *way, each).await?);
         }
     }
-    let [_, bare, _] = &turns;
-    let figure = |(way, turns): (Way, &Vec<Turn>)| {
+    let bare = ways.iter().position(|way| matches!(way, Way::Bare));
+    let bare = bare.and_then(|bare| turns.get(bare));
+    let figure = |(way, turns): (&Way, &Vec<Turn>)| {
         let ratio = median(
             turns
                 .iter()
-                .zip(bare)
+                .zip(bare.into_iter().flatten())
                 .map(|((_, took), (_, bare))| nanos(*took) / nanos(*bare).max(1.0)),
         );
         let calls = turns.iter().map(|(times, _)| times.len() as u64).sum();
@@ -163,7 +192,7 @@ where
         let times = turns.iter().flat_map(|(times, _)| times);
         Figure {
             bench: way.bench(),
-            of: reader.of(way, of),
+            of: reader.of(*way, of),
             calls,
             ns: rounded(median(times.map(|time| nanos(*time))), 10.0),
             per_second: per_second(calls, took),
@@ -171,7 +200,7 @@ where
             ..Figure::default()
         }
     };
-    Ok(WAYS.into_iter().zip(&turns).map(figure).collect())
+    Ok(ways.iter().zip(&turns).map(figure).collect())
 }
 
 /// The times of the calls, and of all of them together.
