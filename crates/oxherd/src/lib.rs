@@ -35,6 +35,7 @@ mod oxherd;
 mod queue;
 mod store;
 mod worker;
+mod yielding;
 
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use error::{Cause, Error, LoadCause, OpenProblem, Result};

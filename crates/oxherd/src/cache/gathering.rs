@@ -7,10 +7,8 @@
 //! nobody waiting.
 //! Next: `reading.rs`, `asking.rs`.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -22,6 +20,7 @@ use tokio::time::timeout;
 
 use super::shared::{Question, Repeated};
 use super::space::Site;
+use crate::yielding::let_others_run;
 
 /// Up to so many reads at a time are not worth waiting for others. In proofs every second one is.
 const FEW: usize = if cfg!(test) { 1 } else { 3 };
@@ -203,20 +202,6 @@ async fn ask_for_all(closing: Closing) {
         // Who went away needs no answer.
         let _ = waits.send(own);
     }
-}
-
-/// Goes to the end of the queue of what is ready. Unlike `yield_now` of tokio it stays where other threads may take it from: a thread that is
-/// kept busy by something else holds nobody up.
-async fn let_others_run() {
-    let mut has_waited = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn question_of(site: &Site) -> Cmd {

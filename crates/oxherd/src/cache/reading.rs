@@ -208,41 +208,45 @@ impl Site {
             .collect();
         let others = stamps.others(found.iter().filter_map(|found| found.envelope.as_ref()));
         if others.is_empty() {
-            return Ok(self.judge(&reading, &stamps, &found));
+            return Ok(self.judge(reading, &stamps, found));
         }
         // On the heap, for most reads do without.
         let later = async move {
             let stamps = self.ask_for_others(stamps, call, others).await?;
-            Ok(self.judge(&reading, &stamps, &found))
+            Ok(self.judge(reading, &stamps, found))
         };
         Box::pin(later).await
     }
 
     /// What of that is valid. Nothing is waited for between this and the last answer.
-    fn judge(&self, reading: &Reading<'_>, stamps: &Stamps, found: &[Found]) -> Several<Seen> {
-        let Reading { keys, call, .. } = reading;
+    fn judge(&self, reading: Reading<'_>, stamps: &Stamps, found: Several<Found>) -> Several<Seen> {
+        let Reading {
+            keys,
+            call,
+            doubts,
+            began,
+            before,
+            hints,
+        } = reading;
         let mut seen = Several::with_capacity(keys.len());
-        for (((key, before), hint), found) in keys.iter().zip(&reading.before).zip(&reading.hints).zip(found)
-        {
-            let valid = found.envelope.as_ref().filter(|envelope| {
+        for (((key, before), hint), found) in keys.iter().zip(before).zip(hints).zip(found) {
+            let Found { id, envelope } = found;
+            let valid = envelope.as_ref().filter(|envelope| {
                 let tags = envelope.header().tags.iter().map(|tag| &**tag);
                 stamps.allow(envelope.header())
                     && self.may_be_served(envelope)
                     && !self.is_doubted(key, &call.tenant, tags)
-                    && !self.space.recovery.has_told_since(reading.doubts)
+                    && !self.space.recovery.has_told_since(doubts)
             });
             let held = valid.and_then(|envelope| {
                 self.remember(key, envelope.header(), call, hint.as_ref());
-                self.open(key, envelope, call, before)
+                self.open(key, envelope, call, &before)
             });
-            seen.push(Seen {
-                id: found.id.clone(),
-                held,
-                took: Duration::ZERO,
-            });
+            let took = Duration::ZERO;
+            seen.push(Seen { id, held, took });
         }
         // Once: to look at the time costs as much as many a step.
-        let took = reading.began.elapsed();
+        let took = began.elapsed();
         for seen in &mut seen {
             seen.took = took;
         }

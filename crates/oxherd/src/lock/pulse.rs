@@ -7,6 +7,7 @@
 //! that, and serves timers and sockets afterwards.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,8 @@ use tokio::task::JoinHandle;
 /// The slowest, so that a runtime that nobody asks for is soon let go.
 const SLOWEST: Duration = Duration::from_secs(1);
 
-/// The runtime that it was made on has its timers served for as long as this is there and one of its threads is idle.
+/// The runtime that it was made on has its timers and sockets served for as long as this is there and one of its threads is idle. What a
+/// blocked thread woke in the same step is beyond its help: that lies where no other thread can take it over.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     runtime: Id,
@@ -53,7 +55,7 @@ static IS_SERVED: LazyLock<bool> = LazyLock::new(|| {
 });
 
 impl Pulse {
-    /// At least so often, and not less than once a second. `None` on a runtime of one thread, which nobody can serve while that is blocked.
+    /// At least so often, and not less than once a second. `None` on a current-thread runtime, which nobody can serve while that is blocked.
     pub(crate) fn here(every: Duration) -> Option<Self> {
         let runtime = Handle::current();
         if runtime.runtime_flavor() != RuntimeFlavor::MultiThread || !*IS_SERVED {
@@ -63,16 +65,23 @@ impl Pulse {
         let (id, due) = (runtime.id(), Instant::now() + every);
         let mut heart = heart();
         let beating = heart.beating.entry(id).or_insert_with(|| Beating {
-            runtime,
+            runtime: runtime.clone(),
             paces: BTreeMap::new(),
             due,
             last: None,
         });
+        // Without a pulse it may be one that has ended, and whose id was given away again.
+        let before = beating
+            .paces
+            .is_empty()
+            .then(|| std::mem::replace(&mut beating.runtime, runtime));
         *beating.paces.entry(every).or_default() += 1;
         beating.due = beating.due.min(due);
         if heart.sleeps_until.is_none_or(|end| due < end) {
             EARLIER.notify_one();
         }
+        drop(heart);
+        drop(before);
         Some(Self { runtime: id, every })
     }
 }
@@ -93,16 +102,34 @@ impl Drop for Pulse {
 }
 
 impl Beating {
-    /// Whether anybody still asks for it.
-    fn beat(&mut self, now: Instant) -> bool {
-        let Some((&every, _)) = self.paces.first_key_value() else {
-            return false;
-        };
-        if self.last.as_ref().is_none_or(JoinHandle::is_finished) {
-            self.last = Some(self.runtime.spawn(async {}));
+    fn wake(&mut self, id: Id, now: Instant) -> Option<Wake> {
+        let (&every, _) = self.paces.first_key_value()?;
+        if now < self.due {
+            return None;
         }
         self.due = now + every;
-        true
+        Some(Wake {
+            id,
+            runtime: self.runtime.clone(),
+            last: self.last.take(),
+        })
+    }
+}
+
+/// A runtime that is to be woken now.
+struct Wake {
+    id: Id,
+    runtime: Handle,
+    last: Option<JoinHandle<()>>,
+}
+
+impl Wake {
+    fn wake(self) {
+        let last = self.last.filter(|last| !last.is_finished());
+        let last = last.unwrap_or_else(|| self.runtime.spawn(async {}));
+        if let Some(beating) = heart().beating.get_mut(&self.id) {
+            beating.last = Some(last);
+        }
     }
 }
 
@@ -111,21 +138,37 @@ fn heart() -> MutexGuard<'static, Heart> {
     HEART.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Without the lock: what runs when a task is spawned, or when a runtime goes with its last handle, may be the application's.
 fn beat() {
+    loop {
+        let (gone, wakes) = what_is_due();
+        let work = AssertUnwindSafe(|| {
+            drop(gone);
+            wakes.into_iter().for_each(Wake::wake);
+        });
+        if catch_unwind(work).is_err() {
+            tracing::warn!("a hook of a runtime panicked while that was woken");
+        }
+    }
+}
+
+/// Waits until there is something: runtimes that nobody asks for any more, and those to be woken.
+fn what_is_due() -> (Vec<Beating>, Vec<Wake>) {
     let mut heart = heart();
     loop {
         let now = Instant::now();
-        let gone: Vec<Beating> = heart
+        let is_over = |_: &Id, beating: &mut Beating| beating.due <= now && beating.paces.is_empty();
+        let gone: Vec<_> = heart
             .beating
-            .extract_if(|_, beating| beating.due <= now && !beating.beat(now))
+            .extract_if(is_over)
             .map(|(_, beating)| beating)
             .collect();
-        if !gone.is_empty() {
-            // What ends with the last handle of a runtime may have a pulse of its own.
-            drop(heart);
-            drop(gone);
-            heart = self::heart();
-            continue;
+        let beating = heart.beating.iter_mut();
+        let wakes: Vec<_> = beating
+            .filter_map(|(id, beating)| beating.wake(*id, now))
+            .collect();
+        if !gone.is_empty() || !wakes.is_empty() {
+            return (gone, wakes);
         }
         heart.sleeps_until = heart.beating.values().map(|beating| beating.due).min();
         heart = match heart.sleeps_until {
@@ -187,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_runtime_of_one_thread_has_none() {
+    async fn a_current_thread_runtime_has_none() {
         assert!(Pulse::here(Duration::from_millis(10)).is_none());
     }
 }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::pulse::Pulse;
 use crate::error::Result;
+use crate::yielding::let_others_run;
 
 /// A lease as this process sees it.
 #[derive(Debug)]
@@ -107,11 +107,11 @@ impl Hold {
     }
 }
 
-/// Lets a task that was just spawned to keep a lease have its first turn: it may be one that no other thread takes over from this one,
-/// which whoever has the lease may block.
+/// Lets a task that was just spawned to keep a lease have its first turn: it may lie where no other thread can take it over from this one
+/// (the slot for the task that is next), which whoever has the lease may block.
 pub(crate) async fn let_begin() {
     if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
-        yield_now().await;
+        let_others_run().await;
     }
 }
 

@@ -44,11 +44,12 @@ turn.
                     the last one's end.
   get_or_load_hit   The same with a loader.
   l2_get            Reads that ask the store, of a row (150 bytes) and of a page
-                    (6.5 kB as JSON, compressed; and by postcard), one after the
-                    other and 100 at once.
+                    (6.5 kB as JSON; as that and by postcard, both compressed),
+                    one after the other and 100 at once.
   bare_get          GET of the same bytes, in turn with l2_get.
   get_and_decode    GET of the value as plain JSON, which is then decoded: what
-                    a program without a cache would do. In turn with both.
+                    a program without a cache would do. In turn with both, for
+                    values written as JSON.
   tag_check         Reads of a row with so many tags, from the store and from
                     this process (there over 1,000 calls, as l1_get).
   set, remove, get_or_load_miss, increment
