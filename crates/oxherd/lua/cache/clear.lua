@@ -1,6 +1,6 @@
 -- cache/clear: make every entry of a namespace a miss.
 -- KEYS   namespace prefix
--- ARGV   seed of the incarnation 8 bytes, channel prefix, origin 8 bytes
+-- ARGV   seed of the incarnation 8 bytes, channel prefix
 -- CLOCK  store
 -- RETURN 0
 -- RESEND safe  everything that was kept in between is a miss, too
@@ -15,5 +15,5 @@ redis.call('SET', prefix .. 'n', incarnation, 'PX', math.max(left, sequence_life
 if not tonumber(redis.call('GET', prefix .. 's') or '') then
   redis.call('SET', prefix .. 's', '0', 'PX', sequence_life)
 end
-announce(ARGV[2], ARGV[3], prefix .. 'n')
+announce(ARGV[2], prefix .. 'n')
 return 0

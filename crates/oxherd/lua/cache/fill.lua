@@ -1,7 +1,7 @@
 -- cache/fill: keep what was loaded under a lease, unless something that concerns it was invalidated since.
 -- KEYS   namespace prefix
 -- ARGV   tenant:key:, token 16 bytes, incarnation 8 bytes, as_of int, version 8 bytes, entry, ttl_ms int,
---        stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes, then tags as tenant:tag:
+--        stamp_life_ms int, stamp_least_ms int, channel prefix, then tags as tenant:tag:
 -- CLOCK  store
 -- RETURN {outcome, written 0|1}: "taken" | "outdated VERSION" the newer one in hex, whoever has the lease |
 --        "void" the lease is not ours | "marked" | "cleared" | "invalidated" a tag
@@ -28,17 +28,17 @@ local function refusal()
   if is_marked(prefix .. 'w:' .. key) then return 'marked' end
   if not count or redis.call('GET', prefix .. 'n') ~= ARGV[3] then return 'cleared' end
   if count == as_of then return end
-  for at = 12, #ARGV do
+  for at = 11, #ARGV do
     local stamp = read_stamp(prefix .. 't:' .. ARGV[at], count)
     if not stamp or stamp > as_of then return 'invalidated' end
   end
 end
 
 local reason = refusal()
-if count then make_stamps(prefix, 12, count, life, least) end
+if count then make_stamps(prefix, 11, count, life, least) end
 if not reason then
   redis.call('SET', entry, ARGV[6], 'PX', ARGV[7])
-  announce(channel, ARGV[11], entry)
+  announce(channel, entry)
 end
 end_lease(channel, lease)
 return {reason or 'taken', stamps_written}

@@ -1,7 +1,7 @@
 -- cache/increment: add to a counter, which begins at zero when there is none.
 -- KEYS   namespace prefix
 -- ARGV   tenant:key:, by int, head of a new entry, tail of a new entry without its number, ttl_ms int,
---        seed of an incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix, origin 8 bytes,
+--        seed of an incarnation 8 bytes, stamp_life_ms int, stamp_least_ms int, channel prefix,
 --        then the tenant's stamp as tenant:: if there is one
 -- CLOCK  store
 -- RETURN {outcome, written 0|1|2}: the sum as text | "marked" a write is under way | "other" what is there is no counter | "range" not within 2^53
@@ -43,9 +43,9 @@ if is_kept then
 end
 if math.abs(sum) > most or math.abs(by) > most then return {'range', is_sequence_new and 2 or stamps_written} end
 local text = string.format('%.0f', sum)
-make_stamps(prefix, 11, count, ARGV[7], tonumber(ARGV[8]))
+make_stamps(prefix, 10, count, ARGV[7], tonumber(ARGV[8]))
 if not is_kept or left <= 0 then left = ARGV[5] end
 redis.call('SET', entry, head .. string.char(#text) .. text, 'PX', left)
 end_lease(channel, prefix .. 'l:' .. key)
-announce(channel, ARGV[10], entry)
+announce(channel, entry)
 return {text, is_sequence_new and 2 or stamps_written}

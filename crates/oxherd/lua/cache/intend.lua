@@ -1,6 +1,6 @@
 -- cache/intend: say that what a key stands for is about to be written; until then nobody keeps or reads it here.
 -- KEYS   namespace prefix
--- ARGV   tenant:key:, token 16 bytes, term_ms int, channel prefix, origin 8 bytes
+-- ARGV   tenant:key:, token 16 bytes, term_ms int, channel prefix
 -- CLOCK  store
 -- RETURN 1
 -- RESEND safe: the same mark again
@@ -15,5 +15,5 @@ redis.call('HSET', mark, ARGV[2], string.format('%.0f', now + term))
 redis.call('PEXPIRE', mark, math.max(term, redis.call('PTTL', mark)))
 redis.call('UNLINK', entry)
 end_lease(channel, prefix .. 'l:' .. key)
-announce(channel, ARGV[5], entry)
+announce(channel, entry)
 return 1

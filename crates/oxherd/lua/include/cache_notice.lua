@@ -1,6 +1,6 @@
 -- Tells who may not track keys that this one changed.
-local function announce(channel, origin, key)
-  redis.call('PUBLISH', channel .. 'changed', origin .. key)
+local function announce(channel, key)
+  redis.call('PUBLISH', channel .. 'changed', key)
 end
 
 -- Ends a lease, whoever has it, and wakes those who wait for it.

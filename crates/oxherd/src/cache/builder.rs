@@ -131,7 +131,6 @@ impl CacheBuilder {
             local: Arc::new(Local::new(self.local_bytes, self.seed)),
             breaker,
             abandoned: Abandoned::default(),
-            origin: rand::random(),
             waits: Waits::default(),
             deadline: self.deadline,
             spaces: RwLock::default(),

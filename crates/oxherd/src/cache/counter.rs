@@ -55,8 +55,7 @@ impl<K: CacheKey + ?Sized> Namespace<K, i64> {
             .arg(&rand::random::<[u8; 8]>()[..])
             .arg(millis(stamp_life))
             .arg(millis(stamp_least))
-            .arg(&site.shared.prefix)
-            .arg(&site.shared.origin[..]);
+            .arg(&site.shared.prefix);
         for stamp in super::space::Space::stamps(&call.tenant, []) {
             question.arg(stamp);
         }

@@ -99,8 +99,7 @@ impl Site {
         question
             .arg(&rand::random::<[u8; 8]>()[..])
             .arg(millis(life))
-            .arg(&self.shared.prefix)
-            .arg(&self.shared.origin[..]);
+            .arg(&self.shared.prefix);
         for stamp in stamps {
             question.arg(*stamp);
         }
@@ -111,8 +110,7 @@ impl Site {
         let mut question = CACHE_CLEAR.call(self.space.keys.prefix());
         question
             .arg(&rand::random::<[u8; 8]>()[..])
-            .arg(&self.shared.prefix)
-            .arg(&self.shared.origin[..]);
+            .arg(&self.shared.prefix);
         self.run(&CACHE_CLEAR, &question).await
     }
 }

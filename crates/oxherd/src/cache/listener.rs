@@ -49,13 +49,10 @@ impl Listener for Ear {
         }
     }
 
-    fn announced(&self, notice: &[u8]) {
-        let Some(shared) = self.shared() else { return };
-        if let Some((origin, key)) = notice.split_first_chunk::<8>()
-            && *origin != shared.origin
-        {
-            shared.heard_change(key);
-        }
+    // Our own too, as pushes of what our scripts changed: a reply to them may be on its way, and another process found its change in
+    // the store already, so that it had nothing to announce.
+    fn announced(&self, key: &[u8]) {
+        self.changed(key);
     }
 
     fn lost(&self) {

@@ -30,8 +30,6 @@ pub(crate) struct Shared {
     pub(crate) tracked: Tracked,
     pub(crate) breaker: Breaker,
     pub(crate) abandoned: Abandoned,
-    /// Who we are to those who hear of our changes.
-    pub(crate) origin: [u8; 8],
     /// What keys and channels of the cache start with.
     pub(crate) prefix: String,
     pub(crate) waits: Waits,

@@ -156,8 +156,7 @@ impl<K: CacheKey + ?Sized, V: Send + Sync + 'static> Namespace<K, V> {
             .arg(key.as_bytes())
             .arg(&token[..])
             .arg(millis(term))
-            .arg(&site.shared.prefix)
-            .arg(&site.shared.origin[..]);
+            .arg(&site.shared.prefix);
         let answer = {
             let _forgetting = site.forgetting(&key);
             site.run::<i64>(&CACHE_INTEND, &question).await
@@ -288,8 +287,7 @@ impl Intent {
             .arg(&token[..])
             .arg(&version.to_be_bytes()[..])
             .arg(millis(site.space.settings.fence_life))
-            .arg(&site.shared.prefix)
-            .arg(&site.shared.origin[..]);
+            .arg(&site.shared.prefix);
         let answer = site.run::<i64>(&CACHE_CONCLUDE, &question).await;
         site.shared.local.changed(site.space.number, key.as_bytes());
         let stood = answer.map_err(|trouble| site.failed(trouble, "conclude the write of", key))?;
@@ -428,8 +426,7 @@ impl Site {
             .arg(&rand::random::<[u8; 8]>()[..])
             .arg(millis(stamp_life))
             .arg(millis(stamp_least))
-            .arg(&self.shared.prefix)
-            .arg(&self.shared.origin[..]);
+            .arg(&self.shared.prefix);
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }
@@ -470,8 +467,7 @@ impl Site {
             .arg(key.as_bytes())
             .arg(&version.to_be_bytes()[..])
             .arg(millis(space.settings.fence_life))
-            .arg(&self.shared.prefix)
-            .arg(&self.shared.origin[..]);
+            .arg(&self.shared.prefix);
         self.run(&CACHE_REMOVE, &question).await
     }
 

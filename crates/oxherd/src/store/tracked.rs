@@ -51,8 +51,8 @@ pub(crate) trait Listener: Send + Sync {
     /// A message on the channel of wakes.
     fn woken(&self, payload: &[u8]);
 
-    /// A message on the channel of changes; only in [`ChannelMode::Announced`]. The listener's own come too.
-    fn announced(&self, payload: &[u8]);
+    /// A message on the channel of changes: a watched key was changed, by anybody. Only in [`ChannelMode::Announced`].
+    fn announced(&self, key: &[u8]);
 
     /// From now until `live`, nothing is heard. A push of the connection that was lost may still come.
     fn lost(&self);

@@ -66,8 +66,7 @@ impl Inspector {
         let mut call = CACHE_INVALIDATE.call(keys.prefix());
         call.arg(&fresh()[..])
             .arg(STAMP_LIFE_MS)
-            .arg(cache_prefix(self.store.prefix()))
-            .arg(&fresh()[..]);
+            .arg(cache_prefix(self.store.prefix()));
         for name in names {
             call.arg(name);
         }
@@ -93,9 +92,7 @@ impl Inspector {
     pub async fn clear(&self, namespace: &str) -> Result<()> {
         let keys = self.reached(namespace).await?;
         let mut call = CACHE_CLEAR.call(keys.prefix());
-        call.arg(&fresh()[..])
-            .arg(cache_prefix(self.store.prefix()))
-            .arg(&fresh()[..]);
+        call.arg(&fresh()[..]).arg(cache_prefix(self.store.prefix()));
         self.store.run_safe::<redis::Value>(&CACHE_CLEAR, &call).await?;
         Ok(())
     }
@@ -150,7 +147,7 @@ impl Inspector {
 
     /// Processes that may not track did not hear of what the store evicted, and may hold what no walk finds: they let go of the namespace.
     async fn announce_all(&self, keys: &CacheKeys) -> Result<()> {
-        let notice = [&fresh()[..], &keys.incarnation()].concat();
+        let notice = keys.incarnation();
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(cache_changes(self.store.prefix())).arg(notice);
         let told = publish.exec_async(&mut self.store.shared()).await;
@@ -207,13 +204,12 @@ impl Inspector {
         call.arg(name)
             .arg(&NO_VERSION[..])
             .arg(0)
-            .arg(cache_prefix(self.store.prefix()))
-            .arg(&fresh()[..]);
+            .arg(cache_prefix(self.store.prefix()));
         call
     }
 }
 
-/// Bytes that nobody else has: an incarnation, or an origin that is no cache's, so that all caches listen.
+/// Bytes that nobody else has, for an incarnation.
 fn fresh() -> [u8; 8] {
     let mut bytes = [0; 8];
     rand::rng().fill_bytes(&mut bytes);

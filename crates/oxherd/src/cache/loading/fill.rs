@@ -56,8 +56,7 @@ impl Site {
             .arg(millis(life))
             .arg(millis(stamp_life))
             .arg(millis(stamp_least))
-            .arg(&self.shared.prefix)
-            .arg(&self.shared.origin[..]);
+            .arg(&self.shared.prefix);
         for stamp in Space::stamps(&call.tenant, header.tags.iter().map(|tag| &**tag)) {
             question.arg(stamp);
         }

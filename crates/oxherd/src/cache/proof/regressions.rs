@@ -35,6 +35,13 @@ async fn play<T: Send + 'static>(
     task.await.unwrap()
 }
 
+/// Lets everything happen that is under way.
+async fn quiet(network: &Network) {
+    while network.step(0).is_some() {
+        network.settle().await;
+    }
+}
+
 #[tokio::test]
 async fn stamps_of_a_sequence_that_was_made_anew_do_not_vouch_for_what_was_read_before() {
     let engine = Engine::in_memory();
@@ -158,11 +165,10 @@ async fn what_a_pattern_removes_is_let_go_of_by_processes_that_did_not_hear_of_i
     let network = Network::with_channel(&engine, Turns::Short, Channel::Announced);
     let [writer, reader] = [1, 2].map(|number| process_with(&network, number, Tiers::Both));
     let rows = reader.clone();
-    let kept = async move {
-        rows.set(&1, 10).await.unwrap();
-        rows.get(&1).await.unwrap()
-    };
-    play(&network, kept, None).await;
+    play(&network, async move { rows.set(&1, 10).await.unwrap() }, None).await;
+    quiet(&network).await;
+    let rows = reader.clone();
+    play(&network, async move { rows.get(&1).await.unwrap() }, None).await;
     // The store is full; nobody is told.
     let entry = reader.site.space.keys.entry(reader.key(&1).unwrap().as_bytes());
     let mut direct = engine.connect();
@@ -180,9 +186,54 @@ async fn what_a_pattern_removes_is_let_go_of_by_processes_that_did_not_hear_of_i
             .unwrap()
     };
     assert!(play(&network, removal, None).await.complete);
-    while network.step(0).is_some() {
-        network.settle().await;
-    }
+    quiet(&network).await;
     let found = play(&network, async move { reader.get(&1).await.unwrap() }, None).await;
     assert_eq!(found, None);
+}
+
+#[tokio::test]
+async fn what_another_process_found_superseded_is_not_read_here_while_our_write_waits_for_its_reply() {
+    let engine = Engine::in_memory();
+    let network = Network::with_channel(&engine, Turns::Short, Channel::Beside);
+    let [writer, other] = [1, 2].map(|number| process_with(&network, number, Tiers::Both));
+    let (rows, others) = (writer.clone(), other.clone());
+    let before = async move {
+        // The scripts are known, and both listen.
+        others.set(&2, 20).version(1).await.unwrap();
+        others.remove(&2).version(2).await.unwrap();
+        rows.set(&1, 10).version(3).await.unwrap();
+    };
+    play(&network, before, None).await;
+    quiet(&network).await;
+    let rows = writer.clone();
+    let held = play(&network, async move { rows.get(&1).await.unwrap() }, None).await;
+    assert_eq!(held.as_deref(), Some(&10));
+
+    // The store has it, and the reply is on its way.
+    let rows = writer.clone();
+    let setting = tokio::spawn(async move { rows.set(&1, 50).version(5).await });
+    network.settle().await;
+    let asked = network.pending().into_iter().find_map(|event| match event {
+        Event::Execute { connection } => Some(connection),
+        _ => None,
+    });
+    let connection = asked.unwrap();
+    network.play(Event::Execute { connection });
+    let reply = Event::Deliver { connection };
+    // What the other process removes is older than that: there is nothing to remove, and nothing to announce.
+    let removed = async move { other.remove(&1).version(4).await.unwrap() };
+    assert!(!play(&network, removed, Some(reply)).await);
+    while let Some(event) = network.pending().into_iter().find(|event| *event != reply) {
+        network.play(event);
+        network.settle().await;
+    }
+    let held = writer
+        .site
+        .shared
+        .local
+        .get(writer.site.space.number, writer.key(&1).unwrap().as_bytes());
+    assert!(held.is_none_or(|held| held.meta().version >= 4));
+    play(&network, async move { setting.await.unwrap().unwrap() }, None).await;
+    let found = play(&network, async move { writer.get(&1).await.unwrap() }, None).await;
+    assert_eq!(found.as_deref(), Some(&50));
 }

@@ -52,13 +52,13 @@ mistakes! {
     a_conclusion_that_leaves_the_entry_is_found: 500, [&CACHE_CONCLUDE, &CACHE_INTEND],
         "redis.call('UNLINK', entry)" => "";
     a_removal_that_is_not_announced_is_found: 1, [&CACHE_REMOVE],
-        "  announce(channel, ARGV[5], entry)\n" => "";
+        "  announce(channel, entry)\n" => "";
     an_invalidation_that_is_not_announced_is_found: 1, [&CACHE_INVALIDATE],
-        "  announce(channel, ARGV[4], key)\n" => "";
+        "  announce(channel, key)\n" => "";
     a_clearing_that_is_not_announced_is_found: 1_050, [&CACHE_CLEAR],
-        "announce(ARGV[2], ARGV[3], prefix .. 'n')\n" => "";
+        "announce(ARGV[2], prefix .. 'n')\n" => "";
     an_increment_that_is_not_announced_is_found: 1, [&CACHE_INCREMENT],
-        "announce(channel, ARGV[10], entry)\n" => "";
+        "announce(channel, entry)\n" => "";
     an_increment_that_forgets_the_sum_is_found: 1, [&CACHE_INCREMENT],
         "sum = tonumber(digits) + by" => "sum = by";
     an_increment_of_a_counter_that_was_cleared_is_found: 700, [&CACHE_INCREMENT],
