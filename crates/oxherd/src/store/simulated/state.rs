@@ -407,12 +407,12 @@ impl State {
                 }
             }
             Event::Cut { connection } => {
+                // What it was answered leaves with what the others are sent: at the end of the turn.
+                self.end_turn();
                 if let Some(connection) = self.connections.get_mut(&connection)
                     && connection.engine.take().is_some()
                 {
                     connection.to_server.clear();
-                    let turn = std::mem::take(&mut connection.turn);
-                    connection.receives(turn);
                     connection.to_client.push_back(Item::End);
                 }
             }

@@ -171,6 +171,23 @@ async fn nothing_moves_unless_it_is_played() {
 }
 
 #[tokio::test]
+async fn who_is_cut_off_is_answered_no_earlier_than_others_are_sent_what_that_changed() {
+    let stage = stage(Turns::Long).await;
+    let coming = || stage.network.heard(1).map(|heard| heard.sent - heard.arrived);
+    stage.note(&stage.other, &["SET", "x:a", "1"]);
+    stage.network.settle().await;
+    stage.play(&[execute(OTHER)]).await;
+    assert_eq!(coming(), Some(0), "the turn goes on");
+    stage
+        .play(&[Event::Cut { connection: OTHER }, deliver(OTHER)])
+        .await;
+    assert_eq!(stage.diary.lines(), [r#"["SET", "x:a", "1"]: ok"#]);
+    assert_eq!(coming(), Some(1));
+    stage.play(&[deliver(HEARING)]).await;
+    assert_eq!(stage.diary.lines(), ["changed x:a"]);
+}
+
+#[tokio::test]
 async fn a_push_that_came_first_is_heard_first() {
     let stage = stage(Turns::Short).await;
     let hearing = stage.tracked.connection();
