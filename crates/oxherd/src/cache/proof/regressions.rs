@@ -42,6 +42,17 @@ async fn quiet(network: &Network) {
     }
 }
 
+/// Has the store do what it is asked, by whoever asks; over which connection.
+fn execute(network: &Network) -> usize {
+    let asked = network.pending().into_iter().find_map(|event| match event {
+        Event::Execute { connection } => Some(connection),
+        _ => None,
+    });
+    let connection = asked.expect("somebody asks");
+    network.play(Event::Execute { connection });
+    connection
+}
+
 #[tokio::test]
 async fn stamps_of_a_sequence_that_was_made_anew_do_not_vouch_for_what_was_read_before() {
     let engine = Engine::in_memory();
@@ -134,12 +145,7 @@ async fn a_clearing_that_is_sent_again_does_not_bring_back_what_was_cleared_sinc
     // It is cleared, and the reply is on its way.
     let clearing = tokio::spawn(async move { one.clear().await });
     network.settle().await;
-    let asked = network.pending().into_iter().find_map(|event| match event {
-        Event::Execute { connection } => Some(connection),
-        _ => None,
-    });
-    let connection = asked.unwrap();
-    network.play(Event::Execute { connection });
+    let connection = execute(&network);
     let lost = Event::Deliver { connection };
     // Meanwhile another process keeps an entry, and clears it.
     let writer = other.clone();
@@ -213,12 +219,7 @@ async fn what_another_process_found_superseded_is_not_read_here_while_our_write_
     let rows = writer.clone();
     let setting = tokio::spawn(async move { rows.set(&1, 50).version(5).await });
     network.settle().await;
-    let asked = network.pending().into_iter().find_map(|event| match event {
-        Event::Execute { connection } => Some(connection),
-        _ => None,
-    });
-    let connection = asked.unwrap();
-    network.play(Event::Execute { connection });
+    let connection = execute(&network);
     let reply = Event::Deliver { connection };
     // What the other process removes is older than that: there is nothing to remove, and nothing to announce.
     let removed = async move { other.remove(&1).version(4).await.unwrap() };
